@@ -1,0 +1,35 @@
+"""The command: python bench.py --engine trt --bits 8. Parses, calls the harness, prints the answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from harness.command.flags import parse
+from harness.report.console import RichProgress, print_summary
+from harness.run import run
+from shipcheck.errors import EXIT_INTERRUPTED, EXIT_PASSED, ShipcheckError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status: 0 passed, 1 gate failed, 2 usage or bad input, 3 target unavailable
+    or build failed, 130 interrupted.
+    """
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        spec = parse(sys.argv[1:] if arguments is None else arguments)
+        summary, directory = run(spec, RichProgress())
+        print_summary(summary, directory, Console())
+    except ShipcheckError as error:
+        errors.print(f"shipcheck: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        errors.print("shipcheck: interrupted. Finished trials are kept; the same command continues the run.")
+        return EXIT_INTERRUPTED
+    return EXIT_PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""ONNX -> a built engine -> logits; and the audit of what was really built."""
+
+from __future__ import annotations
+
+import engines.null
+import engines.onnxruntime  # noqa: F401  (an adapter's module registers its class)
+from engines.audit import Audit, Layer
+from engines.base import BuildRequest, Engine
+from engines.registry import ENGINES
+
+__all__ = ["ENGINES", "Audit", "BuildRequest", "Engine", "Layer", "build"]
+
+
+def build(name: str, request: BuildRequest) -> Engine:
+    """Builds `request` with the engine of that name or short name; use the result as a context manager.
+
+    Raises UsageError (unknown engine), UnsupportedError (not installed, or no such precision or device there) or
+    BuildError (the runtime refuses the graph).
+    """
+    return ENGINES[name](request)

@@ -1,0 +1,180 @@
+"""What every engine is: built once from an ONNX graph, asked for logits, audited, closed.
+
+The public methods check lifecycle, shapes and dtypes; an adapter fills the `_`-methods and stays short.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib
+import time
+from collections.abc import Mapping
+from types import ModuleType, TracebackType
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.audit import Audit
+from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
+
+Logits = npt.NDArray[np.float32]
+Batch = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildRequest:
+    """All that an engine needs to know, without the harness beside it.
+
+    onnx_bytes: the graph, already at the precision asked for. image_shape: (3, height, width). classes: number of
+    logits. fixed_batch: the batch that the graph is frozen at, None if free. threads: of one inference call.
+    optimization: of the graph, in ONNX Runtime's words (disable, basic, extended, all).
+    """
+
+    onnx_bytes: bytes
+    input_name: str
+    output_name: str
+    image_shape: tuple[int, int, int]
+    classes: int
+    precision: str = "fp32"
+    device: str = "cpu"
+    fixed_batch: int | None = None
+    threads: int = 1
+    optimization: str = "all"
+
+
+class Engine(abc.ABC):
+    """A built engine. Use as a context manager, or call `close`.
+
+    Class attributes of an adapter: `name`; `module`, the Python module of its runtime (None if it needs none);
+    `install`, the line that installs it; `manifest`, device -> precisions that it can run natively there;
+    `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing.
+    """
+
+    name: ClassVar[str]
+    module: ClassVar[str | None] = None
+    install: ClassVar[str] = ""
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    executes_graph: ClassVar[bool] = True
+
+    build_s: float
+    engine_bytes: int
+
+    @classmethod
+    def runtime(cls) -> ModuleType | None:
+        """The runtime's Python module, imported now; UnsupportedError with the install line where it is missing."""
+        if cls.module is None:
+            return None
+        try:
+            return importlib.import_module(cls.module)
+        except ImportError as error:
+            raise UnsupportedError(
+                f"Engine {cls.name!r} is not installed ({error}). Install it: {cls.install}"
+            ) from error
+
+    @classmethod
+    def version(cls) -> str | None:
+        """The runtime's version, None for an engine without one."""
+        return getattr(cls.runtime(), "__version__", None)
+
+    @classmethod
+    def check_support(cls, precision: str, device: str) -> None:
+        """UnsupportedError where this engine does not offer the precision on the device, or is not installed."""
+        if device not in cls.manifest:
+            raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
+        if precision not in cls.manifest[device]:
+            raise UnsupportedError(
+                f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: "
+                f"{', '.join(cls.manifest[device])}."
+            )
+        cls.runtime()
+
+    def __init__(self, request: BuildRequest) -> None:
+        """Builds; `build_s` is the wall time in seconds, `engine_bytes` the size of what was built."""
+        self.check_support(request.precision, request.device)
+        self.request = request
+        self._closed = False
+        self._audit: Audit | None = None
+        begin = time.perf_counter()
+        self._build()
+        self.build_s = time.perf_counter() - begin
+
+    def infer(self, batch: Batch) -> Logits:
+        """float32 [N, 3, H, W] -> logits float32 [N, classes].
+
+        Raises ValueError for another shape or dtype, DeviceError for NaN or infinite logits and for a runtime that
+        fails.
+        """
+        request = self.request
+        if self._closed:
+            raise ValueError(f"Engine {self.name!r} is closed.")
+        if batch.dtype != np.float32 or batch.ndim != 4 or batch.shape[1:] != request.image_shape or not len(batch):
+            raise ValueError(
+                f"Engine {self.name!r} takes float32 [N, {', '.join(map(str, request.image_shape))}], "
+                f"got {batch.dtype} {list(batch.shape)}."
+            )
+        size = request.fixed_batch
+        if size is None or len(batch) == size:
+            logits = self._run(batch)
+        else:
+            logits = np.concatenate([self._run(batch[i : i + size]) for i in range(0, len(batch), size)])
+        if logits.shape != (len(batch), request.classes) or logits.dtype != np.float32:
+            raise DeviceError(
+                f"Engine {self.name!r} gave {logits.dtype} {list(logits.shape)} for {len(batch)} images; "
+                f"expected float32 [{len(batch)}, {request.classes}]."
+            )
+        if not np.isfinite(logits).all():
+            raise DeviceError(
+                f"Engine {self.name!r} at {request.precision} gave NaN or infinite logits: a value left "
+                "the range of its precision."
+            )
+        return logits
+
+    def audit(self) -> Audit:
+        """Requested and realized precision of every layer, as built; read once, then kept."""
+        if self._audit is None:
+            self._audit = self._read_audit()
+        return self._audit
+
+    def close(self) -> None:
+        """Frees the runtime's memory; later calls of `infer` raise ValueError."""
+        if not self._closed:
+            self._closed = True
+            self._release()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, batch: Batch) -> Logits:
+        try:
+            return self._infer(batch)
+        except ShipcheckError:
+            raise
+        except Exception as error:  # every runtime has its own exception types
+            raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
+
+    @abc.abstractmethod
+    def _build(self) -> None:
+        """Builds from `self.request` and sets `engine_bytes`; BuildError with the runtime's own words if it refuses."""
+
+    @abc.abstractmethod
+    def _infer(self, batch: Batch) -> Logits:
+        """Checked float32 [N, 3, H, W] -> float32 [N, classes]; may raise anything."""
+
+    @abc.abstractmethod
+    def _read_audit(self) -> Audit:
+        """Reads from the runtime what was really built."""
+
+    def _release(self) -> None:  # noqa: B027  (an adapter without anything to free leaves it)
+        """Frees what `_build` took; called once."""
+
+    def describe(self) -> dict[str, Any]:
+        """What shaped this engine beyond the graph, for run.json: JSON values."""
+        request = self.request
+        return {"threads": request.threads, "optimization": request.optimization}

@@ -1,0 +1,101 @@
+"""ONNX Runtime on the CPU: provider, threads and graph optimisation are explicit, nothing is left to defaults."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engines.audit import Audit
+from engines.base import Batch, Engine, Logits
+from engines.cpu import has_vnni, is_x86
+from engines.onnxruntime_profile import named_nodes, read_audit, weight_shapes
+from engines.registry import ENGINES
+from shipcheck.errors import BuildError
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider"}
+_LEVELS = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+
+@ENGINES.register("onnxruntime", "ort")
+class OnnxRuntimeEngine(Engine):
+    """Runs the graph in an InferenceSession; the audit profiles one inference of a session with the same options."""
+
+    name: ClassVar[str] = "onnxruntime"
+    module: ClassVar[str | None] = "onnxruntime"
+    install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32", "int8")}
+
+    def _build(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+            # The optimized graph is what the session holds: its size is the engine's.
+            optimized = Path(folder) / "optimized.onnx"
+            self._session: Any = self._create(self.request.onnx_bytes, optimized_model_filepath=str(optimized))
+            self.engine_bytes = optimized.stat().st_size
+        self._outputs = [self.request.output_name]
+
+    def _infer(self, batch: Batch) -> Logits:
+        logits: Logits = self._session.run(self._outputs, {self.request.input_name: batch})[0]
+        return logits
+
+    def _read_audit(self) -> Audit:
+        request = self.request
+        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+            optimized = Path(folder) / "optimized.onnx"
+            session = self._create(
+                named_nodes(request.onnx_bytes),
+                optimized_model_filepath=str(optimized),
+                enable_profiling=True,
+                profile_file_prefix=str(Path(folder) / "profile"),
+            )
+            image = np.zeros((1, *request.image_shape), np.float32)
+            session.run(self._outputs, {request.input_name: image})
+            profile = Path(session.end_profiling())
+            return read_audit(profile, weight_shapes(optimized), request.precision)
+
+    def _release(self) -> None:
+        self._session = None
+
+    def _create(self, onnx_bytes: bytes, **settings: object) -> Any:
+        ort: Any = self.runtime()
+        request = self.request
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = request.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[request.optimization])
+        if _needs_wide_sums():
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        options.log_severity_level = 3
+        for name, value in settings.items():
+            setattr(options, name, value)
+        provider = _PROVIDERS[request.device]
+        try:
+            session = ort.InferenceSession(onnx_bytes, options, providers=[provider])
+        except Exception as error:  # pybind's Fail, InvalidGraph, NotImplemented, ... share no base but Exception
+            raise BuildError(f"ONNX Runtime cannot build the {request.precision} model: {error}") from error
+        if session.get_providers() != [provider]:
+            raise BuildError(f"ONNX Runtime built for {session.get_providers()} instead of {provider}.")
+        return session
+
+    def describe(self) -> dict[str, Any]:
+        """Provider and precision switch beside the common options."""
+        return {
+            **super().describe(),
+            "provider": _PROVIDERS[self.request.device],
+            "x64quantprecision": _needs_wide_sums(),
+        }
+
+
+def _needs_wide_sums() -> bool:
+    # Without VNNI, u8 x s8 products overflow their 16-bit sums unless x64quantprecision asks for another kernel
+    # (onnxruntime#14642). With VNNI that kernel is only slower: twice, for a ResNet-20.
+    return is_x86() and not has_vnni()

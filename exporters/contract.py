@@ -1,0 +1,182 @@
+"""The input contract: how an image becomes the model's input. Data, not code; it travels in the ONNX file's metadata.
+
+The image side (decode, resize, crop) ends in uint8 RGB at the model's size; the number side (colour order, scale,
+normalise, layout) turns that into the tensor the engine takes. Both are hashed into every result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from shipcheck.errors import BadInputError, UsageError
+
+CONTRACT_KEY = "shipcheck.contract"
+CLASSES_KEY = "shipcheck.classes"
+SCHEMA = 1
+
+RESIZE_RULES = ("none", "exact", "short-side")
+COLORS = ("rgb", "bgr")
+DECODERS = ("pillow",)
+INTERPOLATIONS = (
+    "pillow-nearest",
+    "pillow-box",
+    "pillow-bilinear",
+    "pillow-hamming",
+    "pillow-bicubic",
+    "pillow-lanczos",
+)
+
+Size = tuple[int, int]
+Triple = tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class InputContract:
+    """How an encoded image or a uint8 RGB array becomes the model's input.
+
+    size: (height, width) of the model's input in pixels.
+    resize: "none" (the image has the size already), "exact" (both sides to `size`, aspect ratio not kept) or
+        "short-side" (short side to `resize_to` pixels, long side truncated to an integer, then a centre crop of
+        `size` at the rounded offset: torchvision's Resize(int) and CenterCrop).
+    interpolation: library and filter of the resize. decoder: library that decodes; EXIF orientation is ignored.
+    color: channel order that the model expects. divisor: what the uint8 values are divided by, usually 255.
+    mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std.
+    The tensor is float32 NCHW.
+    """
+
+    size: Size
+    resize: str = "none"
+    resize_to: int | None = None
+    interpolation: str = "pillow-bilinear"
+    decoder: str = "pillow"
+    color: str = "rgb"
+    divisor: float = 255.0
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for values that no image can follow."""
+        _one_of("resize rule", self.resize, RESIZE_RULES)
+        _one_of("interpolation", self.interpolation, INTERPOLATIONS)
+        _one_of("decoder", self.decoder, DECODERS)
+        _one_of("color order", self.color, COLORS)
+        if min(self.size) < 1 or max(self.size) > 8192:
+            raise UsageError(f"The input size {self.size} is outside 1..8192 pixels.")
+        if (self.resize == "short-side") != (self.resize_to is not None):
+            raise UsageError("The short-side resize needs `resize_to` (pixels), and no other rule takes it.")
+        if self.resize_to is not None and not max(self.size) <= self.resize_to <= 16384:
+            raise UsageError(
+                f"A short side of {self.resize_to} px cannot be cropped to {self.size[0]}x{self.size[1]}: "
+                "make --resize at least as large as --crop."
+            )
+        numbers = (self.divisor, *self.mean, *self.std)
+        if not all(math.isfinite(number) for number in numbers) or self.divisor <= 0 or min(self.std) <= 0:
+            raise UsageError("Divisor, mean and std must be finite, divisor and std above zero.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the schema number included."""
+        return {"schema": SCHEMA, "layout": "nchw", "dtype": "float32", **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> InputContract:
+        """The inverse of `to_dict`; BadInputError for another schema, unknown keys or wrong types."""
+        fields = dict(value)
+        fixed = (fields.pop("schema", None), fields.pop("layout", None), fields.pop("dtype", None))
+        if fixed != (SCHEMA, "nchw", "float32"):
+            raise BadInputError(
+                f"The input contract has schema, layout, dtype {fixed}; known: {(SCHEMA, 'nchw', 'float32')}."
+            )
+        try:
+            fields["size"] = _integers(fields["size"], 2)
+            for name in ("mean", "std"):
+                fields[name] = _floats(fields[name], 3)
+            if fields.get("resize_to") is not None:
+                fields["resize_to"] = _integers([fields["resize_to"]], 1)[0]
+            fields["divisor"] = _floats([fields["divisor"]], 1)[0]
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInputError(f"The input contract is malformed: {error!r}.") from error
+
+    def image_side(self) -> dict[str, Any]:
+        """The part that decides the uint8 RGB pixels, and nothing of the numbers that follow."""
+        names = ("size", "resize", "resize_to", "interpolation", "decoder")
+        return {name: value for name, value in self.to_dict().items() if name in names}
+
+    def normalise(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 RGB [N, H, W, 3] at the model's size -> float32 [N, 3, H, W], contiguous.
+
+        A table of the 256 possible values per channel, made with the float32 arithmetic of torchvision's ToTensor and
+        Normalize, is looked up: every image's numbers are the same in any batch.
+        """
+        values = np.arange(256, dtype=np.float32) / np.float32(self.divisor)
+        planes = np.empty((len(images), 3, *images.shape[1:3]), np.float32)
+        for channel in range(3):
+            table = (values - np.float32(self.mean[channel])) / np.float32(self.std[channel])
+            source = 2 - channel if self.color == "bgr" else channel
+            np.take(table, images[..., source], out=planes[:, channel], mode="clip")
+        return planes
+
+
+def embed(model: onnx.ModelProto, contract: InputContract, class_names: Sequence[str]) -> None:
+    """Writes contract and class names into the model's metadata, in place of what may stand there."""
+    values = {CONTRACT_KEY: json.dumps(contract.to_dict()), CLASSES_KEY: json.dumps(list(class_names))}
+    kept = [entry for entry in model.metadata_props if entry.key not in values]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    for key, text in values.items():
+        model.metadata_props.add(key=key, value=text)
+
+
+def read_contract(model: onnx.ModelProto) -> InputContract | None:
+    """The contract in the model's metadata, None where there is none, BadInputError where it is malformed."""
+    value = _metadata(model, CONTRACT_KEY)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BadInputError(f"The metadata {CONTRACT_KEY} is not a JSON object.")
+    return InputContract.from_dict(value)
+
+
+def read_class_names(model: onnx.ModelProto) -> tuple[str, ...] | None:
+    """The class names in the model's metadata in the order of its outputs, None where there are none."""
+    value = _metadata(model, CLASSES_KEY)
+    if value is None or value == []:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise BadInputError(f"The metadata {CLASSES_KEY} is not a JSON list of strings.")
+    return tuple(value)
+
+
+def _metadata(model: onnx.ModelProto, key: str) -> Any:
+    for entry in model.metadata_props:
+        if entry.key == key:
+            try:
+                return json.loads(entry.value)
+            except (ValueError, RecursionError) as error:
+                raise BadInputError(f"The metadata {key} of the model is not JSON: {error}.") from error
+    return None
+
+
+def _one_of(what: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
+
+
+def _integers(values: Any, count: int) -> Any:
+    if len(values) != count or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise ValueError(f"expected {count} integers, got {values!r}")
+    return tuple(values)
+
+
+def _floats(values: Any, count: int) -> Any:
+    if len(values) != count or not all(isinstance(value, (int, float)) for value in values):
+        raise ValueError(f"expected {count} numbers, got {values!r}")
+    return tuple(float(value) for value in values)

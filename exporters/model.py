@@ -1,0 +1,41 @@
+"""The deployable model: an ONNX graph with its input contract and class names, whatever it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+
+import onnx
+
+from exporters.contract import InputContract
+
+
+@dataclasses.dataclass(frozen=True)
+class DeployableModel:
+    """What every later step takes.
+
+    name: for people. proto: the ONNX model. contract: how to feed it. input_name: the one image input, float32
+    [batch, 3, H, W]. output_name: the logits, float32 [batch, classes]. classes: number of logits.
+    class_names: in the order of the logits, None if unknown. fixed_batch: the batch size that the file is frozen at,
+    None if it is free.
+    """
+
+    name: str
+    proto: onnx.ModelProto
+    contract: InputContract
+    input_name: str
+    output_name: str
+    classes: int
+    class_names: tuple[str, ...] | None = None
+    fixed_batch: int | None = None
+
+    @functools.cached_property
+    def onnx_bytes(self) -> bytes:
+        """The serialised graph, as an engine is given it; the same bytes for the same graph."""
+        return self.proto.SerializeToString(deterministic=True)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of `onnx_bytes`, as hex."""
+        return hashlib.sha256(self.onnx_bytes).hexdigest()

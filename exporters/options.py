@@ -1,0 +1,68 @@
+"""An input contract from flags: a preset or the model's own, with single fields replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from exporters.contract import InputContract, Size, Triple
+from exporters.presets import PRESETS
+from shipcheck.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class ContractOptions:
+    """What `--preset --size --resize --crop --mean --std --color` say; None where a flag is not given.
+
+    resize: "none", "exact" (straight to the size), an integer (short side in pixels, then a centre crop) or (height,
+    width) (straight to that size, which is then the model's).
+    """
+
+    preset: str | None = None
+    size: Size | None = None
+    resize: str | int | Size | None = None
+    crop: Size | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    color: str | None = None
+
+    def resolve(self, carried: InputContract | None) -> InputContract | None:
+        """The contract these options mean for a model that carries `carried`; None where nothing says how to feed it.
+
+        A preset replaces the carried contract; the other flags replace single fields of what stands then. Any flag of
+        the geometry (size, resize, crop) replaces all of the geometry. Raises UsageError for flags that contradict
+        each other.
+        """
+        if self.preset is not None and self.preset not in PRESETS:
+            raise UsageError(f"Unknown preset {self.preset!r}. Known: {', '.join(PRESETS)}.")
+        base = PRESETS[self.preset] if self.preset is not None else carried
+        geometry = self._geometry(base)
+        if base is None and geometry is None:
+            if self != ContractOptions():
+                raise UsageError("--mean, --std and --color need to know the size, too: give --preset, or --size.")
+            return None
+        fields = {name: getattr(self, name) for name in ("mean", "std", "color") if getattr(self, name) is not None}
+        if base is None:
+            assert geometry is not None
+            return dataclasses.replace(geometry, **fields)
+        if geometry is not None:
+            fields.update(size=geometry.size, resize=geometry.resize, resize_to=geometry.resize_to)
+        return dataclasses.replace(base, **fields)
+
+    def _geometry(self, base: InputContract | None) -> InputContract | None:
+        if self.size is None and self.resize is None and self.crop is None:
+            return None
+        straight = self.resize if isinstance(self.resize, tuple) else None
+        sizes = {size for size in (self.size, self.crop, straight) if size is not None}
+        if len(sizes) > 1:
+            raise UsageError(
+                f"--size, --crop and --resize name different sizes of the model's input: {sorted(sizes)} "
+                "(height, width)."
+            )
+        if not sizes and base is None:
+            raise UsageError("--resize needs the size of the model's input, too: give --size or --crop.")
+        size = sizes.pop() if sizes else base.size  # type: ignore[union-attr]  # checked above
+        if isinstance(self.resize, int):
+            return InputContract(size, "short-side", self.resize)
+        if self.crop is not None:
+            raise UsageError("--crop needs --resize N, the short side in pixels from which the centre is cut.")
+        return InputContract(size, "none" if self.resize == "none" else "exact")

@@ -1,0 +1,1 @@
+"""The command line: flags and configuration files, turned into specs."""

@@ -1,0 +1,50 @@
+"""The corruptions by name, with their severity tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from shipcheck.registry import Registry
+
+Pixels = npt.NDArray[np.uint8]
+F = TypeVar("F", bound=Callable[..., Pixels])
+
+SEVERITIES = (1, 2, 3, 4, 5)
+# Image sizes (px) for which ImageNet-C, Tiny-ImageNet-C and CIFAR-10-C give constants.
+SCALES = (224, 64, 32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corruption:
+    """A corruption: apply(image uint8 [H, W, 3], constant, rng) -> uint8 [H, W, 3], and its table, scale -> severity
+    1..5.
+    """
+
+    name: str
+    family: str
+    apply: Callable[[Pixels, Any, np.random.Generator], Pixels]
+    table: Mapping[int, Sequence[Any]]
+
+
+CORRUPTIONS: Registry[Corruption] = Registry("corruption")
+
+
+def corruption(family: str, table: Mapping[int, Sequence[Any]]) -> Callable[[F], F]:
+    """Decorator that files a corruption under its function's name.
+
+    table: for each of 224, 64 and 32 px the constants of severities 1 to 5; ValueError where one is missing.
+    """
+    if set(table) != set(SCALES) or any(len(row) != len(SEVERITIES) for row in table.values()):
+        raise ValueError(f"a severity table needs {len(SEVERITIES)} constants for each of {SCALES}")
+
+    def add(function: F) -> F:
+        name = function.__name__
+        CORRUPTIONS.register(name)(Corruption(name, family, function, table))
+        return function
+
+    return add

@@ -1,0 +1,37 @@
+"""Where labelled images come from: class folders, .npz archives, the built-in demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.data.arrays import ArraySource
+from harness.data.folder import FolderSource
+from harness.data.labels import class_table, labels_of_folders, read_class_table
+from harness.data.source import DataSource, Payload, Selection
+from harness.data.subset import balanced_order
+from shipcheck.errors import BadInputError, UsageError
+
+__all__ = ["DataSource", "Payload", "Selection", "open_source", "select"]
+
+
+def open_source(
+    path: Path, classes: int, *, class_names: tuple[str, ...] | None = None, classes_file: Path | None = None
+) -> DataSource:
+    """Opens a folder of class folders or an .npz archive as the data of a model with `classes` outputs.
+
+    class_names: in the order of the outputs, from the model; classes_file: the `--classes` table, which goes first.
+    Raises BadInputError or UsageError that says what is wrong with the data or the names.
+    """
+    if path.is_dir():
+        table = read_class_table(classes_file) if classes_file else class_table(class_names) if class_names else None
+        return FolderSource(path, lambda folders: labels_of_folders(folders, classes, table))
+    if not path.exists():
+        raise BadInputError(f"There is no data at {path}. Check --data and --calib.")
+    if path.suffix.lower() == ".npz":
+        return ArraySource(path, classes)
+    raise UsageError(f"{path} is neither a folder of class folders nor an .npz archive.")
+
+
+def select(source: DataSource, *, seed: int, limit: int | None) -> Selection:
+    """The first `limit` images of the source's seeded, class-balanced order; all of them for None."""
+    return Selection(source, balanced_order(source.ids, source.labels, seed)[:limit])

@@ -1,0 +1,116 @@
+"""An .npz archive with `images` (uint8 [N, H, W, 3]) and `labels` (integers [N]), streamed member by member."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.labels import check_labels
+from harness.data.source import Payload, Pixels
+from shipcheck.errors import BadInputError
+from shipcheck.files import file_digest
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+# Arrays that are read whole (labels and names) stay far below this for any real test set.
+_MAX_WHOLE_BYTES = 512 << 20
+
+
+class ArraySource:
+    """Images of an .npz archive. Ids are its `names` where it has them and they are unique, else the index.
+
+    Nothing is unpickled, and the images are never in memory together.
+    """
+
+    def __init__(self, path: Path, classes: int) -> None:
+        """Raises BadInputError for another layout and for labels that are no index of `classes` outputs."""
+        self.path = path
+        self.name = path.stem
+        self._digest: str | None = None
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self._members = frozenset(archive.namelist())
+        except _ZIP_ERRORS as error:
+            raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error
+        with self._member("images") as stream:
+            shape, dtype = self._read_header(stream, "images")
+        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
+            raise BadInputError(f"{path}: `images` is {dtype} {list(shape)}; expected uint8 [N, height, width, 3].")
+        if not shape[0]:
+            raise BadInputError(f"{path} holds no images.")
+        self._image_shape = shape[1:]
+        labels = self._whole("labels")
+        if labels.dtype.kind not in "iu" or labels.shape != (shape[0],):
+            raise BadInputError(
+                f"{path}: `labels` is {labels.dtype} {list(labels.shape)}; expected integers [{shape[0]}]."
+            )
+        self.labels: npt.NDArray[np.int64] = labels.astype(np.int64)
+        check_labels(np.unique(self.labels).tolist(), classes)
+        self.ids = self._ids(shape[0])
+
+    def digests(self, indices: Sequence[int]) -> list[str]:
+        """The archive's SHA-256 and the position: the content of the whole file stands for each image's."""
+        self._digest = self._digest or file_digest(self.path)
+        return [f"{self._digest}:{index}" for index in indices]
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """Reads the archive once from front to back, and yields the images asked for as they pass."""
+        position_of = {index: position for position, index in enumerate(indices)}
+        size = math.prod(self._image_shape)
+        with self._member("images") as stream:
+            self._read_header(stream, "images")
+            for index in range(max(position_of, default=-1) + 1):
+                raw = self._exactly(stream, size)
+                if index in position_of:
+                    image: Pixels = np.frombuffer(raw, np.uint8).reshape(self._image_shape)
+                    yield position_of[index], Payload(f"{self.path}, image {index}", image)
+
+    def _ids(self, count: int) -> list[str]:
+        if "names.npy" in self._members:
+            names = self._whole("names")
+            ids = [str(name) for name in names.tolist()] if names.dtype.kind == "U" else []
+            if len(ids) == count == len(set(ids)):
+                return ids
+        return [f"{index:06d}" for index in range(count)]
+
+    def _whole(self, name: str) -> npt.NDArray[Any]:
+        with self._member(name) as stream:
+            shape, dtype = self._read_header(stream, name)
+            size = math.prod(shape) * dtype.itemsize
+            if size > _MAX_WHOLE_BYTES:
+                raise BadInputError(f"{self.path}: `{name}` claims {size} bytes.")
+            return np.frombuffer(self._exactly(stream, size), dtype).reshape(shape)
+
+    def _member(self, name: str) -> IO[bytes]:
+        if f"{name}.npy" not in self._members:
+            raise BadInputError(f"{self.path} has no array `{name}`; expected `images` and `labels`.")
+        try:
+            return zipfile.ZipFile(self.path).open(f"{name}.npy")
+        except _ZIP_ERRORS as error:
+            raise BadInputError(f"{self.path} is not a readable .npz archive: {error}.") from error
+
+    def _read_header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        try:
+            major, _ = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(stream)
+        except (ValueError, *_ZIP_ERRORS) as error:
+            raise BadInputError(f"{self.path}: the array `{name}` is malformed: {error}.") from error
+        if dtype.hasobject or (fortran and len(shape) > 1):
+            raise BadInputError(f"{self.path}: `{name}` holds pickled objects or is in Fortran order; neither is read.")
+        return shape, dtype
+
+    def _exactly(self, stream: IO[bytes], size: int) -> bytes:
+        try:
+            raw = stream.read(size)
+        except _ZIP_ERRORS as error:
+            raise BadInputError(f"{self.path} is damaged: {error}.") from error
+        if len(raw) != size:
+            raise BadInputError(f"{self.path} is truncated: an array ends before its declared size.")
+        return raw

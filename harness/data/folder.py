@@ -1,0 +1,76 @@
+"""Class folders, torchvision's ImageFolder layout: ROOT/CLASS/.../IMAGE."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.source import Payload
+from shipcheck.errors import BadInputError
+from shipcheck.files import file_digest
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
+# An encoded photograph is a few MB; what is larger is not read into memory.
+MAX_IMAGE_BYTES = 256 << 20
+
+
+class FolderSource:
+    """Images below one folder per class. An image's id is its path below the root, with `/` on every system.
+
+    Files and folders whose names begin with a dot are left out; every other file must be an image. Links that lead out
+    of the root are refused.
+    """
+
+    def __init__(self, root: Path, label_of: Callable[[Sequence[str]], dict[str, int]]) -> None:
+        """label_of: folder names -> class index of each. Raises BadInputError for what is not such a folder."""
+        self.root = root
+        self.name = root.name
+        folders = [entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+        if not folders:
+            raise BadInputError(f"{root} has no class folders; expected {root / 'CLASS' / 'IMAGE.jpg'}.")
+        strays = [entry.name for entry in os.scandir(root) if not entry.is_dir() and not entry.name.startswith(".")]
+        if strays:
+            raise BadInputError(f"{root / min(strays)} lies beside the class folders; move it away.")
+        label = label_of(folders)
+        self.ids: list[str] = []
+        labels: list[int] = []
+        for folder in sorted(folders):
+            found = sorted(_images(root, root / folder))
+            self.ids.extend(found)
+            labels.extend([label[folder]] * len(found))
+        if not self.ids:
+            raise BadInputError(f"{root} holds no images in its {len(folders)} class folders.")
+        self.labels: npt.NDArray[np.int64] = np.array(labels, np.int64)
+
+    def digests(self, indices: Sequence[int]) -> list[str]:
+        """SHA-256 of each file."""
+        return [file_digest(self.root / self.ids[index]) for index in indices]
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """Reads the encoded files in the order asked for."""
+        for position, index in enumerate(indices):
+            path = self.root / self.ids[index]
+            yield position, Payload(str(path), path.read_bytes())
+
+
+def _images(root: Path, folder: Path) -> Iterator[str]:
+    inside = root.resolve()
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if name.startswith("."):
+                continue
+            path = Path(parent) / name
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                raise BadInputError(
+                    f"{path} lies among the images but is none by its name ({', '.join(IMAGE_SUFFIXES)}). Move it away."
+                )
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise BadInputError(f"{path} is a link out of the data folder; copy the image instead.")
+            if path.stat().st_size > MAX_IMAGE_BYTES:
+                raise BadInputError(f"{path} is above 256 MiB: not a photograph.")
+            yield path.relative_to(root).as_posix()

@@ -1,0 +1,112 @@
+"""Which class an image folder stands for."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from shipcheck.errors import BadInputError, UsageError
+
+_MAX_CLASSES_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTable:
+    """Names in the order of the model's outputs, and every word that may stand for one of them in a folder's name."""
+
+    names: tuple[str, ...]
+    index_of: dict[str, int]
+
+
+def read_class_table(path: Path) -> ClassTable:
+    """Reads `index,synset,name` CSV with a header, or one name a line; BadInputError or UsageError otherwise."""
+    if not path.is_file():
+        raise UsageError(f"There is no class file {path}. Check --classes.")
+    if path.stat().st_size > _MAX_CLASSES_BYTES:
+        raise BadInputError(f"{path} is above 16 MiB: not a class file.")
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
+    if not lines:
+        raise BadInputError(f"{path} is empty: expected `index,synset,name` CSV or one class name a line.")
+    if [word.strip() for word in lines[0].split(",")[:2]] == ["index", "synset"]:
+        return _table_from_csv(lines, path)
+    return class_table([line.strip() for line in lines])
+
+
+def class_table(names: Sequence[str]) -> ClassTable:
+    """A table of names alone; a folder may also be named by its index, with or without leading zeros."""
+    return ClassTable(tuple(names), {name: index for index, name in enumerate(names)})
+
+
+def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | None) -> dict[str, int]:
+    """Folder name -> class index in 0..classes-1.
+
+    With a table, a folder is matched by name, synset or index. Without one, folders that are all numbers are
+    indices; otherwise their sorted order is the class order (torchvision's ImageFolder), for which their number must
+    be that of the model's classes. Raises BadInputError or UsageError that says how to name the classes.
+    """
+    if table is not None and len(table.names) != classes:
+        raise UsageError(f"--classes names {len(table.names)} classes, but the model has {classes} outputs.")
+    if table is None and not all(_is_index(name) for name in folders):
+        if len(folders) != classes:
+            raise BadInputError(
+                f"The data has {len(folders)} class folders ({', '.join(sorted(folders)[:3])}, ...) and "
+                f"the model {classes} "
+                "outputs, so the sorted folders are not the classes. Say which is which with --classes FILE."
+            )
+        return {name: index for index, name in enumerate(sorted(folders))}
+    labels = {name: _lookup(name, table) for name in folders}
+    unknown = sorted(name for name, label in labels.items() if label is None)
+    if unknown:
+        raise BadInputError(
+            f"{len(unknown)} class folders are no name, synset or index of a class: {', '.join(unknown[:5])}. "
+            "Rename them or correct --classes."
+        )
+    known = {name: label for name, label in labels.items() if label is not None}
+    check_labels(known.values(), classes)
+    if len(set(known.values())) != len(known):
+        raise BadInputError("Two class folders stand for the same class; merge them.")
+    return known
+
+
+def check_labels(labels: Iterable[int], classes: int) -> None:
+    """BadInputError where a label is no index of the model's outputs."""
+    values = sorted(set(labels))
+    if values and (values[0] < 0 or values[-1] >= classes):
+        raise BadInputError(
+            f"The labels run from {values[0]} to {values[-1]}, but the model has {classes} outputs (0 to "
+            f"{classes - 1}). "
+            "This is not the data of this model, or the labels need --classes."
+        )
+
+
+def _lookup(folder: str, table: ClassTable | None) -> int | None:
+    if table is not None and folder in table.index_of:
+        return table.index_of[folder]
+    return int(folder) if _is_index(folder) else None
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
+def _table_from_csv(lines: Sequence[str], path: Path) -> ClassTable:
+    names: dict[int, str] = {}
+    index_of: dict[str, int] = {}
+    for number, row in enumerate(csv.DictReader(lines), start=2):
+        try:
+            index, synset, name = int(row["index"]), row["synset"].strip(), row["name"].strip()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInputError(f"{path}, line {number}: expected index,synset,name.") from error
+        if index in names:
+            raise BadInputError(f"{path}, line {number}: index {index} stands there twice.")
+        names[index] = name
+        index_of.setdefault(name, index)  # ImageNet names two classes alike ("crane", "maillot")
+        index_of[synset] = index
+    if sorted(names) != list(range(len(names))):
+        raise BadInputError(f"{path}: the indices are not 0 to {len(names) - 1}.")
+    return ClassTable(tuple(names[index] for index in range(len(names))), index_of)

@@ -1,0 +1,69 @@
+"""What a data source is: labelled images with stable ids, read as a stream."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shipcheck.files import value_digest
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Payload:
+    """One image on its way in: the encoded file's bytes, or uint8 pixels [H, W, 3]; `where` names it in errors."""
+
+    where: str
+    content: bytes | Pixels
+
+
+class DataSource(Protocol):
+    """Labelled images that can be listed at once and read as a stream."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Stable and unique, one per image."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """int64 [N], indices of the model's outputs."""
+
+    def digests(self, indices: Sequence[int]) -> list[str]:
+        """A content hash per image, of what is stored (not of decoded pixels)."""
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """Yields (position in `indices`, payload) once for each, in whatever order is cheap to read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The images of a source that a run uses, in their seeded order."""
+
+    source: DataSource
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def ids(self) -> list[str]:
+        """Image ids, in order."""
+        return [self.source.ids[index] for index in self.indices]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """int64 [N], in order."""
+        return self.source.labels[list(self.indices)]
+
+    def digest(self) -> str:
+        """A hash of ids, labels and stored content, in order."""
+        return value_digest([self.ids, self.labels.tolist(), self.source.digests(self.indices)])

@@ -1,0 +1,17 @@
+"""Metrics: pure functions of prediction arrays and samples, each tested against an independent reference."""
+
+from __future__ import annotations
+
+from harness.metrics.accuracy import accuracy, wilson_interval
+from harness.metrics.paired import Comparison, bootstrap_interval, compare, mcnemar_exact
+from harness.metrics.percentiles import latency_summary
+
+__all__ = [
+    "Comparison",
+    "accuracy",
+    "bootstrap_interval",
+    "compare",
+    "latency_summary",
+    "mcnemar_exact",
+    "wilson_interval",
+]

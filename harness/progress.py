@@ -1,0 +1,35 @@
+"""How a long run tells what it does; the harness knows no terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class Update(Protocol):
+    """Reports how far a stage is."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """done: units finished so far; note: what is at work."""
+
+
+class Progress(Protocol):
+    """Opens one stage of a run after the other."""
+
+    def stage(self, name: str, total: int, unit: str = "images") -> AbstractContextManager[Update]:
+        """A context in which `total` units of work are done; yields the function that reports them."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
+        """A stage that nobody sees."""
+
+        def update(done: int, note: str = "") -> None:
+            pass
+
+        yield update

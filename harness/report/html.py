@@ -1,0 +1,38 @@
+"""The HTML report: one file that needs no network and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import words
+from harness.report.plots import accuracy_by_severity
+from shipcheck.files import write_text
+
+
+def render_report(summary: Mapping[str, Any]) -> str:
+    """The page for a summary; every text in it is escaped, wherever it came from."""
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    figure = accuracy_by_severity(summary)
+    return environment.get_template("report.html").render(
+        summary=summary,
+        targets=summary["targets"],
+        corruptions=words.corruption_names(summary["targets"][0]["conditions"]),
+        figure=None if figure is None else Markup(figure),  # noqa: S704  (matplotlib escapes the text in its SVG)
+        words=words,
+    )
+
+
+def write_report(path: Path, summary: Mapping[str, Any]) -> None:
+    """Writes the page atomically."""
+    write_text(path, render_report(summary))

@@ -1,0 +1,30 @@
+"""What was asked and what was built, as it stands in audit.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from harness.targets import BuiltTarget
+
+
+def describe_audits(targets: Sequence[BuiltTarget]) -> dict[str, Any]:
+    """JSON values: per target the requested precision, the realized shares, size, build time and every layer."""
+    return {"schema": 1, "targets": {target.spec.id: _describe(target) for target in targets}}
+
+
+def _describe(target: BuiltTarget) -> dict[str, Any]:
+    audit = target.engine.audit()
+    return {
+        "requested": target.spec.precision,
+        "realized": audit.realized(),
+        "share_as_requested": audit.share_as_requested(),
+        "engine_bytes": target.engine.engine_bytes,
+        "model_bytes": len(target.model.onnx_bytes),
+        "model_digest": target.model.digest,
+        "build_s": target.engine.build_s,
+        "options": target.engine.describe(),
+        "layers": [dataclasses.asdict(layer) for layer in audit.layers],
+        "other_ops": audit.other_ops,
+    }

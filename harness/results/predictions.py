@@ -1,0 +1,65 @@
+"""Prediction rows: what one target said about one condition's images, one row per image."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+TOP_K = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """Rows as columns, in the order of the run's images.
+
+    label int32 [N]; top int32 [N, k], the k <= 5 classes of the largest logits, largest first, lower index first among
+    equals; p_top1 float32 [N], softmax probability of the first; margin float32 [N], that minus the second's.
+    """
+
+    label: npt.NDArray[np.int32]
+    top: npt.NDArray[np.int32]
+    p_top1: npt.NDArray[np.float32]
+    margin: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def top1(self) -> npt.NDArray[np.int32]:
+        """int32 [N], the predicted class."""
+        return self.top[:, 0]
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """bool [N], top-1 right."""
+        return np.equal(self.top1, self.label)
+
+    @property
+    def correct5(self) -> npt.NDArray[np.bool_]:
+        """bool [N], the label among the first five."""
+        found: npt.NDArray[np.bool_] = (self.top == self.label[:, None]).any(axis=1)
+        return found
+
+
+def rows_of(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Predictions:
+    """Logits float32 [N, classes] and labels int64 [N] -> rows; each depends on its own logits alone."""
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_K]
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponents = np.exp(shifted)
+    probabilities = exponents / exponents.sum(axis=1, keepdims=True)
+    first = np.take_along_axis(probabilities, order[:, :1], axis=1)[:, 0]
+    if logits.shape[1] > 1:
+        second = np.take_along_axis(probabilities, order[:, 1:2], axis=1)[:, 0]
+    else:
+        second = np.zeros_like(first)
+    return Predictions(
+        labels.astype(np.int32), order.astype(np.int32), first.astype(np.float32), (first - second).astype(np.float32)
+    )
+
+
+def concatenate(parts: list[Predictions]) -> Predictions:
+    """Joins batches of rows in their order."""
+    fields = [field.name for field in dataclasses.fields(Predictions)]
+    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))

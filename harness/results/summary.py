@@ -1,0 +1,102 @@
+"""The machine-readable result: figures from prediction rows, samples and audits, in a versioned schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from harness.conditions import CLEAN
+from harness.metrics import accuracy, compare, latency_summary, wilson_interval
+from harness.plan import Plan
+from harness.results.gate import Check, decide, realized_check, recovery_check
+from harness.results.latencies import SINGLE_STREAM, read_latencies
+from harness.results.predictions import Predictions
+from harness.results.rundir import RunDirectory
+from harness.results.trials import read_trial
+from harness.spec import REFERENCE
+
+SCHEMA = 1
+
+
+def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Computes `summary.json` from what lies in the run directory. Accuracies, flips and agreement are shares, 0 to
+    1.
+    """
+    latencies = read_latencies(directory.latency, [target.id for target in plan.targets])
+    ids = plan.data.ids
+    measured: dict[str, dict[str, Any]] = {target.id: {} for target in plan.targets}
+    for condition in plan.conditions:
+        reference = read_trial(directory.trials, REFERENCE.id, condition.id, ids)
+        for target in plan.targets:
+            rows = reference if target == REFERENCE else read_trial(directory.trials, target.id, condition.id, ids)
+            measured[target.id][condition.id] = _condition(
+                rows, None if target == REFERENCE else reference, plan.spec.seed
+            )
+    targets = []
+    for target in plan.targets:
+        built = audit["targets"][target.id]
+        targets.append(
+            {
+                "id": target.id,
+                **dataclasses.asdict(target),
+                "simulated": False,
+                "realized": built["realized"],
+                "engine_bytes": built["engine_bytes"],
+                "build_s": built["build_s"],
+                "conditions": measured[target.id],
+                "metrics": _metrics(measured[target.id], built["share_as_requested"]),
+                "latency": {SINGLE_STREAM: latency_summary(latencies[target.id])},
+            }
+        )
+    identity = plan.identity
+    return {
+        "schema": SCHEMA,
+        "status": "complete",
+        "model": {**identity["model"], "classes": plan.model.classes},
+        "data": {**identity["data"], "calibration": identity["calibration"]},
+        "seed": plan.spec.seed,
+        "reference": REFERENCE.id,
+        "targets": targets,
+        "gate": decide([check for target in targets for check in _checks(target, measured[REFERENCE.id])]),
+    }
+
+
+def _condition(rows: Predictions, reference: Predictions | None, seed: int) -> dict[str, Any]:
+    correct = rows.correct
+    result: dict[str, Any] = {
+        "images": len(rows),
+        "top1": accuracy(correct),
+        "top1_ci95": list(wilson_interval(int(correct.sum()), len(correct))),
+        "top5": accuracy(rows.correct5),
+        "vs_reference": None,
+    }
+    if reference is not None:
+        same = rows.top1 == reference.top1
+        comparison = compare(correct, reference.correct, same, seed=seed)
+        result["vs_reference"] = {**dataclasses.asdict(comparison), "ci95": list(comparison.ci95)}
+    return result
+
+
+def _metrics(conditions: Mapping[str, Any], share: float | None) -> dict[str, float | None]:
+    corrupted = [values for name, values in conditions.items() if name != CLEAN]
+    deltas = [values["vs_reference"]["delta"] for values in corrupted if values["vs_reference"]]
+    return {
+        "share_as_requested": share,
+        "corruption_top1": _mean([values["top1"] for values in corrupted]),
+        "corruption_delta": _mean(deltas),
+    }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _checks(target: Mapping[str, Any], reference: Mapping[str, Any]) -> list[Check]:
+    if target["id"] == REFERENCE.id:
+        return []
+    against = target["conditions"][CLEAN]["vs_reference"]
+    return [
+        realized_check(target["id"], target["metrics"]["share_as_requested"]),
+        recovery_check(target["id"], CLEAN, reference[CLEAN]["top1"], against["delta"], against["ci95"][1]),
+    ]

@@ -1,0 +1,95 @@
+"""One run from its spec to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from exporters import InputContract
+from harness.data import Selection
+from harness.data.overlap import check_disjoint
+from harness.latency import SAMPLES, single_stream
+from harness.pipeline import ImageStore, spool
+from harness.plan import Plan, make_plan
+from harness.progress import Progress, Silent
+from harness.report.html import write_report
+from harness.results.audits import describe_audits
+from harness.results.environment import describe_environment
+from harness.results.latencies import write_latencies
+from harness.results.rundir import RunDirectory
+from harness.results.summary import summarise
+from harness.spec import RunSpec
+from harness.targets import BuiltTarget, built_targets
+from harness.trials import remaining, run_trials
+from shipcheck.cache import cache_root
+from shipcheck.files import write_json
+
+_LATENCY_INPUTS = 32
+
+
+def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
+    """Runs, continues or just re-reads a run. Returns its summary (as in summary.json) and its directory.
+
+    Raises a ShipcheckError that says what to do. A run that is interrupted keeps its finished trials; the same spec
+    continues it. What fails before the first trial leaves no run directory behind.
+    """
+    progress = progress or Silent()
+    plan = make_plan(spec, progress)
+    directory = RunDirectory(plan.out)
+    directory.check(plan.identity)
+    if remaining(plan, directory.trials) or not directory.latency.exists() or not directory.audit.exists():
+        with _images(plan, progress) as (images, calibration), built_targets(plan, calibration, progress) as targets:
+            _measure(plan, directory, images, targets, progress)
+    summary = summarise(plan, directory, json.loads(directory.audit.read_text(encoding="utf-8")))
+    write_json(directory.summary, summary)
+    write_report(directory.report, summary)
+    return summary, directory.root
+
+
+def _measure(
+    plan: Plan, directory: RunDirectory, images: ImageStore, targets: list[BuiltTarget], progress: Progress
+) -> None:
+    description = {
+        "schema": 1,
+        "identity": plan.identity,
+        "digest": plan.digest,
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "environment": describe_environment(),
+    }
+    directory.begin(description)
+    write_json(directory.audit, describe_audits(targets))
+    if not directory.latency.exists():
+        inputs = plan.model.contract.normalise(images.read(0, min(_LATENCY_INPUTS, len(images))))
+        with progress.stage("Timing single queries", SAMPLES * len(targets), "queries") as update:
+            samples = single_stream(
+                {target.spec.id: target.engine.infer for target in targets},
+                [inputs[index : index + 1] for index in range(len(inputs))],
+                progress=update,
+            )
+        write_latencies(directory.latency, samples)
+    run_trials(plan, remaining(plan, directory.trials), images, targets, directory.trials, progress)
+
+
+@contextlib.contextmanager
+def _images(plan: Plan, progress: Progress) -> Iterator[tuple[ImageStore, ImageStore | None]]:
+    """The test images and, where a target needs them, the calibration images, decoded; none of these is one of
+    those.
+    """
+    with contextlib.ExitStack() as stack:
+        images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
+        if plan.calib is None:
+            yield images, None
+            return
+        calibration = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
+        check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.pixel_digests)
+        yield images, calibration
+
+
+def _spool(plan: Plan, selection: Selection, stage: str, progress: Progress) -> ImageStore:
+    contract: InputContract = plan.model.contract
+    with progress.stage(stage, len(selection)) as update:
+        return spool(selection, contract, folder=cache_root() / "scratch", workers=plan.spec.workers, progress=update)

@@ -1,0 +1,65 @@
+"""What a run is asked to do: plain data, as flags, a YAML file or Python give it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from engines.precision import check_precision
+from exporters.options import ContractOptions
+
+DEMO = "demo"
+REFERENCE_ENGINE = "onnxruntime"
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """Engine x precision x device; `id` is its name everywhere."""
+
+    engine: str
+    precision: str
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """UsageError for an unknown precision."""
+        check_precision(self.precision)
+
+    @property
+    def id(self) -> str:
+        """`ENGINE/PRECISION@DEVICE`."""
+        return f"{self.engine}/{self.precision}@{self.device}"
+
+
+# The pair of every comparison.
+REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSpec:
+    """One run.
+
+    model: an ONNX file, or "demo". data, calib: a class folder tree, an .npz archive or "demo"; None is the demo's for
+    the demo. contract: overrides of the model's input contract. classes: the class file. targets: besides the
+    reference, which is always added. conditions: globs over condition ids, instead of the suite's. limit, calib_limit:
+    the first N images of the seeded order, None for all. out: the run directory, None for a name made from the spec.
+    threads: of one inference call. workers, batch_size: how the work is done; they change no result.
+    """
+
+    model: str = DEMO
+    data: str | None = None
+    calib: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None
+    targets: tuple[TargetSpec, ...] = (TargetSpec("onnxruntime", "int8"),)
+    suite: str = "standard"
+    conditions: tuple[str, ...] = ()
+    severities: tuple[int, ...] = ()
+    limit: int | None = None
+    calib_limit: int | None = None
+    seed: int = 0
+    out: Path | None = None
+    threads: int = 1
+    optimization: str = "all"
+    workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    batch_size: int = 32

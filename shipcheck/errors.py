@@ -1,0 +1,44 @@
+"""One tree of errors. Every class knows the exit code with which the command ends.
+
+A message says what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+EXIT_PASSED = 0
+EXIT_GATE_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 3
+EXIT_INTERRUPTED = 130
+
+
+class ShipcheckError(Exception):
+    """Base of everything that shipcheck raises on purpose; `exit_code` is the command's exit status."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(ShipcheckError):
+    """A flag or a spec that cannot be meant: unknown name, contradiction, unusable output folder."""
+
+
+class BadInputError(ShipcheckError):
+    """A model, image, archive or run directory that is not what it should be."""
+
+
+class UnsupportedError(ShipcheckError):
+    """An engine that is not installed, or cannot do the precision on the device."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+
+class BuildError(ShipcheckError):
+    """The runtime refused to build the engine."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+
+class DeviceError(ShipcheckError):
+    """The built engine failed while it ran."""
+
+    exit_code = EXIT_UNAVAILABLE
