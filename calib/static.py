@@ -19,6 +19,7 @@ from calib.recipes import Recipe
 from exporters.contract import embed
 from exporters.model import DeployableModel
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
+from shipcheck.files import disk_errors
 
 RANGE_METHOD = "minmax"
 _BATCH = 16
@@ -33,7 +34,8 @@ def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationI
     check_quantizable(model, images)
     quantization = _onnxruntime_quantization()
     batch = model.fixed_batch or _BATCH
-    with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet_logging():
+    temporary = Path(tempfile.gettempdir())
+    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet_logging():
         out = Path(folder) / "quantized.onnx"
         try:
             quantization.quantize_static(
@@ -51,6 +53,8 @@ def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationI
                     "QuantizeBias": recipe.quantize_bias,
                 },
             )
+        except OSError:
+            raise  # a full disk or a missing folder is not the model's fault
         except Exception as error:  # the quantizer raises whatever it meets
             raise BuildError(f"Quantizing {model.name} in the recipe {recipe.name} failed: {error}") from error
         proto = onnx.load_model(out)

@@ -70,7 +70,10 @@ def _macs(name: str, arguments: Mapping[str, Any], weights: Mapping[str, tuple[i
     _, output_shape = _tensor(arguments["output_type_shape"][0])
     _, input_shape = _tensor(arguments["input_type_shape"][0])
     if kernel in _CONVOLUTIONS:
-        return convolution_macs(output_shape, weights[name])
+        # A constant weight is packed beforehand and missing from the profile's inputs; one that is dequantized at run
+        # time is missing from the graph's constants.
+        weight = weights.get(name) or _tensor(arguments["input_type_shape"][_CONVOLUTIONS[kernel]])[1]
+        return convolution_macs(output_shape, weight)
     if kernel in _PRODUCTS:
         return matmul_macs(output_shape, input_shape[-1])
     return None

@@ -83,7 +83,8 @@ class InputContract:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the schema number included."""
-        return {"schema": SCHEMA, "layout": "nchw", "dtype": "float32", **dataclasses.asdict(self)}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {"schema": SCHEMA, "layout": "nchw", "dtype": "float32", **fields}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> InputContract:

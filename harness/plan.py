@@ -14,7 +14,8 @@ from engines.precision import is_quantized
 from exporters import DeployableModel
 from harness.conditions import Condition, choose
 from harness.data import Selection, open_source, select
-from harness.demo import demo_model_path, ensure_demo_data
+from harness.data.demo import demo_folders
+from harness.demo import demo_model_path
 from harness.progress import Progress
 from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
 from shipcheck import __version__
@@ -113,8 +114,7 @@ def _select(
     source: str, split: str, model: DeployableModel, spec: RunSpec, limit: int | None, progress: Progress
 ) -> Selection:
     if source == DEMO:
-        with progress.stage("Rendering the demo's photographs", 0) as update:
-            test, calib = ensure_demo_data(cache_root(), progress=lambda done, total: update(done))
+        test, calib = demo_folders(cache_root(), progress)
         path = test if split == "test" else calib
     else:
         path = Path(source)

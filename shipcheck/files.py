@@ -30,6 +30,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             errno.EACCES: "permission denied; choose a folder that you may write to",
             errno.EPERM: "permission denied; choose a folder that you may write to",
             errno.EROFS: "the file system is read-only; choose another folder",
+            errno.ENOENT: "the folder is not there and cannot be made",
             errno.ENOTDIR: "a part of the path is a file, not a folder",
             errno.EEXIST: "a file of that name is in the way",
         }

@@ -58,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an abbreviation would change its meaning with the next flag that is added
         argument_default=argparse.SUPPRESS,  # only what is given is set: RunSpec knows the defaults
     )
     parser.add_argument("--version", action="version", version=f"shipcheck {__version__}")

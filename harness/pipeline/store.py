@@ -31,7 +31,6 @@ class ImageStore:
         self.shape = (*size, 3)
         self.count = count
         self._image_bytes = math.prod(self.shape)
-        self._digests = [""] * count
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             needed, free = count * self._image_bytes, shutil.disk_usage(folder).free
@@ -42,6 +41,7 @@ class ImageStore:
                     f"{free / 2**20:.0f} MiB. Free some, use --limit, or set SHIPCHECK_CACHE to a folder "
                     "on a larger disk."
                 )
+            self._digests = [""] * count
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the store)
 
     def put(self, position: int, image: Pixels) -> None:

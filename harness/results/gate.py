@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-ACCEPT, REGRESSION = "ACCEPT", "REGRESSION"
+ACCEPT, REGRESSION, ANOMALOUS = "ACCEPT", "REGRESSION", "ANOMALOUS"
 # Below this share of multiply-accumulates at the requested precision, a target is not what its name says.
 MIN_REALIZED = 0.9
 # MLPerf Inference's accuracy target for image classification: 99 % of the reference.
 MIN_RECOVERY = 0.99
+ABOVE_CHANCE = "above chance"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,19 @@ class Check:
     measured: float | None
     limit: float
     says: str
+
+
+def above_chance_check(target: str, lower: float, classes: int) -> Check:
+    """Passes where the reference is better than guessing beyond doubt: if not, every comparison with it is empty.
+
+    lower: lower bound of the reference's 95 % interval of clean top-1, in 0..1.
+    """
+    chance = 1 / classes
+    passed = lower > chance
+    says = f"clean top-1 is at least {lower:.2%}; guessing gives {chance:.2%}"
+    if not passed:
+        says += ". Check the labels and the input contract (colour order, mean, std, resize), or take more images"
+    return Check(ABOVE_CHANCE, target, passed, lower, chance, says)
 
 
 def realized_check(target: str, share: float | None) -> Check:
@@ -51,6 +65,10 @@ def recovery_check(target: str, condition: str, reference_top1: float, delta: fl
 
 
 def decide(checks: Sequence[Check]) -> dict[str, Any]:
-    """The `gate` part of the summary: REGRESSION if any check failed."""
-    verdict = ACCEPT if all(check.passed for check in checks) else REGRESSION
+    """The `gate` part of the summary.
+
+    ANOMALOUS if the reference itself is not to be trusted, REGRESSION if any other check failed, else ACCEPT.
+    """
+    failed = {check.name for check in checks if not check.passed}
+    verdict = ANOMALOUS if ABOVE_CHANCE in failed else REGRESSION if failed else ACCEPT
     return {"verdict": verdict, "enforced": False, "checks": [dataclasses.asdict(check) for check in checks]}

@@ -9,7 +9,7 @@ from typing import Any
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from harness.plan import Plan
-from harness.results.gate import Check, decide, realized_check, recovery_check
+from harness.results.gate import Check, above_chance_check, decide, realized_check, recovery_check
 from harness.results.latencies import SINGLE_STREAM, read_latencies
 from harness.results.predictions import Predictions
 from harness.results.rundir import RunDirectory
@@ -58,7 +58,9 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
-        "gate": decide([check for target in targets for check in _checks(target, measured[REFERENCE.id])]),
+        "gate": decide(
+            [check for target in targets for check in _checks(target, measured[REFERENCE.id], plan.model.classes)]
+        ),
     }
 
 
@@ -92,9 +94,9 @@ def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _checks(target: Mapping[str, Any], reference: Mapping[str, Any]) -> list[Check]:
+def _checks(target: Mapping[str, Any], reference: Mapping[str, Any], classes: int) -> list[Check]:
     if target["id"] == REFERENCE.id:
-        return []
+        return [above_chance_check(REFERENCE.id, reference[CLEAN]["top1_ci95"][0], classes)]
     against = target["conditions"][CLEAN]["vs_reference"]
     return [
         realized_check(target["id"], target["metrics"]["share_as_requested"]),

@@ -1,0 +1,59 @@
+# Everything a newcomer needs: `make bench` runs the demo, `make test` runs the tests. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: help setup bench test performance lint format docs clean
+
+help:
+	@echo "make bench        run the demo and write runs/demo/report.html"
+	@echo "make test         run the tests"
+	@echo "make performance  run the side-by-side speed comparisons"
+	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make docs         build the documentation into site/"
+	@echo "make setup        create .venv with what the demo needs"
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(PIP) --editable '.[cpu,test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(PIP) --editable '.[cpu,test,lint]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+setup: $(VENV)/.base
+
+bench: $(VENV)/.base
+	$(BIN)/python bench.py --out runs/demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not performance and not gpu"
+
+performance: $(VENV)/.test
+	$(BIN)/python -m pytest -m performance -s
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache

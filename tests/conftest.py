@@ -1,0 +1,121 @@
+"""Fixtures: real small models and images, made on the spot; the shared real ones where the machine has them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or fills the user's cache."""
+    os.environ["SHIPCHECK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and models."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data and models at {SHARED}")
+    return SHARED
+
+
+def make_model(
+    path: Path,
+    *,
+    classes: int = 4,
+    size: int = 16,
+    seed: int = 0,
+    change: Callable[[onnx.ModelProto], None] | None = None,
+) -> Path:
+    """A small real classifier, random but seeded: two convolutions, a ReLU each, global average, one Gemm."""
+    rng = np.random.default_rng(seed)
+
+    def weight(name: str, *shape: int) -> onnx.TensorProto:
+        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 4
+        return numpy_helper.from_array((rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32), name)
+
+    initializers = [
+        weight("w1", 16, 3, 3, 3),
+        weight("b1", 16),
+        weight("w2", 32, 16, 3, 3),
+        weight("b2", 32),
+        weight("w3", classes, 32),
+        weight("b3", classes),
+        numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["input", "w1", "b1"], ["c1"], name="conv1", kernel_shape=[3, 3], pads=[1] * 4),
+        helper.make_node("Relu", ["c1"], ["r1"], name="relu1"),
+        helper.make_node("Conv", ["r1", "w2", "b2"], ["c2"], name="conv2", kernel_shape=[3, 3], strides=[2, 2]),
+        helper.make_node("Relu", ["c2"], ["r2"], name="relu2"),
+        helper.make_node("ReduceMean", ["r2", "axes"], ["pooled"], name="pool", keepdims=0),
+        helper.make_node("Gemm", ["pooled", "w3", "b3"], ["logits"], name="fc", transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes])],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    if change is not None:
+        change(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def make_folders(root: Path, *, classes: int = 4, images: int = 6, size: int = 24, seed: int = 0) -> Path:
+    """Class folders of JPEGs: smooth random colours, so that they compress like photographs."""
+    rng = np.random.default_rng(seed)
+    for label in range(classes):
+        folder = root / f"class{label}"
+        folder.mkdir(parents=True)
+        for index in range(images):
+            coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            image = Image.fromarray(coarse).resize((size + index, size), Image.Resampling.BICUBIC)
+            image.save(folder / f"{index:03d}.jpg", quality=90)
+    return root
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    """A small classifier of 4 classes, 16 x 16 px."""
+    return make_model(tmp_path / "small.onnx")
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Path:
+    """24 JPEGs in 4 class folders."""
+    return make_folders(tmp_path / "test")
+
+
+@pytest.fixture
+def calib_folder(tmp_path: Path) -> Path:
+    """Other 16 JPEGs in 4 class folders."""
+    return make_folders(tmp_path / "calib", images=4, seed=1)
+
+
+def bench(arguments: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / "bench.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )

@@ -1,0 +1,235 @@
+"""What every engine must do, and whether ONNX Runtime's audit tells the truth."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from conftest import make_model
+
+import calib
+import engines
+import exporters
+from calib.static import quantize_static
+from engines import ENGINES, Audit, BuildRequest, Engine, Layer
+from engines.audit import convolution_macs, matmul_macs
+from engines.registry import ENGINES as REGISTERED
+from exporters.presets import PRESETS
+from shipcheck.errors import BuildError, DeviceError, UnsupportedError, UsageError
+from shipcheck.registry import Registry
+
+
+class Images:
+    """Calibration images from an array."""
+
+    def __init__(self, images, digest="test"):
+        self.images = images
+        self.digest = digest
+
+    def __len__(self):
+        return len(self.images)
+
+    def batches(self, size):
+        for start in range(0, len(self.images), size):
+            yield self.images[start : start + size]
+
+
+def request_for(path, **changes):
+    return BuildRequest(
+        **{
+            "onnx_bytes": path.read_bytes(),
+            "input_name": "input",
+            "output_name": "logits",
+            "image_shape": (3, 16, 16),
+            "classes": 4,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def request_small(model_file):
+    return request_for(model_file)
+
+
+@pytest.fixture
+def batch():
+    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_answers_one_row_per_image(name, request_small, batch):
+    with engines.build(name, request_small) as engine:
+        logits = engine.infer(batch)
+        assert logits.shape == (6, 4)
+        assert logits.dtype == np.float32
+        assert engine.build_s > 0
+        assert isinstance(engine.audit(), Audit)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_refuses_what_is_no_batch_and_what_comes_after_close(name, request_small, batch):
+    engine = engines.build(name, request_small)
+    for wrong in (batch.astype(np.float64), batch[0], batch[:, :, :8], batch[:0]):
+        with pytest.raises(ValueError, match="takes float32"):
+            engine.infer(wrong)
+    engine.close()
+    engine.close()
+    with pytest.raises(ValueError, match="closed"):
+        engine.infer(batch)
+
+
+def test_onnxruntime_gives_the_logits_of_a_bare_session(model_file, request_small, batch):
+    bare = ort.InferenceSession(model_file, providers=["CPUExecutionProvider"]).run(None, {"input": batch})[0]
+    with engines.build("onnxruntime", request_small) as engine:
+        np.testing.assert_array_equal(engine.infer(batch), bare)
+
+
+def test_a_frozen_batch_of_one_is_fed_one_by_one(tmp_path, batch):
+    def freeze(model):
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+        model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+    frozen = request_for(make_model(tmp_path / "frozen.onnx", change=freeze), fixed_batch=1)
+    free = request_for(make_model(tmp_path / "free.onnx"))
+    with engines.build("onnxruntime", frozen) as one, engines.build("onnxruntime", free) as many:
+        np.testing.assert_array_equal(one.infer(batch), many.infer(batch))
+
+
+def test_a_graph_that_the_runtime_refuses_is_a_build_error(request_small):
+    broken = dataclasses.replace(request_small, onnx_bytes=request_small.onnx_bytes[:-700])
+    with pytest.raises(BuildError, match="cannot build"):
+        engines.build("onnxruntime", broken)
+
+
+def test_infinite_logits_are_a_device_error(tmp_path, batch):
+    path = make_model(tmp_path / "m.onnx")
+    with engines.build("onnxruntime", request_for(path)) as engine, pytest.raises(DeviceError, match="NaN or infinite"):
+        engine.infer(batch * np.float32(np.inf))
+
+
+def test_unknown_engines_precisions_and_devices_list_the_known(request_small):
+    with pytest.raises(UsageError, match="Known: null, onnxruntime"):
+        engines.build("tensorflow", request_small)
+    with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
+        engines.build("onnxruntim", request_small)
+    with pytest.raises(UnsupportedError, match="It runs: fp32, int8"):
+        engines.build("ort", dataclasses.replace(request_small, precision="int4"))
+    with pytest.raises(UnsupportedError, match="It has: cpu"):
+        engines.build("ort", dataclasses.replace(request_small, device="tpu"))
+
+
+def test_an_engine_that_is_not_installed_gives_the_install_line(request_small, monkeypatch):
+    monkeypatch.setattr(ENGINES["onnxruntime"], "module", "onnxruntime_that_is_not_there")
+    with pytest.raises(UnsupportedError, match=r"pip install 'shipcheck\[cpu\]'") as caught:
+        engines.build("onnxruntime", request_small)
+    assert caught.value.exit_code == 3
+
+
+def test_registering_a_name_twice_raises():
+    registry = Registry("part")
+    registry.register("a", "b")(1)
+    for taken in ("a", "b"):
+        with pytest.raises(ValueError, match="registered twice"):
+            registry.register(taken)(2)
+    assert registry["b"] == 1
+    assert list(REGISTERED) == ["null", "onnxruntime"]
+
+
+def test_macs_are_counted_by_the_definition():
+    # 3 x 3 over 3 channels into 16 at 8 x 8; the same depthwise; 32 features into 10 classes.
+    assert convolution_macs([1, 16, 8, 8], [16, 3, 3, 3]) == 16 * 8 * 8 * 27
+    assert convolution_macs([1, 16, 8, 8], [16, 1, 3, 3]) == 16 * 8 * 8 * 9
+    assert convolution_macs([1, 8, 8, 16], [16, 3, 3, 3]) == 16 * 8 * 8 * 27
+    assert matmul_macs([1, 10], 32) == 320
+
+
+def test_shares_are_of_macs_not_of_layers():
+    audit = Audit(
+        (Layer("a", "Conv", 900, "int8", "int8"), Layer("b", "Gemm", 100, "int8", "fp32")),
+        {},
+    )
+    assert audit.realized() == {"int8": 0.9, "fp32": 0.1}
+    assert audit.share_as_requested() == 0.9
+    assert Audit((), {}).share_as_requested() is None
+
+
+def test_the_audit_of_a_float_model_finds_every_layer(request_small):
+    with engines.build("onnxruntime", request_small) as engine:
+        audit = engine.audit()
+    assert audit.realized() == {"fp32": 1.0}
+    # conv1 at 16 x 16, conv2 at 7 x 7, fc.
+    assert [layer.macs for layer in audit.layers] == [16 * 256 * 27, 32 * 49 * 144, 4 * 32]
+
+
+def test_nodes_without_names_are_audited_too(tmp_path):
+    def nameless(model):
+        for node in model.graph.node:
+            node.name = ""
+
+    with engines.build("onnxruntime", request_for(make_model(tmp_path / "m.onnx", change=nameless))) as engine:
+        assert len(engine.audit().layers) == 3
+
+
+@pytest.mark.parametrize("optimization", ["disable", "basic", "extended", "all"])
+def test_the_optimisation_level_is_the_one_asked_for(tmp_path, optimization, batch):
+    path = make_model(tmp_path / "m.onnx")
+    with engines.build("onnxruntime", request_for(path, optimization=optimization)) as engine:
+        assert sum(layer.macs for layer in engine.audit().layers) >= 16 * 256 * 27
+        assert ("Relu" in engine.audit().other_ops) == (optimization in ("disable", "basic"))
+        assert engine.infer(batch).shape == (6, 4)
+
+
+def cifar(shared, count=64):
+    with np.load(shared / "data/cifar10/calib.npz") as archive:
+        return Images(archive["images"][:count])
+
+
+def build_int8(model, images, recipe=None):
+    quantized = quantize_static(model, recipe or calib.recipe_for("onnxruntime", "int8"), images)
+    return engines.build(
+        "onnxruntime",
+        BuildRequest(
+            quantized.onnx_bytes, model.input_name, model.output_name, (3, *model.contract.size), model.classes, "int8"
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["cifar10_resnet20", "cifar10_resnet56"])
+def test_the_recipe_runs_all_of_a_resnet_in_int8(shared, name):
+    model = exporters.load(shared / f"models/{name}.onnx", contract=PRESETS["cifar10"])
+    with build_int8(model, cifar(shared)) as engine:
+        assert engine.audit().share_as_requested() >= 0.95
+
+
+def test_the_audit_reveals_the_symmetric_recipe_that_runs_half_in_float(shared):
+    model = exporters.load(shared / "models/cifar10_resnet20.onnx", contract=PRESETS["cifar10"])
+    symmetric = dataclasses.replace(
+        calib.recipe_for("onnxruntime", "int8"), activation_type="int8", symmetric_activations=True
+    )
+    with build_int8(model, cifar(shared), symmetric) as engine:
+        audit = engine.audit()
+    convolutions = [layer for layer in audit.layers if "Conv" in layer.op]
+    assert len(convolutions) == 19
+    assert sum(layer.realized == "int8" for layer in convolutions) == 10
+    assert audit.share_as_requested() < 0.6
+
+
+def test_the_audit_reveals_an_int8_request_on_a_float_file(request_small):
+    with engines.build("onnxruntime", dataclasses.replace(request_small, precision="int8")) as engine:
+        assert engine.audit().share_as_requested() == 0.0
+        assert engine.audit().realized() == {"fp32": 1.0}
+
+
+def test_an_adapter_only_fills_the_underscored_methods():
+    for engine in ENGINES.values():
+        assert issubclass(engine, Engine)
+        for checked in ("infer", "audit", "close", "__init__"):
+            assert checked not in vars(engine)
+
+
+def test_the_optimized_file_is_a_real_onnx_graph(request_small):
+    with engines.build("onnxruntime", request_small) as engine:
+        assert 0 < engine.engine_bytes < 10 * len(request_small.onnx_bytes)
+    onnx.checker.check_model(onnx.load_model_from_string(request_small.onnx_bytes))

@@ -1,0 +1,78 @@
+"""Conditions: their ids, how they are chosen, and that an image's randomness is its own."""
+
+import numpy as np
+import pytest
+
+from harness.conditions import choose, generator, known_ids, make_condition
+from shipcheck.errors import UsageError
+
+ALL = known_ids()
+
+
+def ids(**options):
+    return [condition.id for condition in choose(options.pop("suite", "standard"), **options)]
+
+
+def test_the_standard_suite_is_clean_and_every_corruption_at_every_severity():
+    assert ids() == ALL
+    assert len(ALL) == 26
+    assert ALL[:3] == ["clean", "corruption/gaussian_noise@1", "corruption/gaussian_noise@2"]
+
+
+def test_quick_is_severity_three():
+    assert ids(suite="quick") == ["clean", *(name for name in ALL if name.endswith("@3"))]
+
+
+def test_globs_and_severities_choose():
+    assert ids(globs=["corruption/pix*@[45]"]) == ["clean", "corruption/pixelate@4", "corruption/pixelate@5"]
+    assert ids(globs=["clean"]) == ["clean"]
+    assert ids(globs=["corruption/pixelate@*"], severities=[2]) == ["clean", "corruption/pixelate@2"]
+    assert len(ids(severities=[1, 5])) == 11
+    assert len(ids(suite="quick", severities=[5])) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"suite": "huge"}, "Known: quick, standard"),
+        ({"globs": ["corruption/pixellate@3"]}, "No condition matches"),
+        ({"severities": [6]}, "1 to 5"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options, says):
+    with pytest.raises(UsageError, match=says):
+        ids(**options)
+
+
+@pytest.mark.parametrize("name", ["corruption/pixelate@6", "corruption/none@1", "clean@1", "corruption/pixelate@", ""])
+def test_unknown_ids_are_refused(name):
+    with pytest.raises(UsageError, match="Known: clean"):
+        make_condition(name)
+
+
+def test_clean_leaves_images_alone():
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    assert make_condition("clean").apply(images, ["a", "b"], 0) is images
+
+
+def test_an_images_noise_depends_on_seed_id_and_condition_alone():
+    images = np.full((6, 32, 32, 3), 128, np.uint8)
+    names = list("abcdef")
+    condition = make_condition("corruption/gaussian_noise@3")
+    whole = condition.apply(images, names, 0)
+    alone = np.concatenate([condition.apply(images[i : i + 1], names[i : i + 1], 0) for i in range(6)])
+    turned = condition.apply(images, names[::-1], 0)[::-1]
+    np.testing.assert_array_equal(whole, alone)
+    np.testing.assert_array_equal(whole, turned)
+    assert len({image.tobytes() for image in whole}) == 6
+    assert not np.array_equal(whole, condition.apply(images, names, 1))
+
+
+def test_generators_are_told_apart_by_every_part():
+    draws = {
+        generator(seed, image, condition).integers(2**62)
+        for seed in (0, 1)
+        for image in ("a", "ab")
+        for condition in ("b@1", "@1")
+    }
+    assert len(draws) == 8
