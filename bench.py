@@ -10,12 +10,12 @@ from rich.console import Console
 from harness.command.flags import parse
 from harness.report.console import RichProgress, print_summary
 from harness.run import run
-from shipcheck.errors import EXIT_INTERRUPTED, EXIT_PASSED, ShipcheckError
+from shipcheck.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASSED, ShipcheckError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0 passed, 1 gate failed, 2 usage or bad input, 3 target unavailable
-    or build failed, 130 interrupted.
+    or build failed, 4 a fault of shipcheck's own, 130 interrupted.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print("shipcheck: interrupted. Finished trials are kept; the same command continues the run.")
         return EXIT_INTERRUPTED
+    except Exception:  # a fault of ours must not look like a failed gate, which Python's own status 1 would
+        Console(stderr=True).print_exception()
+        errors.print("shipcheck: this is a fault of shipcheck's own. Please report it with the lines above.")
+        return EXIT_INTERNAL
     return EXIT_PASSED
 
 

@@ -91,8 +91,9 @@ def read_proto(path: Path) -> onnx.ModelProto:
 
 
 def check_weights(proto: onnx.ModelProto, path: Path) -> None:
-    """BadInputError that names the first float weight with a NaN or an infinity."""
-    for tensor in proto.graph.initializer:
+    """BadInputError that names the first float weight (or Constant node's value) with a NaN or an infinity."""
+    constants = [attribute.t for node in proto.graph.node if node.op_type == "Constant" for attribute in node.attribute]
+    for tensor in (*proto.graph.initializer, *constants):
         if tensor.data_type not in _FLOATS:
             continue
         try:

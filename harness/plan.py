@@ -89,6 +89,8 @@ def needs_calibration(target: TargetSpec) -> bool:
 
 
 def _check_numbers(spec: RunSpec) -> None:
+    if not 0 <= spec.seed < 2**63:
+        raise UsageError(f"--seed is {spec.seed}; it must be from 0 to 2**63 - 1.")
     for flag, value in (
         ("--limit", spec.limit),
         ("--calib-limit", spec.calib_limit),

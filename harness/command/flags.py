@@ -35,7 +35,7 @@ The same command continues an interrupted run. Exit status: 0 passed, 1 gate fai
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. See `bench.py --help`.")
+        raise UsageError(f"{message}. See `{self.prog} --help`.")
 
 
 def parse(arguments: Sequence[str]) -> RunSpec:
@@ -48,13 +48,14 @@ def parse(arguments: Sequence[str]) -> RunSpec:
     config = typed.pop("config", None)
     known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
     file = {} if config is None else vars(parser.parse_args(read_config(config, known)))
+    if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
+        file = {name: value for name, value in file.items() if name not in ("bits", "precision")}
     return _spec({**file, **typed})
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the `run` command."""
     parser = _Parser(
-        prog="bench.py",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -42,7 +42,7 @@ def choose(suite: str, globs: Sequence[str] = (), severities: Sequence[int] = ()
     """The conditions of a suite, or those that match a glob if any is given, at the given severities only.
 
     `clean` is always among them: every comparison is against it. Raises UsageError for an unknown suite or severity and
-    for a glob that matches nothing.
+    for globs that match nothing, alone or at these severities.
     """
     if suite not in SUITES:
         raise UsageError(f"Unknown suite {suite!r}. Known: {', '.join(SUITES)}.")
@@ -59,6 +59,8 @@ def choose(suite: str, globs: Sequence[str] = (), severities: Sequence[int] = ()
         matches = not globs or any(fnmatch.fnmatchcase(condition_id, glob) for glob in globs)
         if matches and int(condition_id.rpartition("@")[2]) in wanted_severities:
             chosen.append(condition_id)
+    if chosen == [CLEAN] and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
+        raise UsageError(f"No condition matches {', '.join(globs)} at severity {', '.join(map(str, severities))}.")
     return [make_condition(condition_id) for condition_id in chosen]
 
 

@@ -22,8 +22,10 @@ def open_source(
     class_names: in the order of the outputs, from the model; classes_file: the `--classes` table, which goes first.
     Raises BadInputError or UsageError that says what is wrong with the data or the names.
     """
+    table = class_table(class_names) if class_names else None
+    if classes_file is not None:
+        table = read_class_table(classes_file, classes)
     if path.is_dir():
-        table = read_class_table(classes_file) if classes_file else class_table(class_names) if class_names else None
         return FolderSource(path, lambda folders: labels_of_folders(folders, classes, table))
     if not path.exists():
         raise BadInputError(f"There is no data at {path}. Check --data and --calib.")

@@ -21,8 +21,8 @@ MAX_IMAGE_BYTES = 256 << 20
 class FolderSource:
     """Images below one folder per class. An image's id is its path below the root, with `/` on every system.
 
-    Files and folders whose names begin with a dot are left out; every other file must be an image. Links that lead out
-    of the root are refused.
+    Files and folders whose names begin with a dot are left out; every other file must be an image. Links below the root
+    are refused.
     """
 
     def __init__(self, root: Path, label_of: Callable[[Sequence[str]], dict[str, int]]) -> None:
@@ -58,19 +58,26 @@ class FolderSource:
 
 
 def _images(root: Path, folder: Path) -> Iterator[str]:
-    inside = root.resolve()
+    _refuse_link(folder)
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            _refuse_link(Path(parent) / name)
         for name in files:
             if name.startswith("."):
                 continue
             path = Path(parent) / name
+            _refuse_link(path)
             if path.suffix.lower() not in IMAGE_SUFFIXES:
                 raise BadInputError(
                     f"{path} lies among the images but is none by its name ({', '.join(IMAGE_SUFFIXES)}). Move it away."
                 )
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                raise BadInputError(f"{path} is a link out of the data folder; copy the image instead.")
             if path.stat().st_size > MAX_IMAGE_BYTES:
                 raise BadInputError(f"{path} is above 256 MiB: not a photograph.")
             yield path.relative_to(root).as_posix()
+
+
+def _refuse_link(path: Path) -> None:
+    # A data set that was unpacked from an archive may point anywhere.
+    if path.is_symlink():
+        raise BadInputError(f"{path} is a link, which may lead out of the data folder; copy what it points to instead.")

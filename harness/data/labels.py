@@ -20,8 +20,12 @@ class ClassTable:
     index_of: dict[str, int]
 
 
-def read_class_table(path: Path) -> ClassTable:
-    """Reads `index,synset,name` CSV with a header, or one name a line; BadInputError or UsageError otherwise."""
+def read_class_table(path: Path, classes: int) -> ClassTable:
+    """Reads `index,synset,name` CSV with a header, or one name a line, for a model with `classes` outputs.
+
+    Raises UsageError where there is no such file or it names another number of classes, BadInputError for another
+    layout.
+    """
     if not path.is_file():
         raise UsageError(f"There is no class file {path}. Check --classes.")
     if path.stat().st_size > _MAX_CLASSES_BYTES:
@@ -32,14 +36,17 @@ def read_class_table(path: Path) -> ClassTable:
         raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
     if not lines:
         raise BadInputError(f"{path} is empty: expected `index,synset,name` CSV or one class name a line.")
-    if [word.strip() for word in lines[0].split(",")[:2]] == ["index", "synset"]:
-        return _table_from_csv(lines, path)
-    return class_table([line.strip() for line in lines])
+    is_csv = [word.strip() for word in lines[0].split(",")[:2]] == ["index", "synset"]
+    table = _table_from_csv(lines, path) if is_csv else class_table([line.strip() for line in lines])
+    if len(table.names) != classes:
+        raise UsageError(f"--classes {path} names {len(table.names)} classes, but the model has {classes} outputs.")
+    return table
 
 
 def class_table(names: Sequence[str]) -> ClassTable:
-    """A table of names alone; a folder may also be named by its index, with or without leading zeros."""
-    return ClassTable(tuple(names), {name: index for index, name in enumerate(names)})
+    """A table of names alone; a name that two classes share stands for neither."""
+    once = {name: index for index, name in enumerate(names) if names.count(name) == 1}
+    return ClassTable(tuple(names), once)
 
 
 def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | None) -> dict[str, int]:
@@ -49,8 +56,6 @@ def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | 
     indices; otherwise their sorted order is the class order (torchvision's ImageFolder), for which their number must
     be that of the model's classes. Raises BadInputError or UsageError that says how to name the classes.
     """
-    if table is not None and len(table.names) != classes:
-        raise UsageError(f"--classes names {len(table.names)} classes, but the model has {classes} outputs.")
     if table is None and not all(_is_index(name) for name in folders):
         if len(folders) != classes:
             raise BadInputError(
@@ -63,7 +68,7 @@ def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | 
     unknown = sorted(name for name, label in labels.items() if label is None)
     if unknown:
         raise BadInputError(
-            f"{len(unknown)} class folders are no name, synset or index of a class: {', '.join(unknown[:5])}. "
+            f"{len(unknown)} class folders are no name, synset or index of one class: {', '.join(unknown[:5])}. "
             "Rename them or correct --classes."
         )
     known = {name: label for name, label in labels.items() if label is not None}
@@ -80,7 +85,7 @@ def check_labels(labels: Iterable[int], classes: int) -> None:
         raise BadInputError(
             f"The labels run from {values[0]} to {values[-1]}, but the model has {classes} outputs (0 to "
             f"{classes - 1}). "
-            "This is not the data of this model, or the labels need --classes."
+            "This is not the data of this model, or its classes are numbered otherwise."
         )
 
 
@@ -96,17 +101,16 @@ def _is_index(text: str) -> bool:
 
 def _table_from_csv(lines: Sequence[str], path: Path) -> ClassTable:
     names: dict[int, str] = {}
-    index_of: dict[str, int] = {}
+    synsets: dict[str, int] = {}
     for number, row in enumerate(csv.DictReader(lines), start=2):
         try:
             index, synset, name = int(row["index"]), row["synset"].strip(), row["name"].strip()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadInputError(f"{path}, line {number}: expected index,synset,name.") from error
-        if index in names:
-            raise BadInputError(f"{path}, line {number}: index {index} stands there twice.")
-        names[index] = name
-        index_of.setdefault(name, index)  # ImageNet names two classes alike ("crane", "maillot")
-        index_of[synset] = index
+        if index in names or synset in synsets:
+            raise BadInputError(f"{path}, line {number}: index {index} or synset {synset} stands there twice.")
+        names[index], synsets[synset] = name, index
     if sorted(names) != list(range(len(names))):
         raise BadInputError(f"{path}: the indices are not 0 to {len(names) - 1}.")
-    return ClassTable(tuple(names[index] for index in range(len(names))), index_of)
+    table = class_table([names[index] for index in range(len(names))])
+    return ClassTable(table.names, {**table.index_of, **synsets})

@@ -11,6 +11,8 @@ from harness.report import words
 # Okabe and Ito's colours, distinguishable without colour vision; and a marker each.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+# Dashes let a line shine through that lies below.
+_LINES = ("-", (0, (3, 2)))
 _COLUMNS = 3
 
 
@@ -31,8 +33,8 @@ def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
         axis.grid(alpha=0.25)
         for index, target in enumerate(targets):
             severities, top1 = _curve(target["conditions"], names if panel == "mean" else [panel])
-            style = {"color": _COLOURS[index % 6], "marker": _MARKERS[index % 6], "markersize": 4, "linewidth": 1.5}
-            axis.plot(severities, top1, label=target["id"], **style)
+            style = {"color": _COLOURS[index % 6], "marker": _MARKERS[index % 6], "linestyle": _LINES[index % 2]}
+            axis.plot(severities, top1, label=target["id"], markersize=4, linewidth=1.5, **style)
         axis.set_xticks(range(6))
         axis.set_ylim(0, 100)
     for axis in axes[len(panels) :]:

@@ -76,7 +76,7 @@ def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """One sentence per target: what it costs and what it brings against the reference."""
     against = target["conditions"]["clean"]["vs_reference"]
     low, high = against["ci95"]
-    certain = "" if low > 0 or high < 0 else ", which may be chance"
+    chance = "" if low > 0 or high < 0 else ": no significant difference"
     reference = next(other for other in summary["targets"] if other["id"] == summary["reference"])
     speed = reference["latency"]["single_stream"]["p50_ms"] / target["latency"]["single_stream"]["p50_ms"]
     corrupted = target["metrics"]["corruption_delta"]
@@ -85,5 +85,5 @@ def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     return (
         f"{target['id']} scores {percent(target['conditions']['clean']['top1'])}: "
         f"{points(against['delta'])} points on clean "
-        f"images (95 % interval {points(low)} to {points(high)}{certain}){tail}. It answers {pace} than fp32."
+        f"images (95 % interval {points(low)} to {points(high)}{chance}){tail}. It answers {pace} than fp32."
     )

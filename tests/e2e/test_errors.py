@@ -11,6 +11,8 @@ import pytest
 from conftest import ROOT, bench, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
 
+import bench as command
+
 
 def broken_jpeg(root):
     path = root / "test/class1/002.jpg"
@@ -96,6 +98,8 @@ CASES = [
     (nothing, ["--data", "nowhere"], 2, "no data at nowhere"),
     (nothing, ["--suite", "endless"], 2, "Known: quick, standard"),
     (nothing, ["--limit", "0"], 2, "at least 1"),
+    (nothing, ["--seed", "-1"], 2, "from 0 to"),
+    (nothing, ["--seed", "9" * 80], 2, "from 0 to"),
     (nothing, ["--classes", "nowhere.txt"], 2, "no class file"),
     (nothing, ["--color", "hsv"], 2, "Known: rgb, bgr"),
 ]
@@ -186,3 +190,12 @@ def test_a_read_only_folder(root):
     done = bench(words(root, "--out", out))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_our_own_is_no_failed_gate(monkeypatch, capsys):
+    def fault(*_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(command, "run", fault)
+    assert command.main([]) == 4
+    assert "Please report it" in capsys.readouterr().err

@@ -87,6 +87,8 @@ def test_a_yaml_file_says_the_same_as_flags(tmp_path):
     assert overridden.seed == 0
     assert overridden.targets == (TargetSpec("onnxruntime", "fp32"),)
     assert overridden.out == Path("runs/x")
+    by_name = parse(["--config", str(path), "--precision", "int8"])
+    assert by_name.targets == (TargetSpec("onnxruntime", "int8"),)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def test_globs_and_severities_choose():
         ({"suite": "huge"}, "Known: quick, standard"),
         ({"globs": ["corruption/pixellate@3"]}, "No condition matches"),
         ({"severities": [6]}, "1 to 5"),
+        ({"globs": ["corruption/*@3"], "severities": [5]}, "at severity 5"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options, says):

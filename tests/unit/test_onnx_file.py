@@ -117,9 +117,16 @@ def _edit(model, name, change):
             tensor.CopyFrom(numpy_helper.from_array(values, name))
 
 
+def nan_constant(model):
+    value = numpy_helper.from_array(np.full((16, 3, 3, 3), np.nan, np.float32))
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["constant"], value=value))
+    model.graph.node[1].input[1] = "constant"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (nan_constant, "NaN or infinite of 432"),
         (two_inputs, r"2 inputs \(input, second\)"),
         (two_outputs, r"2 outputs \(logits, pooled\)"),
         (nan_weight, "'w2' holds 1 NaN or infinite of 4608"),
