@@ -39,7 +39,12 @@ bench: $(VENV)/.base
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not performance and not gpu"
 
-performance: $(VENV)/.test
+$(VENV)/.performance: $(VENV)/.test
+	$(PIP) --editable '.[cpu,test,performance]'
+	$(PIP) --no-deps imagecorruptions==1.1.2
+	@touch $@
+
+performance: $(VENV)/.performance
 	$(BIN)/python -m pytest -m performance -s
 
 lint: $(VENV)/.lint

@@ -12,9 +12,12 @@ from engines import ENGINES
 from engines.base import BuildRequest
 from engines.precision import is_quantized
 from exporters import DeployableModel
-from harness.conditions import Condition, choose
-from harness.data import Selection, open_source, select
+from harness.conditions import Condition, CorruptionOptions, choose, make_condition, parse_corruption
+from harness.conditions.corruptions import describe_textures, frost_textures, scale_for
+from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
+from harness.data.labels import LabelOf
+from harness.data.released import find_released
 from harness.demo import demo_model_path
 from harness.progress import Progress
 from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
@@ -26,11 +29,16 @@ from shipcheck.files import value_digest
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that a run needs to start. `targets` begins with the reference; `identity` is what shapes the results."""
+    """All that a run needs to start.
+
+    data: the images, in their order. released: for data that are corrupted already, the same images under each
+    condition. targets: the reference first. identity: what shapes the results.
+    """
 
     spec: RunSpec
     model: DeployableModel
     data: Selection
+    released: dict[str, Selection] | None
     calib: Selection | None
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
@@ -68,19 +76,28 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     """
     _check_numbers(spec)
     targets = _targets(spec)
-    conditions = tuple(choose(spec.suite, spec.conditions, spec.severities))
+    options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
+    choose(spec.suite, spec.conditions, spec.severities)
     model = exporters.load(demo_model_path() if spec.model == DEMO else spec.model, contract=spec.contract)
-    data_source = spec.data or (DEMO if spec.model == DEMO else None)
-    if data_source is None:
-        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
-    data = _select(data_source, "test", model, spec, spec.limit, progress)
-    calib_source = spec.calib or (DEMO if data_source == DEMO else None)
+    label_of = labeller(model.classes, model.class_names, spec.classes)
+    path = _data_path(spec, progress)
+    released = find_released(path, model.classes, label_of)
+    if released is None:
+        ids = choose(spec.suite, spec.conditions, spec.severities)
+        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
+        selections = None
+        conditions = tuple(make_condition(condition_id, options) for condition_id in ids)
+    else:
+        ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
+        released.check_alike(ids)
+        data = select(released.source(ids[0]), seed=spec.seed, limit=spec.limit)
+        selections = {name: Selection(released.source(name), data.indices) for name in ids}
+        conditions = tuple(Condition(condition_id) for condition_id in ids)
     calib = None
     if any(needs_calibration(target) for target in targets):
-        if calib_source is None:
-            raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
-        calib = _select(calib_source, "calib", model, spec, spec.calib_limit, progress)
-    return Plan(spec, model, data, calib, targets, conditions, _identity(spec, model, data, calib, targets, conditions))
+        calib = _calibration(spec, model, label_of, progress)
+    plan = Plan(spec, model, data, selections, calib, targets, conditions, {})
+    return dataclasses.replace(plan, identity=_identity(plan, path.name))
 
 
 def needs_calibration(target: TargetSpec) -> bool:
@@ -112,38 +129,55 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
     return unique
 
 
-def _select(
-    source: str, split: str, model: DeployableModel, spec: RunSpec, limit: int | None, progress: Progress
-) -> Selection:
-    if source == DEMO:
-        test, calib = demo_folders(cache_root(), progress)
-        path = test if split == "test" else calib
-    else:
-        path = Path(source)
-    opened = open_source(path, model.classes, class_names=model.class_names, classes_file=spec.classes)
-    return select(opened, seed=spec.seed, limit=limit)
+def _data_path(spec: RunSpec, progress: Progress) -> Path:
+    source = spec.data or (DEMO if spec.model == DEMO else None)
+    if source is None:
+        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
+    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
 
 
-def _identity(
-    spec: RunSpec,
-    model: DeployableModel,
-    data: Selection,
-    calib: Selection | None,
-    targets: tuple[TargetSpec, ...],
-    conditions: tuple[Condition, ...],
-) -> dict[str, Any]:
+def _calibration(spec: RunSpec, model: DeployableModel, label_of: LabelOf, progress: Progress) -> Selection:
+    of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
+    source = spec.calib or (DEMO if of_demo else None)
+    if source is None:
+        raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
+    path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
+    return select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.calib_limit)
+
+
+def _identity(plan: Plan, data_name: str) -> dict[str, Any]:
+    spec, model = plan.spec, plan.model
+    selections = [plan.data] if plan.released is None else list(plan.released.values())
+    digests = [selection.digest() for selection in selections]
     return {
         "schema": 1,
         "model": {"name": model.name, "digest": model.digest, "contract": model.contract.to_dict()},
-        "data": _describe(data),
-        "calibration": None if calib is None else _describe(calib),
-        "targets": [target.id for target in targets],
-        "conditions": [condition.id for condition in conditions],
+        "data": {
+            "name": data_name,
+            "images": len(plan.data),
+            "digest": digests[0] if plan.released is None else value_digest(digests),
+            "released": plan.released is not None,
+        },
+        "calibration": None if plan.calib is None else _describe(plan.calib),
+        "targets": [target.id for target in plan.targets],
+        "conditions": [condition.id for condition in plan.conditions],
+        "corruptions": _corruptions(plan),
         "seed": spec.seed,
         "threads": spec.threads,
         "optimization": spec.optimization,
-        "versions": _versions(targets),
+        "versions": _versions(plan.targets),
     }
+
+
+def _corruptions(plan: Plan) -> dict[str, Any] | None:
+    made = [condition.id for condition in plan.conditions if condition.transform is not None]
+    if not made:
+        return None
+    frost = None
+    if any(parse_corruption(condition_id)[0] == "frost" for condition_id in made):
+        with frost_textures(plan.spec.frost_textures):
+            frost = describe_textures()
+    return {"constants_px": plan.spec.corruption_scale or scale_for(*plan.model.contract.size), "frost_textures": frost}
 
 
 def _describe(selection: Selection) -> dict[str, Any]:
@@ -152,7 +186,7 @@ def _describe(selection: Selection) -> dict[str, Any]:
 
 def _versions(targets: tuple[TargetSpec, ...]) -> dict[str, str | None]:
     found: dict[str, str | None] = {"shipcheck": __version__}
-    for package in ("numpy", "pillow", "onnx"):
+    for package in ("numpy", "pillow", "onnx", "opencv-python-headless"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

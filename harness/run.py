@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from exporters import InputContract
 from harness.data import Selection
 from harness.data.overlap import check_disjoint
 from harness.latency import SAMPLES, single_stream
-from harness.pipeline import ImageStore, spool
+from harness.pipeline import ImageReader, ImageStore, SourceReader, spool
 from harness.plan import Plan, make_plan
 from harness.progress import Progress, Silent
 from harness.report.html import write_report
@@ -26,7 +26,7 @@ from harness.spec import RunSpec
 from harness.targets import BuiltTarget, built_targets
 from harness.trials import remaining, run_trials
 from shipcheck.cache import cache_root
-from shipcheck.files import write_json
+from shipcheck.files import read_json, write_json
 
 _LATENCY_INPUTS = 32
 
@@ -42,16 +42,20 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     directory = RunDirectory(plan.out)
     directory.check(plan.identity)
     if remaining(plan, directory.trials) or not directory.latency.exists() or not directory.audit.exists():
-        with _images(plan, progress) as (images, calibration), built_targets(plan, calibration, progress) as targets:
-            _measure(plan, directory, images, targets, progress)
-    summary = summarise(plan, directory, json.loads(directory.audit.read_text(encoding="utf-8")))
+        with _images(plan, progress) as (reader, calibration), built_targets(plan, calibration, progress) as targets:
+            _measure(plan, directory, reader, targets, progress)
+    summary = summarise(plan, directory, read_json(directory.audit))
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
     return summary, directory.root
 
 
 def _measure(
-    plan: Plan, directory: RunDirectory, images: ImageStore, targets: list[BuiltTarget], progress: Progress
+    plan: Plan,
+    directory: RunDirectory,
+    reader: Callable[[str], ImageReader],
+    targets: list[BuiltTarget],
+    progress: Progress,
 ) -> None:
     description = {
         "schema": 1,
@@ -63,7 +67,8 @@ def _measure(
     directory.begin(description)
     write_json(directory.audit, describe_audits(targets))
     if not directory.latency.exists():
-        inputs = plan.model.contract.normalise(images.read(0, min(_LATENCY_INPUTS, len(images))))
+        images = reader(plan.conditions[0].id).read(0, min(_LATENCY_INPUTS, len(plan.data)))
+        inputs = plan.model.contract.normalise(images)
         with progress.stage("Timing single queries", SAMPLES * len(targets), "queries") as update:
             samples = single_stream(
                 {target.spec.id: target.engine.infer for target in targets},
@@ -71,22 +76,30 @@ def _measure(
                 progress=update,
             )
         write_latencies(directory.latency, samples)
-    run_trials(plan, remaining(plan, directory.trials), images, targets, directory.trials, progress)
+    work = remaining(plan, directory.trials)
+    directory.add_timing(run_trials(plan, work, reader, targets, directory.trials, progress))
 
 
 @contextlib.contextmanager
-def _images(plan: Plan, progress: Progress) -> Iterator[tuple[ImageStore, ImageStore | None]]:
-    """The test images and, where a target needs them, the calibration images, decoded; none of these is one of
-    those.
+def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], ImageReader], ImageStore | None]]:
+    """Where each condition's images come from, and the calibration images where a target needs them.
+
+    No calibration image is a test image; that cannot be told of test images that are corrupted already.
     """
     with contextlib.ExitStack() as stack:
-        images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
-        if plan.calib is None:
-            yield images, None
+        calibration = None
+        if plan.calib is not None:
+            calibration = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
+        if plan.released is not None:
+            # Released images are as large as they should be: cropped by whoever released them.
+            contract = dataclasses.replace(plan.model.contract, resize="none", resize_to=None)
+            readers = {name: SourceReader(selection, contract) for name, selection in plan.released.items()}
+            yield readers.__getitem__, calibration
             return
-        calibration = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-        check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.pixel_digests)
-        yield images, calibration
+        images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
+        if plan.calib is not None and calibration is not None:
+            check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.pixel_digests)
+        yield lambda condition: images, calibration
 
 
 def _spool(plan: Plan, selection: Selection, stage: str, progress: Progress) -> ImageStore:

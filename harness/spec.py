@@ -41,9 +41,11 @@ class RunSpec:
 
     model: an ONNX file, or "demo". data, calib: a class folder tree, an .npz archive or "demo"; None is the demo's for
     the demo. contract: overrides of the model's input contract. classes: the class file. targets: besides the
-    reference, which is always added. conditions: globs over condition ids, instead of the suite's. limit, calib_limit:
-    the first N images of the seeded order, None for all. out: the run directory, None for a name made from the spec.
-    threads: of one inference call. workers, batch_size: how the work is done; they change no result.
+    reference, which is always added. conditions: globs over condition ids, instead of the suite's. corruption_scale:
+    the size in px whose severity constants are used, None for the images' own. frost_textures: a folder of
+    ImageNet-C's frost photographs. limit, calib_limit: the first N images of the seeded order, None for all. out: the
+    run directory, None for a name made from the spec. threads: of one inference call. workers, batch_size: how the
+    work is done; they change no result.
     """
 
     model: str = DEMO
@@ -55,6 +57,8 @@ class RunSpec:
     suite: str = "standard"
     conditions: tuple[str, ...] = ()
     severities: tuple[int, ...] = ()
+    corruption_scale: int | None = None
+    frost_textures: Path | None = None
     limit: int | None = None
     calib_limit: int | None = None
     seed: int = 0

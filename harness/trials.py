@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.conditions import Condition
-from harness.pipeline import ImageStore, ordered_map
+from harness.pipeline import ImageReader, ordered_map
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.results.predictions import Predictions, concatenate, rows_of
@@ -58,12 +58,14 @@ def remaining(plan: Plan, folder: Path) -> list[Work]:
 def run_trials(
     plan: Plan,
     work: Sequence[Work],
-    store: ImageStore,
+    reader: Callable[[str], ImageReader],
     targets: Sequence[BuiltTarget],
     folder: Path,
     progress: Progress,
 ) -> dict[str, float]:
     """Runs what is left; a trial's file appears when all its images are answered.
+
+    reader: where the images of a condition come from, before it is applied.
 
     Returns seconds: `wall`, `engines` (inside the engines) and `conditions` (reading, corrupting and normalising,
     summed over the workers).
@@ -76,7 +78,7 @@ def run_trials(
 
     def prepare(task: _Task) -> _Batch:
         begin = time.perf_counter()
-        images = store.read(task.start, task.stop)
+        images = reader(task.work.condition.id).read(task.start, task.stop)
         changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
         inputs = plan.model.contract.normalise(changed)
         return _Batch(task, inputs, time.perf_counter() - begin)

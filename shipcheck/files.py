@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shipcheck.errors import UsageError
+from shipcheck.errors import BadInputError, UsageError
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -67,6 +67,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes indented JSON atomically; ValueError for NaN and infinities, which JSON does not have."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parses a JSON file; BadInputError where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} is not a readable JSON file: {error}.") from error
 
 
 def file_digest(path: Path) -> str:

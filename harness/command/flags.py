@@ -70,7 +70,9 @@ def make_parser() -> argparse.ArgumentParser:
     model = parser.add_argument_group("model and data")
     model.add_argument("--model", metavar="FILE", help="an ONNX classifier (default: the demo network)")
     model.add_argument(
-        "--data", metavar="PATH", help="test images: folder of class folders, .npz (images, labels), or demo"
+        "--data",
+        metavar="PATH",
+        help="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
     )
     model.add_argument("--calib", metavar="PATH", help="calibration images, likewise; never the test images")
     model.add_argument(
@@ -113,6 +115,13 @@ def make_parser() -> argparse.ArgumentParser:
     asked.add_argument("--suite", metavar="NAME", help=f"{', '.join(SUITES)} (default: standard)")
     asked.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
     asked.add_argument("--severity", action="append", type=int, metavar="N", help="repeatable; only these, 1 to 5")
+
+    asked.add_argument(
+        "--corruption-scale", type=int, metavar="PX", help="severity constants for 224, 64 or 32 px images"
+    )
+    asked.add_argument(
+        "--frost-textures", type=Path, metavar="DIR", help="ImageNet-C's frost photographs (frost1.png, ...)"
+    )
 
     work = parser.add_argument_group("run")
     work.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: runs/MODEL-HASH)")

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from harness.conditions.condition import Condition, generator
-from harness.conditions.suites import CLEAN, SUITES, choose, known_ids, make_condition
+from harness.conditions.suites import (
+    CLEAN,
+    SUITES,
+    CorruptionOptions,
+    choose,
+    corruption_id,
+    known_ids,
+    make_condition,
+    parse_corruption,
+)
 
-__all__ = ["CLEAN", "SUITES", "Condition", "choose", "generator", "known_ids", "make_condition"]
+__all__ = [
+    "CLEAN",
+    "SUITES",
+    "Condition",
+    "CorruptionOptions",
+    "choose",
+    "corruption_id",
+    "generator",
+    "known_ids",
+    "make_condition",
+    "parse_corruption",
+]

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from harness.conditions.condition import Condition
-from harness.conditions.corruptions import SEVERITIES, corrupt, names
+from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, frost_textures, names
 from harness.data.source import Pixels
 from shipcheck.errors import UsageError
 
 CLEAN = "clean"
-# Suite -> the severities at which it asks for every corruption; `clean` is part of each.
-SUITES: dict[str, tuple[int, ...]] = {"quick": (3,), "standard": SEVERITIES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """severities: at which every corruption is asked for. held_out: also those four that mCE leaves out."""
+
+    severities: tuple[int, ...]
+    held_out: bool
+
+
+# `clean` is part of each.
+SUITES: dict[str, Suite] = {
+    "quick": Suite((3,), held_out=False),
+    "standard": Suite(SEVERITIES, held_out=False),
+    "full": Suite(SEVERITIES, held_out=True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CorruptionOptions:
+    """scale: the size in px whose constants are used, None for the image's own. frost: folder of the original
+    textures.
+    """
+
+    scale: int | None = None
+    frost: Path | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for a scale without constants."""
+        if self.scale is not None and self.scale not in SCALES:
+            raise UsageError(
+                f"There are no constants for {self.scale} px; there are for {', '.join(map(str, SCALES))}."
+            )
 
 
 def corruption_id(name: str, severity: int) -> str:
@@ -28,44 +61,59 @@ def known_ids() -> list[str]:
     return [CLEAN, *(corruption_id(name, severity) for name in names() for severity in SEVERITIES)]
 
 
-def make_condition(condition_id: str) -> Condition:
+def make_condition(condition_id: str, options: CorruptionOptions | None = None) -> Condition:
     """The condition behind an id; UsageError for an unknown one."""
     if condition_id == CLEAN:
         return Condition(CLEAN)
     if condition_id not in known_ids():
         raise UsageError(f"Unknown condition {condition_id!r}. Known: {_spelled()}.")
-    name, _, severity = condition_id.removeprefix("corruption/").partition("@")
-    return Condition(condition_id, functools.partial(_corrupt, name, int(severity)))
+    name, severity = parse_corruption(condition_id)
+    return Condition(condition_id, functools.partial(_corrupt, name, severity, options or CorruptionOptions()))
 
 
-def choose(suite: str, globs: Sequence[str] = (), severities: Sequence[int] = ()) -> list[Condition]:
-    """The conditions of a suite, or those that match a glob if any is given, at the given severities only.
+def parse_corruption(condition_id: str) -> tuple[str, int]:
+    """`corruption/NAME@SEVERITY` -> name, severity."""
+    name, _, severity = condition_id.removeprefix("corruption/").rpartition("@")
+    return name, int(severity)
 
-    `clean` is always among them: every comparison is against it. Raises UsageError for an unknown suite or severity and
-    for globs that match nothing, alone or at these severities.
+
+def choose(
+    suite: str, globs: Sequence[str] = (), severities: Sequence[int] = (), available: Sequence[str] | None = None
+) -> list[str]:
+    """The ids of a suite, or those that match a glob if any is given, at the given severities only.
+
+    available: the ids that the data can answer, None for all. `clean` is always chosen if it is available: the others
+    are compared with it. Raises UsageError for an unknown suite or severity, and for globs that match nothing, alone
+    or at these severities.
     """
     if suite not in SUITES:
         raise UsageError(f"Unknown suite {suite!r}. Known: {', '.join(SUITES)}.")
     for severity in severities:
         if severity not in SEVERITIES:
             raise UsageError(f"Severity {severity} does not exist; there are 1 to 5.")
-    known = known_ids()
+    known = known_ids() if available is None else [name for name in known_ids() if name in available]
     for glob in globs:
         if not fnmatch.filter(known, glob):
             raise UsageError(f"No condition matches {glob!r}. Known: {_spelled()}.")
-    wanted_severities = set(severities or (SEVERITIES if globs else SUITES[suite]))
-    chosen = [CLEAN]
-    for condition_id in known[1:]:
-        matches = not globs or any(fnmatch.fnmatchcase(condition_id, glob) for glob in globs)
-        if matches and int(condition_id.rpartition("@")[2]) in wanted_severities:
+    wanted = set(severities or (SEVERITIES if globs else SUITES[suite].severities))
+    held_out = bool(globs) or SUITES[suite].held_out
+    chosen = []
+    for condition_id in known:
+        if condition_id == CLEAN:
+            continue
+        name, severity = parse_corruption(condition_id)
+        asked = any(fnmatch.fnmatchcase(condition_id, glob) for glob in globs) if globs else True
+        if asked and severity in wanted and (held_out or name not in HELD_OUT):
             chosen.append(condition_id)
-    if chosen == [CLEAN] and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
-        raise UsageError(f"No condition matches {', '.join(globs)} at severity {', '.join(map(str, severities))}.")
-    return [make_condition(condition_id) for condition_id in chosen]
+    if not chosen and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
+        at = ", ".join(map(str, sorted(wanted)))
+        raise UsageError(f"No condition is left of {', '.join(globs) or suite} at severity {at}.")
+    return [CLEAN, *chosen] if CLEAN in known else chosen
 
 
-def _corrupt(name: str, severity: int, image: Pixels, rng: np.random.Generator) -> Pixels:
-    return corrupt(image, name, severity, rng=rng)
+def _corrupt(name: str, severity: int, options: CorruptionOptions, image: Pixels, rng: np.random.Generator) -> Pixels:
+    with frost_textures(options.frost):
+        return corrupt(image, name, severity, rng=rng, scale=options.scale)
 
 
 def _spelled() -> str:

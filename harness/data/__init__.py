@@ -6,27 +6,33 @@ from pathlib import Path
 
 from harness.data.arrays import ArraySource
 from harness.data.folder import FolderSource
-from harness.data.labels import class_table, labels_of_folders, read_class_table
+from harness.data.labels import LabelOf, class_table, labels_of_folders, read_class_table
 from harness.data.source import DataSource, Payload, Selection
 from harness.data.subset import balanced_order
 from shipcheck.errors import BadInputError, UsageError
 
-__all__ = ["DataSource", "Payload", "Selection", "open_source", "select"]
+__all__ = ["DataSource", "Payload", "Selection", "labeller", "open_source", "select"]
 
 
-def open_source(
-    path: Path, classes: int, *, class_names: tuple[str, ...] | None = None, classes_file: Path | None = None
-) -> DataSource:
-    """Opens a folder of class folders or an .npz archive as the data of a model with `classes` outputs.
+def labeller(classes: int, class_names: tuple[str, ...] | None = None, classes_file: Path | None = None) -> LabelOf:
+    """How class folders become labels of a model with `classes` outputs.
 
     class_names: in the order of the outputs, from the model; classes_file: the `--classes` table, which goes first.
-    Raises BadInputError or UsageError that says what is wrong with the data or the names.
+    Raises BadInputError or UsageError for a table that does not fit.
     """
     table = class_table(class_names) if class_names else None
     if classes_file is not None:
         table = read_class_table(classes_file, classes)
+    return lambda folders: labels_of_folders(folders, classes, table)
+
+
+def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
+    """Opens a folder of class folders or an .npz archive as the data of a model with `classes` outputs.
+
+    Raises BadInputError or UsageError that says what is wrong with the data or the names.
+    """
     if path.is_dir():
-        return FolderSource(path, lambda folders: labels_of_folders(folders, classes, table))
+        return FolderSource(path, label_of)
     if not path.exists():
         raise BadInputError(f"There is no data at {path}. Check --data and --calib.")
     if path.suffix.lower() == ".npz":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.labels import LabelOf
 from harness.data.source import Payload
 from shipcheck.errors import BadInputError
 from shipcheck.files import file_digest
@@ -25,7 +26,7 @@ class FolderSource:
     are refused.
     """
 
-    def __init__(self, root: Path, label_of: Callable[[Sequence[str]], dict[str, int]]) -> None:
+    def __init__(self, root: Path, label_of: LabelOf) -> None:
         """label_of: folder names -> class index of each. Raises BadInputError for what is not such a folder."""
         self.root = root
         self.name = root.name

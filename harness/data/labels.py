@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from shipcheck.errors import BadInputError, UsageError
 
 _MAX_CLASSES_BYTES = 16 << 20
+
+# The names of class folders -> the class index of each.
+LabelOf = Callable[[Sequence[str]], dict[str, int]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 from exporters.contract import InputContract
 from harness.data.source import Payload, Selection
 from harness.pipeline.prefetch import ordered_map
+from harness.pipeline.reader import ImageReader, SourceReader
 from harness.pipeline.reference import model_pixels
 from harness.pipeline.store import ImageStore
 
-__all__ = ["ImageStore", "ordered_map", "spool"]
+__all__ = ["ImageReader", "ImageStore", "SourceReader", "ordered_map", "spool"]
 
 
 def spool(

@@ -70,11 +70,18 @@ class _Rate(ProgressColumn):
 def print_summary(summary: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The table of targets, the verdict with its reasons, and where the report lies."""
     console.print(_targets_table(summary))
-    if len(summary["targets"][0]["conditions"]) > 1:
+    if words.corruption_names(summary["targets"][0]["conditions"]):
         console.print(_corruptions_table(summary))
+        for target in summary["targets"]:
+            if target["metrics"]["mean_corruption_error"] is not None:
+                console.print(
+                    f"{target['id']}: {words.corruption_error(target['metrics'])}", markup=False, highlight=False
+                )
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)
+    for note in summary["notes"]:
+        console.print(note, markup=False, highlight=False)
     gate = summary["gate"]
     colour = "green" if gate["verdict"] == "ACCEPT" else "red"
     console.print(f"Verdict: [bold {colour}]{escape(gate['verdict'])}[/] (advisory: exit status 0 either way)")
@@ -87,19 +94,18 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
 
 
 def _targets_table(summary: Mapping[str, Any]) -> Table:
-    images = summary["targets"][0]["conditions"]["clean"]["images"]
-    table = _table(f"{summary['model']['name']} on {images} images of {summary['data']['name']}")
+    table = _table(f"{summary['model']['name']} on {summary['data']['images']} images of {summary['data']['name']}")
     for heading in ("target", "realized", "top-1", "vs fp32", "corrupted", "p50 ms", "p99 ms"):
         table.add_column(
             heading, justify="left" if heading in ("target", "realized") else "right", no_wrap=heading == "target"
         )
     for target in summary["targets"]:
-        clean, latency = target["conditions"]["clean"], target["latency"]["single_stream"]
+        clean, latency = target["conditions"].get("clean"), target["latency"]["single_stream"]
         table.add_row(
             escape(target["id"]),
             words.realized(target["realized"]),
-            words.percent(clean["top1"]),
-            words.points(clean["vs_reference"]["delta"]) if clean["vs_reference"] else "-",
+            words.percent(clean and clean["top1"]),
+            words.points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
             words.percent(target["metrics"]["corruption_top1"]),
             words.milliseconds(latency["p50_ms"]),
             words.milliseconds(latency["p99_ms"]),
@@ -115,6 +121,9 @@ def _corruptions_table(summary: Mapping[str, Any]) -> Table:
     for name in words.corruption_names(summary["targets"][0]["conditions"]):
         cells = (words.mean_over_severities(target["conditions"], name) for target in summary["targets"])
         table.add_row(escape(name), *(_cell(top1, delta) for top1, delta in cells))
+    for family in summary["targets"][0]["metrics"]["families"]:
+        means = [target["metrics"]["families"][family] for target in summary["targets"]]
+        table.add_row(f"mean of {family}", *(_cell(mean["top1"], mean["delta"]) for mean in means), style="bold")
     return table
 
 

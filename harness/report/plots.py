@@ -13,7 +13,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 # Dashes let a line shine through that lies below.
 _LINES = ("-", (0, (3, 2)))
-_COLUMNS = 3
+_COLUMNS = 4
 
 
 def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
@@ -26,7 +26,7 @@ def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
 
     panels = ["mean", *names]
     rows = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(3.3 * _COLUMNS, 2.4 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2.8 * _COLUMNS, 2.1 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, panel in zip(axes, panels, strict=False):
         axis.set_title(panel if panel != "mean" else "mean of all corruptions", fontsize=9)

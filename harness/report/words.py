@@ -52,8 +52,8 @@ def corruption_names(conditions: Mapping[str, Any]) -> list[str]:
 
 
 def by_severity(conditions: Mapping[str, Any], corruption: str) -> dict[int, Mapping[str, Any]]:
-    """Severity -> the figures of one corruption; clean images are severity 0."""
-    found = {0: conditions["clean"]}
+    """Severity -> the figures of one corruption; clean images, if any, are severity 0."""
+    found = {0: conditions["clean"]} if "clean" in conditions else {}
     for name, values in conditions.items():
         stem, _, severity = name.rpartition("@")
         if stem == f"corruption/{corruption}":
@@ -73,17 +73,31 @@ def mean_over_severities(conditions: Mapping[str, Any], corruption: str) -> tupl
 
 
 def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
-    """One sentence per target: what it costs and what it brings against the reference."""
-    against = target["conditions"]["clean"]["vs_reference"]
-    low, high = against["ci95"]
-    chance = "" if low > 0 or high < 0 else ": no significant difference"
+    """One or two sentences per target: what it costs and what it brings against the reference."""
+    parts = []
+    clean = target["conditions"].get("clean")
+    if clean is not None:
+        low, high = clean["vs_reference"]["ci95"]
+        chance = "" if low > 0 or high < 0 else ": no significant difference"
+        parts.append(
+            f"{percent(clean['top1'])} on clean images, {points(clean['vs_reference']['delta'])} points "
+            f"(95 % interval {points(low)} to {points(high)}{chance})"
+        )
+    metrics = target["metrics"]
+    if metrics["corruption_top1"] is not None:
+        parts.append(
+            f"{percent(metrics['corruption_top1'])} on corrupted ones, {points(metrics['corruption_delta'])} points"
+        )
     reference = next(other for other in summary["targets"] if other["id"] == summary["reference"])
     speed = reference["latency"]["single_stream"]["p50_ms"] / target["latency"]["single_stream"]["p50_ms"]
-    corrupted = target["metrics"]["corruption_delta"]
-    tail = "" if corrupted is None else f" and {points(corrupted)} on corrupted ones"
     pace = f"{speed:.2f} times faster" if speed >= 1 else f"{1 / speed:.2f} times slower"
-    return (
-        f"{target['id']} scores {percent(target['conditions']['clean']['top1'])}: "
-        f"{points(against['delta'])} points on clean "
-        f"images (95 % interval {points(low)} to {points(high)}{chance}){tail}. It answers {pace} than fp32."
-    )
+    return f"{target['id']} scores {' and '.join(parts)}. It answers {pace} than fp32."
+
+
+def corruption_error(metrics: Mapping[str, Any]) -> str:
+    """The corruption errors that are known: "mCE 76.4, relative mCE 105.0, mean error 60.5 %"; a dash for none."""
+    named = (("mCE", "mce"), ("relative mCE", "relative_mce"), ("mCE against fp32", "mce_vs_reference"))
+    known = [f"{name} {metrics[key]:.1f}" for name, key in named if metrics[key] is not None]
+    if metrics["mean_corruption_error"] is not None:
+        known.append(f"mean error {metrics['mean_corruption_error']:.2f} %")
+    return ", ".join(known) or "-"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from shipcheck.errors import BadInputError, UsageError
-from shipcheck.files import TEMPORARY_PREFIX, write_json
+from shipcheck.files import TEMPORARY_PREFIX, read_json, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +37,19 @@ class RunDirectory:
         return self.root / "audit.json"
 
     @property
+    def timing(self) -> Path:
+        """How long the trials took, summed over the processes that ran them."""
+        return self.root / "timing.json"
+
+    def add_timing(self, seconds: dict[str, float]) -> None:
+        """Adds one process's seconds to those that are there."""
+        total = dict(seconds)
+        if self.timing.exists():
+            for name, value in read_json(self.timing).items():
+                total[name] = total.get(name, 0.0) + float(value)
+        write_json(self.timing, total)
+
+    @property
     def summary(self) -> Path:
         """The machine-readable result."""
         return self.root / "summary.json"
@@ -56,8 +68,8 @@ class RunDirectory:
         if not self.run_json.exists():
             raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
         try:
-            stored = json.loads(self.run_json.read_text(encoding="utf-8"))["identity"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            stored = read_json(self.run_json)["identity"]
+        except (KeyError, TypeError) as error:
             raise BadInputError(
                 f"{self.run_json} is not a run's description ({error!r}). Choose another --out."
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ from harness.plan import Plan
 from harness.results.gate import Check, above_chance_check, decide, realized_check, recovery_check
 from harness.results.latencies import SINGLE_STREAM, read_latencies
 from harness.results.predictions import Predictions
+from harness.results.robustness import robustness
 from harness.results.rundir import RunDirectory
 from harness.results.trials import read_trial
 from harness.spec import REFERENCE
+from shipcheck.files import read_json
 
 SCHEMA = 1
 
@@ -45,7 +48,10 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
                 "engine_bytes": built["engine_bytes"],
                 "build_s": built["build_s"],
                 "conditions": measured[target.id],
-                "metrics": _metrics(measured[target.id], built["share_as_requested"]),
+                "metrics": {
+                    "share_as_requested": built["share_as_requested"],
+                    **robustness(measured[target.id], measured[REFERENCE.id], plan.model.classes),
+                },
                 "latency": {SINGLE_STREAM: latency_summary(latencies[target.id])},
             }
         )
@@ -55,6 +61,9 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
         "status": "complete",
         "model": {**identity["model"], "classes": plan.model.classes},
         "data": {**identity["data"], "calibration": identity["calibration"]},
+        "corruptions": identity["corruptions"],
+        "notes": _notes(plan),
+        "timing": {**read_json(directory.timing), "cores": os.cpu_count()},
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
@@ -62,6 +71,23 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
             [check for target in targets for check in _checks(target, measured[REFERENCE.id], plan.model.classes)]
         ),
     }
+
+
+def _notes(plan: Plan) -> list[str]:
+    """What a reader must know to judge the figures."""
+    notes = []
+    made = plan.identity["corruptions"]
+    if made is not None:
+        notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")
+        if made["frost_textures"] == "rendered":
+            notes.append(
+                "Frost with rendered textures, like ImageNet-C's photographs in brightness, contrast and spectrum."
+            )
+        elif made["frost_textures"] is not None:
+            notes.append("Frost with the photographs of --frost-textures.")
+    if plan.released is not None:
+        notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
+    return notes
 
 
 def _condition(rows: Predictions, reference: Predictions | None, seed: int) -> dict[str, Any]:
@@ -80,25 +106,12 @@ def _condition(rows: Predictions, reference: Predictions | None, seed: int) -> d
     return result
 
 
-def _metrics(conditions: Mapping[str, Any], share: float | None) -> dict[str, float | None]:
-    corrupted = [values for name, values in conditions.items() if name != CLEAN]
-    deltas = [values["vs_reference"]["delta"] for values in corrupted if values["vs_reference"]]
-    return {
-        "share_as_requested": share,
-        "corruption_top1": _mean([values["top1"] for values in corrupted]),
-        "corruption_delta": _mean(deltas),
-    }
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
 def _checks(target: Mapping[str, Any], reference: Mapping[str, Any], classes: int) -> list[Check]:
+    clean = reference.get(CLEAN)
     if target["id"] == REFERENCE.id:
-        return [above_chance_check(REFERENCE.id, reference[CLEAN]["top1_ci95"][0], classes)]
-    against = target["conditions"][CLEAN]["vs_reference"]
-    return [
-        realized_check(target["id"], target["metrics"]["share_as_requested"]),
-        recovery_check(target["id"], CLEAN, reference[CLEAN]["top1"], against["delta"], against["ci95"][1]),
-    ]
+        return [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], classes)]
+    checks = [realized_check(target["id"], target["metrics"]["share_as_requested"])]
+    if clean is not None:
+        against = target["conditions"][CLEAN]["vs_reference"]
+        checks.append(recovery_check(target["id"], CLEAN, clean["top1"], against["delta"], against["ci95"][1]))
+    return checks

@@ -29,7 +29,7 @@ def test_the_command_alone_runs_the_demo_to_its_verdict(demo_run):
     summary = json.loads((out / "summary.json").read_text())
     fp32, int8 = summary["targets"]
     assert fp32["conditions"]["clean"]["images"] == 1000
-    assert len(fp32["conditions"]) == len(int8["conditions"]) == 26
+    assert len(fp32["conditions"]) == len(int8["conditions"]) == 76
     assert fp32["conditions"]["clean"]["top1"] >= 0.9
     assert abs(int8["conditions"]["clean"]["vs_reference"]["delta"]) < 0.01
     assert int8["realized"]["int8"] >= 0.95

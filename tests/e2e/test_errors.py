@@ -96,7 +96,7 @@ CASES = [
     (nothing, ["--bits", "4"], 3, "does not run int4"),
     (nothing, ["--device", "cuda"], 3, "It has: cpu"),
     (nothing, ["--data", "nowhere"], 2, "no data at nowhere"),
-    (nothing, ["--suite", "endless"], 2, "Known: quick, standard"),
+    (nothing, ["--suite", "endless"], 2, "Known: quick, standard, full"),
     (nothing, ["--limit", "0"], 2, "at least 1"),
     (nothing, ["--seed", "-1"], 2, "from 0 to"),
     (nothing, ["--seed", "9" * 80], 2, "from 0 to"),

@@ -17,7 +17,7 @@ import harness
 from exporters import ContractOptions
 from harness.spec import RunSpec, TargetSpec
 
-CONDITIONS = 26
+CONDITIONS = 76
 
 
 def flags(model, data, calib, out, *more):
@@ -49,7 +49,7 @@ def test_the_run_directory_is_whole(world):
     root, _, _, _, done = world
     run = root / "run"
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "audit.json", "summary.json", "report.html", "latency.parquet", "trials")
+        *("run.json", "audit.json", "timing.json", "summary.json", "report.html", "latency.parquet", "trials")
     }
     assert len(list((run / "trials").iterdir())) == 2 * CONDITIONS
     assert "onnxruntime/int8@cpu" in done.stdout
@@ -119,7 +119,7 @@ def test_a_limited_run_is_a_part_of_the_whole(world, tmp_path):
     done = bench(flags(model, data, calib, tmp_path / "run", "--limit", 10, "--suite", "quick"))
     assert done.returncode == 0
     whole, part = predictions(root / "run"), predictions(tmp_path / "run")
-    assert len(part) == 2 * 6
+    assert len(part) == 2 * 16
     for name, table in part.items():
         assert table.equals(whole[name].slice(0, 10))
 
@@ -139,6 +139,8 @@ def interrupt(arguments, out, kill_signal, trials):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A test run in the background of a shell inherits an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while len(list((out / "trials").glob("[!.]*.parquet"))) < trials:

@@ -3,38 +3,55 @@
 import numpy as np
 import pytest
 
-from harness.conditions import choose, generator, known_ids, make_condition
+from harness.conditions import CorruptionOptions, choose, generator, known_ids, make_condition
 from shipcheck.errors import UsageError
 
 ALL = known_ids()
 
 
 def ids(**options):
-    return [condition.id for condition in choose(options.pop("suite", "standard"), **options)]
+    return choose(options.pop("suite", "standard"), **options)
 
 
-def test_the_standard_suite_is_clean_and_every_corruption_at_every_severity():
-    assert ids() == ALL
-    assert len(ALL) == 26
+def test_suites():
+    assert len(ALL) == 1 + 19 * 5
+    assert ids(suite="full") == ALL
+    assert ids() == ALL[: 1 + 15 * 5]
+    assert ids(suite="quick") == ["clean", *(name for name in ALL[: 1 + 15 * 5] if name.endswith("@3"))]
     assert ALL[:3] == ["clean", "corruption/gaussian_noise@1", "corruption/gaussian_noise@2"]
 
 
-def test_quick_is_severity_three():
-    assert ids(suite="quick") == ["clean", *(name for name in ALL if name.endswith("@3"))]
+def test_only_what_the_data_can_answer_is_chosen():
+    available = ["corruption/fog@2", "corruption/fog@3", "corruption/saturate@1"]
+    assert ids(available=available) == ["corruption/fog@2", "corruption/fog@3"]
+    assert ids(available=available, globs=["corruption/s*"]) == ["corruption/saturate@1"]
+    with pytest.raises(UsageError, match="No condition is left"):
+        ids(available=available, suite="full", severities=[5])
+
+
+def test_a_scale_can_be_forced():
+    images = np.full((1, 32, 32, 3), 128, np.uint8)
+    noise = [
+        make_condition("corruption/gaussian_noise@3", CorruptionOptions(scale)).apply(images, ["a"], 0).std()
+        for scale in (None, 32, 224)
+    ]
+    assert noise[0] == noise[1] < noise[2]
+    with pytest.raises(UsageError, match="for 224, 64, 32"):
+        CorruptionOptions(96)
 
 
 def test_globs_and_severities_choose():
     assert ids(globs=["corruption/pix*@[45]"]) == ["clean", "corruption/pixelate@4", "corruption/pixelate@5"]
     assert ids(globs=["clean"]) == ["clean"]
     assert ids(globs=["corruption/pixelate@*"], severities=[2]) == ["clean", "corruption/pixelate@2"]
-    assert len(ids(severities=[1, 5])) == 11
-    assert len(ids(suite="quick", severities=[5])) == 6
+    assert len(ids(severities=[1, 5])) == 31
+    assert len(ids(suite="quick", severities=[5])) == 16
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"suite": "huge"}, "Known: quick, standard"),
+        ({"suite": "huge"}, "Known: quick, standard, full"),
         ({"globs": ["corruption/pixellate@3"]}, "No condition matches"),
         ({"severities": [6]}, "1 to 5"),
         ({"globs": ["corruption/*@3"], "severities": [5]}, "at severity 5"),

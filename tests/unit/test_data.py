@@ -8,11 +8,15 @@ from conftest import make_folders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data import open_source, select
+from harness.data import labeller, open_source, select
 from harness.data.labels import class_table, labels_of_folders, read_class_table
 from harness.data.overlap import check_disjoint
 from harness.data.subset import balanced_order
 from shipcheck.errors import BadInputError, UsageError
+
+
+def opened(path, classes, **names):
+    return open_source(path, classes, labeller(classes, **names))
 
 
 def save_npz(path, *, count=10, classes=4, size=8, compress=False, **changes):
@@ -28,7 +32,7 @@ def save_npz(path, *, count=10, classes=4, size=8, compress=False, **changes):
 
 
 def test_class_folders_are_listed_in_imagefolder_order(data_folder):
-    source = open_source(data_folder, 4)
+    source = opened(data_folder, 4)
     assert len(source.ids) == 24
     assert source.ids[0] == "class0/000.jpg"
     assert source.labels.tolist() == [label for label in range(4) for _ in range(6)]
@@ -38,39 +42,39 @@ def test_class_folders_are_listed_in_imagefolder_order(data_folder):
 
 
 def test_folder_digests_follow_content_not_names(data_folder):
-    before = open_source(data_folder, 4)
+    before = opened(data_folder, 4)
     digests = before.digests(range(24))
     (data_folder / "class0/000.jpg").rename(data_folder / "class0/renamed.jpg")
-    after = open_source(data_folder, 4)
+    after = opened(data_folder, 4)
     assert sorted(after.digests(range(24))) == sorted(digests)
 
 
 def test_a_text_file_among_images_is_named(data_folder):
     (data_folder / "class2/notes.txt").write_text("nice ones")
     with pytest.raises(BadInputError, match=r"class2/notes\.txt"):
-        open_source(data_folder, 4)
+        opened(data_folder, 4)
 
 
 def test_a_file_beside_the_class_folders_is_named(data_folder):
     (data_folder / "stray.jpg").write_bytes(b"")
     with pytest.raises(BadInputError, match=r"stray\.jpg"):
-        open_source(data_folder, 4)
+        opened(data_folder, 4)
 
 
 def test_hidden_files_are_left_out(data_folder):
     (data_folder / ".DS_Store").write_bytes(b"x")
     (data_folder / "class0/.hidden").write_bytes(b"x")
     (data_folder / ".cache").mkdir()
-    assert len(open_source(data_folder, 4).ids) == 24
+    assert len(opened(data_folder, 4).ids) == 24
 
 
 def test_no_images_and_no_folders(tmp_path):
     with pytest.raises(BadInputError, match="no class folders"):
-        open_source(tmp_path, 4)
+        opened(tmp_path, 4)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with pytest.raises(BadInputError, match="no images"):
-        open_source(tmp_path, 2)
+        opened(tmp_path, 2)
 
 
 @pytest.mark.parametrize("link", ["class0/link.jpg", "class0/more", "class9"])
@@ -78,21 +82,21 @@ def test_links_are_refused_wherever_they_lie(data_folder, tmp_path, link):
     outside = make_folders(tmp_path / "outside", classes=1, images=1) / "class0"
     (data_folder / link).symlink_to(outside / "000.jpg" if link.endswith("jpg") else outside)
     with pytest.raises(BadInputError, match=f"{link} is a link"):
-        open_source(data_folder, 5 if link == "class9" else 4)
+        opened(data_folder, 5 if link == "class9" else 4)
 
 
 def test_missing_and_unknown_data(tmp_path):
     with pytest.raises(BadInputError, match="no data"):
-        open_source(tmp_path / "nothing", 4)
+        opened(tmp_path / "nothing", 4)
     (tmp_path / "data.tar.gz").write_bytes(b"")
     with pytest.raises(UsageError, match="neither"):
-        open_source(tmp_path / "data.tar.gz", 4)
+        opened(tmp_path / "data.tar.gz", 4)
 
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_npz_streams_the_images_asked_for(tmp_path, compress):
     arrays = save_npz(tmp_path / "d.npz", compress=compress)
-    source = open_source(tmp_path / "d.npz", 4)
+    source = opened(tmp_path / "d.npz", 4)
     assert source.ids[3] == "000003"
     found = dict(source.stream([7, 0, 4]))
     for position, index in enumerate([7, 0, 4]):
@@ -101,9 +105,9 @@ def test_npz_streams_the_images_asked_for(tmp_path, compress):
 
 def test_npz_names_are_ids_where_unique(tmp_path):
     save_npz(tmp_path / "d.npz", names=np.array([f"n{i}" for i in range(10)]))
-    assert open_source(tmp_path / "d.npz", 4).ids[9] == "n9"
+    assert opened(tmp_path / "d.npz", 4).ids[9] == "n9"
     save_npz(tmp_path / "e.npz", names=np.array(["same"] * 10))
-    assert open_source(tmp_path / "e.npz", 4).ids[9] == "000009"
+    assert opened(tmp_path / "e.npz", 4).ids[9] == "000009"
 
 
 @pytest.mark.parametrize(
@@ -125,20 +129,20 @@ def test_npz_names_are_ids_where_unique(tmp_path):
 def test_npz_of_another_layout_is_refused(tmp_path, changes, says):
     save_npz(tmp_path / "d.npz", **changes)
     with pytest.raises(BadInputError, match=says):
-        open_source(tmp_path / "d.npz", 4)
+        opened(tmp_path / "d.npz", 4)
 
 
 def test_a_thousand_labels_on_a_ten_class_model(tmp_path):
     save_npz(tmp_path / "d.npz", count=1000, classes=1000, size=2)
     with pytest.raises(BadInputError, match="0 to 999, but the model has 10 outputs"):
-        open_source(tmp_path / "d.npz", 10)
+        opened(tmp_path / "d.npz", 10)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 and then nothing"])
 def test_a_file_that_is_no_archive(tmp_path, content):
     (tmp_path / "d.npz").write_bytes(content)
     with pytest.raises(BadInputError, match=r"d\.npz"):
-        open_source(tmp_path / "d.npz", 4)
+        opened(tmp_path / "d.npz", 4)
 
 
 def test_an_array_that_ends_before_its_declared_size(tmp_path):
@@ -147,7 +151,7 @@ def test_an_array_that_ends_before_its_declared_size(tmp_path):
         for name in whole.namelist():
             raw = whole.read(name)
             cut.writestr(name, raw[:-100] if name == "images.npy" else raw)
-    source = open_source(tmp_path / "cut.npz", 4)
+    source = opened(tmp_path / "cut.npz", 4)
     with pytest.raises(BadInputError, match="truncated"):
         list(source.stream(range(10)))
 
@@ -160,7 +164,7 @@ def test_labels_that_claim_terabytes_are_refused_unread(tmp_path):
         archive.writestr("images.npy", zipfile.ZipFile(tmp_path / "ok.npz").read("images.npy"))
         archive.writestr("labels.npy", header + text.ljust(117) + b"\n")
     with pytest.raises(BadInputError, match="claims 8000000000000 bytes"):
-        open_source(tmp_path / "d.npz", 4)
+        opened(tmp_path / "d.npz", 4)
 
 
 def test_folders_are_matched_by_name_synset_or_index(tmp_path):
@@ -221,7 +225,7 @@ def test_one_name_a_line(tmp_path):
         read_class_table(path, 3)
     save_npz(tmp_path / "d.npz")
     with pytest.raises(UsageError, match="names 2 classes"):
-        open_source(tmp_path / "d.npz", 4, classes_file=path)
+        opened(tmp_path / "d.npz", 4, classes_file=path)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(0, 3))
@@ -247,7 +251,7 @@ def test_the_order_belongs_to_ids_and_seed_not_to_positions():
 
 
 def test_limit_takes_the_first_of_the_same_order(data_folder):
-    source = open_source(data_folder, 4)
+    source = opened(data_folder, 4)
     whole, first = select(source, seed=0, limit=None), select(source, seed=0, limit=8)
     assert whole.ids[:8] == first.ids
     assert np.bincount(first.labels).tolist() == [2, 2, 2, 2]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from exporters.contract import InputContract
 from exporters.presets import PRESETS
-from harness.data import open_source, select
+from harness.data import labeller, open_source, select
 from harness.data.source import Payload
 from harness.pipeline import ImageStore, ordered_map, spool
 from harness.pipeline.reference import model_pixels
@@ -125,7 +125,7 @@ def test_the_store_refuses_what_does_not_fit(tmp_path):
 
 
 def test_spooling_is_the_pipeline_in_the_selections_order(data_folder, tmp_path):
-    selection = select(open_source(data_folder, 4), seed=3, limit=9)
+    selection = select(open_source(data_folder, 4, labeller(4)), seed=3, limit=9)
     done = []
     with spool(selection, EXACT, folder=tmp_path / "scratch", workers=3, progress=done.append) as store:
         for position, name in enumerate(selection.ids):
@@ -138,7 +138,7 @@ def test_spooling_stops_at_a_damaged_image(data_folder, tmp_path):
     broken = data_folder / "class1/002.jpg"
     broken.write_bytes(broken.read_bytes()[:300])
     with pytest.raises(BadInputError, match=r"class1/002\.jpg"):
-        spool(select(open_source(data_folder, 4), seed=0, limit=None), EXACT, folder=tmp_path, workers=2)
+        spool(select(open_source(data_folder, 4, labeller(4)), seed=0, limit=None), EXACT, folder=tmp_path, workers=2)
 
 
 def test_results_come_in_the_order_of_the_tasks():

@@ -26,9 +26,9 @@ def condition(top1, delta=None):
     return {"images": 500, "top1": top1, "top1_ci95": [0.8, 0.95], "top5": 1.0, "vs_reference": against or None}
 
 
-def make_summary(name="model", corruptions=("pixelate", "gaussian_noise")):
+def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean=True):
     def target(engine, delta, p50):
-        conditions = {"clean": condition(0.9, delta)}
+        conditions = {"clean": condition(0.9, delta)} if clean else {}
         for corruption in corruptions:
             for severity in (1, 3):
                 conditions[f"corruption/{corruption}@{severity}"] = condition(0.9 - severity / 10, delta)
@@ -38,7 +38,16 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise")):
             "engine_bytes": 123456,
             "build_s": 0.5,
             "conditions": conditions,
-            "metrics": {"corruption_top1": 0.7, "corruption_delta": delta, "share_as_requested": 0.75},
+            "metrics": {
+                "corruption_top1": 0.7,
+                "corruption_delta": delta,
+                "share_as_requested": 0.75,
+                "families": {"noise": {"top1": 0.5, "delta": delta}},
+                "mean_corruption_error": 60.52,
+                "mce": 76.38,
+                "relative_mce": None,
+                "mce_vs_reference": 101.5,
+            },
             "latency": {
                 "single_stream": {"p50_ms": p50, "p90_ms": p50, "p99_ms": p50 * 2, "mean_ms": p50, "samples": 9}
             },
@@ -48,6 +57,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise")):
         "schema": 1,
         "model": {"name": name, "digest": "d", "contract": {"size": [8, 8], "color": name}, "classes": 4},
         "data": {"name": name, "digest": "e", "images": 500, "calibration": {"name": name, "images": 3, "digest": "f"}},
+        "notes": [name],
         "seed": 0,
         "reference": "ref/x@cpu",
         "targets": [target("ref", None, 2.0), target("new", -0.02, 1.0)],
@@ -78,7 +88,14 @@ def parsed(text):
 
 def test_the_report_shows_the_figures():
     text = render_report(make_summary())
-    for figure in ("90.00 %", "-2.00 [-3.00, -1.00]", "int8 75.0 %, fp32 25.0 %", "REGRESSION", "2.00 times faster"):
+    for figure in (
+        "90.00 %",
+        "-2.00 [-3.00, -1.00]",
+        "int8 75.0 %, fp32 25.0 %",
+        "REGRESSION",
+        "2.00 times faster",
+        "mCE 76.4",
+    ):
         assert figure in text
     assert {"table", "svg", "figure"} <= set(parsed(text).seen)
 
@@ -122,6 +139,16 @@ def test_progress_bars_end_where_they_should(capsys):
     with RichProgress().stage("Counting [things]", 3) as update:
         update(3, "note [x]")
     assert "3/3" in capsys.readouterr().err
+
+
+def test_released_corruptions_need_no_clean_images(tmp_path):
+    summary = make_summary(clean=False)
+    text = render_report(summary)
+    assert "paired with" not in text
+    assert "<svg" in text
+    stream = io.StringIO()
+    print_summary(summary, tmp_path, Console(file=stream, width=100))
+    assert "on corrupted ones" in stream.getvalue()
 
 
 def test_words():

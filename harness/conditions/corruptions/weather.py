@@ -1,4 +1,4 @@
-"""Weather: what light and sky do to a photograph.
+"""Weather: what sky, light and water do to a photograph.
 
 Constants: make_imagenet_c.py (224), make_tinyimagenet_c.py (64) and make_cifar_c.py (32) of hendrycks/robustness
 @8190fe32.
@@ -8,10 +8,110 @@ from __future__ import annotations
 
 import functools
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from harness.conditions.corruptions.arithmetic import (
+    Floats,
+    as_float,
+    blend,
+    gaussian,
+    lookup,
+    normal_quantiles,
+    random_words,
+    truncate,
+    zoomed,
+)
+from harness.conditions.corruptions.frost_textures import random_crop
+from harness.conditions.corruptions.motion import motion_blurred
+from harness.conditions.corruptions.plasma import plasma
 from harness.conditions.corruptions.registry import Pixels, corruption
+
+_WATER = (175.0, 238.0, 238.0)  # pale turquoise, RGB
+_MUD = (63.0, 42.0, 20.0)  # brown, RGB
+
+
+@corruption(
+    "weather",
+    {
+        224: (
+            (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+            (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+            (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+            (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+            (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+        ),
+        64: (
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.8),
+            (0.1, 0.2, 1, 0.5, 10, 4, 0.8),
+            (0.15, 0.3, 1.75, 0.55, 10, 4, 0.7),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.65),
+            (0.3, 0.3, 1.25, 0.65, 14, 12, 0.6),
+        ),
+        32: (
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+            (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+            (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+            (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+        ),
+    },
+)
+def snow(
+    image: Pixels, constant: tuple[float, float, float, float, float, float, float], rng: np.random.Generator
+) -> Pixels:
+    """Pales the image towards white and lays blown flakes over it.
+
+    constant: mean and deviation of the flakes' noise, its enlargement, the threshold of a flake, radius and sigma of
+    the motion blur at -135 to -45 degrees, weight of the image against its paled copy.
+    """
+    mean, deviation, enlargement, threshold, radius, sigma, weight = constant
+    flakes = zoomed(_normal_field(image.shape[:2], mean, deviation, rng), enlargement)
+    flakes[flakes < threshold] = 0
+    layer = motion_blurred(truncate(flakes * np.float32(255)), radius, sigma, angle=rng.uniform(-135, -45))
+    twice = cv2.add(as_float(layer), as_float(layer[::-1, ::-1]))
+    values = as_float(image)
+    paled = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY) * np.float32(1.5) + np.float32(127.5)
+    snowed = cv2.addWeighted(values, weight, cv2.max(values, cv2.merge([paled] * 3)), 1 - weight, 0)
+    return blend(snowed, 1, cv2.merge([twice] * 3), 1)
+
+
+@corruption(
+    "weather",
+    {
+        224: ((1, 0.4, 1.0), (0.8, 0.6, 1.0), (0.7, 0.7, 1.0), (0.65, 0.7, 1.0), (0.6, 0.75, 1.0)),
+        64: ((1, 0.3, 0.3), (0.9, 0.4, 0.3), (0.8, 0.45, 0.3), (0.75, 0.5, 0.3), (0.7, 0.55, 0.3)),
+        32: ((1, 0.2, 0.2), (1, 0.3, 0.2), (0.9, 0.4, 0.2), (0.85, 0.4, 0.2), (0.75, 0.45, 0.2)),
+    },
+)
+def frost(image: Pixels, constant: tuple[float, float, float], rng: np.random.Generator) -> Pixels:
+    """Adds a random part of one of five frost textures: weights of image and texture, and the texture's shrinking."""
+    weight, texture_weight, shrink = constant
+    texture = random_crop(image.shape[0], image.shape[1], shrink, rng)
+    return blend(image, weight, texture, texture_weight)
+
+
+@corruption(
+    "weather",
+    {
+        224: ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+        64: ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
+        32: ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+    },
+)
+def fog(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """Adds a plasma fractal of `constant[0]` at most, decaying by `constant[1]`, and scales back to the image's
+    maximum.
+    """
+    strength, decay = constant
+    height, width = image.shape[:2]
+    side = max(2, 1 << (max(height, width) - 1).bit_length())
+    haze = plasma(side, decay, rng)[:height, :width]
+    brightest = int(image.max()) / 255
+    shrink = brightest / (brightest + strength)
+    haze *= np.float32(255 * strength * shrink)
+    return blend(image, shrink, cv2.merge([haze] * 3), 1)
 
 
 @corruption(
@@ -27,11 +127,11 @@ def brightness(image: Pixels, amount: float, rng: np.random.Generator) -> Pixels
 
     At constant H and S, a channel c of a pixel whose largest is v becomes c * v' / v: a function of (v, c), looked up.
     """
-    table = _brightened(amount)
-    value = image.max(axis=2)
-    index = value.astype(np.uint16) << 8
-    raised: Pixels = table[index[..., None] | image]
-    return raised
+    red, green, blue = cv2.split(image)
+    value = cv2.max(cv2.max(red, green), blue)
+    # Six bytes a pixel, (red, v, green, v, blue, v), are three 16-bit indices 256 * v + c.
+    index = cv2.merge([red, value, green, value, blue, value]).view("<u2").astype(np.uint16, copy=False)
+    return lookup(_brightened(amount), index)
 
 
 @functools.lru_cache(maxsize=32)
@@ -44,3 +144,73 @@ def _brightened(amount: float) -> npt.NDArray[np.uint8]:
     raised = np.clip(v + amount, 0, 1)
     table: npt.NDArray[np.uint8] = (np.clip(raised * (1 - saturation), 0, 1) * 255).astype(np.uint8)
     return table
+
+
+@corruption(
+    "weather",
+    {
+        224: (
+            (0.65, 0.3, 4, 0.69, 0.6, False),
+            (0.65, 0.3, 3, 0.68, 0.6, False),
+            (0.65, 0.3, 2, 0.68, 0.5, False),
+            (0.65, 0.3, 1, 0.65, 1.5, True),
+            (0.67, 0.4, 1, 0.65, 1.5, True),
+        ),
+        64: (
+            (0.62, 0.1, 0.7, 0.7, 0.6, False),
+            (0.65, 0.1, 0.8, 0.7, 0.6, False),
+            (0.65, 0.3, 1, 0.69, 0.6, False),
+            (0.65, 0.1, 0.7, 0.68, 0.6, True),
+            (0.65, 0.1, 0.5, 0.67, 0.6, True),
+        ),
+        32: (
+            (0.62, 0.1, 0.7, 0.7, 0.5, False),
+            (0.65, 0.1, 0.8, 0.7, 0.5, False),
+            (0.65, 0.3, 1, 0.69, 0.5, False),
+            (0.65, 0.1, 0.7, 0.69, 0.6, True),
+            (0.65, 0.1, 0.5, 0.68, 0.6, True),
+        ),
+    },
+)
+def spatter(
+    image: Pixels, constant: tuple[float, float, float, float, float, bool], rng: np.random.Generator
+) -> Pixels:
+    """Drops of water or mud on the lens.
+
+    constant: mean and deviation of the liquid's noise, its smoothing, the threshold of a drop, then the water's
+    strength or the mud's smoothing, and which of the two.
+    """
+    mean, deviation, smoothing, threshold, last, is_mud = constant
+    liquid = gaussian(_normal_field(image.shape[:2], mean, deviation, rng), smoothing)
+    liquid[liquid < threshold] = 0
+    if is_mud:
+        values = as_float(image)
+        cover = gaussian((liquid > threshold).astype(np.float32), last)
+        cover[cover < 0.8] = 0
+        cv2.multiply(values, cv2.merge([1 - cover] * 3), dst=values)
+        return blend(values, 1, cv2.merge([cover * np.float32(level) for level in _MUD]), 1)
+    sheen = _sheen(truncate(liquid * np.float32(255)))
+    strongest = float(sheen.max())
+    if strongest == 0:  # no drop at all
+        return image.copy()
+    sheen *= np.float32(last / strongest)
+    return blend(image, 1, cv2.merge([sheen * np.float32(level) for level in _WATER]), 1)
+
+
+def _sheen(liquid: Pixels) -> Floats:
+    # Light gathers along the drops' edges: distance to the edge, equalised, embossed, smoothed.
+    distance = cv2.distanceTransform(255 - cv2.Canny(liquid, 50, 150), cv2.DIST_L2, 5)
+    near = cv2.blur(np.minimum(distance, np.float32(20)), (3, 3)).astype(np.uint8)
+    emboss = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+    embossed = cv2.filter2D(cv2.equalizeHist(near), cv2.CV_8U, emboss)
+    return as_float(liquid) * cv2.blur(embossed, (3, 3))
+
+
+def _normal_field(shape: tuple[int, ...], mean: float, deviation: float, rng: np.random.Generator) -> Floats:
+    return np.asarray(lookup(_shifted_quantiles(mean, deviation), random_words(rng, shape)))
+
+
+@functools.lru_cache(maxsize=32)
+def _shifted_quantiles(mean: float, deviation: float) -> Floats:
+    quantiles: Floats = (mean + deviation * normal_quantiles()).astype(np.float32)
+    return quantiles

@@ -1,0 +1,163 @@
+"""Blur: optics, panes and movement.
+
+Constants: make_imagenet_c.py (224), make_tinyimagenet_c.py (64) and make_cifar_c.py (32) of hendrycks/robustness
+@8190fe32.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from harness.conditions.corruptions.arithmetic import (
+    GUARD,
+    as_float,
+    four_channels,
+    gaussian,
+    lookup,
+    random_words,
+    truncate,
+    zoomed,
+)
+from harness.conditions.corruptions.motion import motion_blurred
+from harness.conditions.corruptions.registry import Pixels, corruption
+
+_SMALL = 5
+
+
+@corruption(
+    "blur",
+    {
+        224: ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+        64: ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
+        32: ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+    },
+)
+def defocus_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """Averages over a disk of `constant[0]` pixels radius, its edge smoothed by `constant[1]` pixels."""
+    kernel, sign = _disk(*constant)
+    if len(kernel) <= _SMALL:  # few taps leave many values so near an integer that only float64 tells the side
+        exact = cv2.filter2D(image.astype(np.float64), cv2.CV_64F, kernel)
+        return np.asarray(np.clip(exact + sign * 1e-9, 0, 255).astype(np.uint8))
+    return truncate(np.asarray(cv2.filter2D(as_float(image), cv2.CV_32F, kernel), np.float32), sign * GUARD)
+
+
+@functools.lru_cache(maxsize=32)
+def _disk(radius: float, edge: float) -> tuple[npt.NDArray[np.float32], int]:
+    # The kernel, and the side to which a flat area leaves its integer: the original's float32 kernel may sum to a
+    # little # below 1, and then flat areas lose a level. So must they here.
+    reach, size = (8, (3, 3)) if radius <= 8 else (int(radius), (5, 5))
+    offsets = np.arange(-reach, reach + 1)
+    inside = (offsets**2 + offsets[:, None] ** 2 <= radius**2).astype(np.float32)
+    kernel = np.asarray(cv2.GaussianBlur(inside / inside.sum(), size, sigmaX=edge), np.float32)
+    used = np.flatnonzero(kernel.any(axis=0))
+    sign = -1 if kernel.astype(np.float64).sum() < 1 - 1e-9 else 1
+    return kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1], sign
+
+
+@corruption(
+    "blur",
+    {
+        224: ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+        64: ((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
+        32: ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+    },
+)
+def glass_blur(image: Pixels, constant: tuple[float, int, int], rng: np.random.Generator) -> Pixels:
+    """Blurs, moves pixels about at random, blurs again: sigma, largest step in pixels, rounds."""
+    sigma, step, rounds = constant
+    height, width = image.shape[:2]
+    pixels = truncate(gaussian(image, sigma)).reshape(height * width, image.shape[2])
+    source = np.arange(height * width)
+    for _ in range(rounds):
+        source = source[one_round(height, width, step, rng)]
+    return truncate(gaussian(pixels[source].reshape(image.shape), sigma))
+
+
+def one_round(height: int, width: int, step: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """int [height * width]: from which pixel each pixel's value comes in one round of glass blur."""
+    # The original visits the pixels from the last to the first and means to swap each with a neighbour; what its NumPy
+    # views really do is copy the neighbour onto it. A neighbour that comes later was visited before and has its new
+    # value # by then, an earlier one still its old. So a value comes from the end of a chain of later neighbours,
+    # whose last link # copied an earlier one. All chains are followed at once, by doubling; half of the rest ends with
+    # every turn.
+    source = np.arange(height * width).reshape(height, width)
+    inner = source[step + 1 : height - step + 1, step + 1 : width - step + 1]
+    if not inner.size:
+        return source.reshape(-1)
+    follows = source.copy().reshape(-1)
+    offset = lookup(_steps(step, width), random_words(rng, inner.shape))
+    visited = inner.copy()
+    inner += offset
+    flat = source.reshape(-1)
+    linked = visited[offset > 0]
+    follows[linked] = flat[linked]
+    waiting = linked
+    while waiting.size:
+        before = follows[waiting]
+        after = follows[before]
+        follows[waiting] = after
+        waiting = waiting[after != before]
+    result = flat.copy()
+    result[linked] = flat[follows[linked]]
+    return result
+
+
+@functools.lru_cache(maxsize=64)
+def _steps(step: int, width: int) -> npt.NDArray[np.int32]:
+    # int32 [65536]: for 65536 equally likely words, the distances in memory of the (2 step)^2 neighbours.
+    choice = np.arange(65536) * (2 * step) ** 2 // 65536
+    down, right = np.divmod(choice, 2 * step)
+    distances: npt.NDArray[np.int32] = ((down - step) * width + right - step).astype(np.int32)
+    return distances
+
+
+@corruption(
+    "blur",
+    {
+        224: ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+        64: ((10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)),
+        32: ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
+    },
+)
+def motion_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """ImageMagick's motion blur (radius, sigma) at an angle from -45 to 45 degrees."""
+    return motion_blurred(image, *constant, angle=rng.uniform(-45, 45))
+
+
+@corruption(
+    "blur",
+    {
+        224: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
+        64: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        32: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+    },
+)
+def zoom_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """Averages the image and its enlargements by the factors 1, 1 + step, ... below `constant[0]` (as np.arange
+    counts).
+    """
+    stop, step = constant
+    factors = np.arange(1, stop, step)
+    values = four_channels(image)
+    total = 2 * values  # the image itself, and its enlargement by 1
+    for factor in factors[1:]:
+        cv2.add(total, zoomed(values, float(factor)), dst=total)
+    total *= np.float32(1 / (len(factors) + 1))
+    return np.asarray(cv2.cvtColor(truncate(total), cv2.COLOR_RGBA2RGB))
+
+
+@corruption(
+    "blur",
+    {
+        224: (1, 2, 3, 4, 6),
+        64: (0.5, 0.75, 1, 1.25, 1.5),
+        32: (0.4, 0.6, 0.7, 0.8, 1),
+    },
+)
+def gaussian_blur(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
+    """Convolves with a Gaussian of `sigma` pixels, truncated at 4 sigma, the border repeated."""
+    return truncate(gaussian(image, sigma))
