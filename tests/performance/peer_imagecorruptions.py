@@ -28,8 +28,7 @@ def load_peer() -> types.ModuleType:
     interpolation = types.ModuleType("scipy.ndimage.interpolation")
     interpolation.map_coordinates = scipy.ndimage.map_coordinates  # type: ignore[attr-defined]
     sys.modules["scipy.ndimage.interpolation"] = interpolation
-    if not hasattr(np, "float_"):
-        np.float64 = np.float64  # type: ignore[attr-defined]
+    vars(np).setdefault("float_", np.float64)
     peer = importlib.import_module("imagecorruptions")
     corruptions = importlib.import_module("imagecorruptions.corruptions")
 

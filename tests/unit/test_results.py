@@ -123,7 +123,7 @@ def test_a_run_directory_refuses_what_is_no_run(tmp_path):
         RunDirectory(tmp_path / "thesis.tex").check({})
     for text in ("{", "[]", "{}", "[" * 100_000):
         (tmp_path / "run.json").write_text(text)
-        with pytest.raises(BadInputError, match="not a (run|readable JSON)"):
+        with pytest.raises(BadInputError, match=r"not a (run|readable JSON)"):
             RunDirectory(tmp_path).check({})
 
 
