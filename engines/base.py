@@ -8,6 +8,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
+import os
+import threading
 import time
 from collections.abc import Mapping
 from types import ModuleType, TracebackType
@@ -49,7 +51,8 @@ class Engine(abc.ABC):
 
     Class attributes of an adapter: `name`; `module`, the Python module of its runtime (None if it needs none);
     `install`, the line that installs it; `manifest`, device -> precisions that it can run natively there;
-    `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing.
+    `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing;
+    `thread_safe`, True where the runtime takes several inferences at once.
     """
 
     name: ClassVar[str]
@@ -57,6 +60,7 @@ class Engine(abc.ABC):
     install: ClassVar[str] = ""
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     executes_graph: ClassVar[bool] = True
+    thread_safe: ClassVar[bool] = False
 
     build_s: float
     engine_bytes: int
@@ -95,6 +99,7 @@ class Engine(abc.ABC):
         self.check_support(request.precision, request.device)
         self.request = request
         self._closed = False
+        self._turns = threading.BoundedSemaphore(self._at_once())
         self._audit: Audit | None = None
         begin = time.perf_counter()
         self._build()
@@ -103,8 +108,9 @@ class Engine(abc.ABC):
     def infer(self, batch: Batch) -> Logits:
         """float32 [N, 3, H, W] -> logits float32 [N, classes].
 
-        Raises ValueError for another shape or dtype, DeviceError for NaN or infinite logits and for a runtime that
-        fails.
+        May be called from several threads: as many calls run at once as the cores can carry, one where the runtime is
+        not thread-safe. Raises ValueError for another shape or dtype, DeviceError for NaN or infinite logits and for a
+        runtime that fails.
         """
         request = self.request
         if self._closed:
@@ -153,11 +159,15 @@ class Engine(abc.ABC):
 
     def _run(self, batch: Batch) -> Logits:
         try:
-            return self._infer(batch)
+            with self._turns:
+                return self._infer(batch)
         except ShipcheckError:
             raise
         except Exception as error:  # every runtime has its own exception types
             raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
+
+    def _at_once(self) -> int:
+        return max(1, (os.cpu_count() or 1) // self.request.threads) if self.thread_safe else 1
 
     @abc.abstractmethod
     def _build(self) -> None:

@@ -20,6 +20,7 @@ class NullEngine(Engine):
     name: ClassVar[str] = "null"
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": tuple(PRECISIONS)}
     executes_graph: ClassVar[bool] = False
+    thread_safe: ClassVar[bool] = True
 
     def _build(self) -> None:
         self.engine_bytes = 0

@@ -32,6 +32,7 @@ class OnnxRuntimeEngine(Engine):
     name: ClassVar[str] = "onnxruntime"
     module: ClassVar[str | None] = "onnxruntime"
     install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
+    thread_safe: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32", "int8")}
 
     def _build(self) -> None:

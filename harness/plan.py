@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from engines.base import BuildRequest
 from engines.precision import is_quantized
 from exporters import DeployableModel
 from harness.conditions import Condition, CorruptionOptions, choose, make_condition, parse_corruption
-from harness.conditions.corruptions import describe_textures, frost_textures, scale_for
+from harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
 from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.data.labels import LabelOf
 from harness.data.released import find_released
 from harness.demo import demo_model_path
-from harness.progress import Progress
+from harness.progress import Progress, Update
 from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
 from shipcheck import __version__
 from shipcheck.cache import cache_root
@@ -97,7 +98,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     if any(needs_calibration(target) for target in targets):
         calib = _calibration(spec, model, label_of, progress)
     plan = Plan(spec, model, data, selections, calib, targets, conditions, {})
-    return dataclasses.replace(plan, identity=_identity(plan, path.name))
+    return dataclasses.replace(plan, identity=_identity(plan, path.resolve().name, progress))
 
 
 def needs_calibration(target: TargetSpec) -> bool:
@@ -145,10 +146,13 @@ def _calibration(spec: RunSpec, model: DeployableModel, label_of: LabelOf, progr
     return select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.calib_limit)
 
 
-def _identity(plan: Plan, data_name: str) -> dict[str, Any]:
+def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
     spec, model = plan.spec, plan.model
-    selections = [plan.data] if plan.released is None else list(plan.released.values())
-    digests = [selection.digest() for selection in selections]
+    tested = [plan.data] if plan.released is None else list(plan.released.values())
+    digests = _digests([*tested, plan.calib] if plan.calib is not None else tested, progress)
+    calibration = None
+    if plan.calib is not None:
+        calibration = {"name": plan.calib.source.name, "images": len(plan.calib), "digest": digests.pop()}
     return {
         "schema": 1,
         "model": {"name": model.name, "digest": model.digest, "contract": model.contract.to_dict()},
@@ -158,7 +162,7 @@ def _identity(plan: Plan, data_name: str) -> dict[str, Any]:
             "digest": digests[0] if plan.released is None else value_digest(digests),
             "released": plan.released is not None,
         },
-        "calibration": None if plan.calib is None else _describe(plan.calib),
+        "calibration": calibration,
         "targets": [target.id for target in plan.targets],
         "conditions": [condition.id for condition in plan.conditions],
         "corruptions": _corruptions(plan),
@@ -175,13 +179,23 @@ def _corruptions(plan: Plan) -> dict[str, Any] | None:
         return None
     frost = None
     if any(parse_corruption(condition_id)[0] == "frost" for condition_id in made):
-        with frost_textures(plan.spec.frost_textures):
+        with using_frost_textures(plan.spec.frost_textures):
             frost = describe_textures()
     return {"constants_px": plan.spec.corruption_scale or scale_for(*plan.model.contract.size), "frost_textures": frost}
 
 
-def _describe(selection: Selection) -> dict[str, Any]:
-    return {"name": selection.source.name, "images": len(selection), "digest": selection.digest()}
+def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
+    before = 0
+    digests = []
+    with progress.stage("Hashing images", sum(map(len, selections))) as update:
+        for selection in selections:
+            digests.append(selection.digest(_after(update, before)))
+            before += len(selection)
+    return digests
+
+
+def _after(update: Update, before: int) -> Callable[[int], None]:
+    return lambda done: update(before + done)
 
 
 def _versions(targets: tuple[TargetSpec, ...]) -> dict[str, str | None]:

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+import cv2
 
 from harness.conditions import Condition
 from harness.pipeline import ImageReader, ordered_map
@@ -35,10 +34,11 @@ class _Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Batch:
+class _Answer:
     task: _Task
-    inputs: npt.NDArray[np.float32]
-    seconds: float
+    rows: dict[str, Predictions]
+    conditions_s: float
+    engines_s: float
 
 
 def remaining(plan: Plan, folder: Path) -> list[Work]:
@@ -70,39 +70,39 @@ def run_trials(
     Returns seconds: `wall`, `engines` (inside the engines) and `conditions` (reading, corrupting and normalising,
     summed over the workers).
     """
-    by_id = {target.spec.id: target for target in targets}
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    engines = {target.spec.id: target.engine for target in targets}
     ids, labels = plan.data.ids, plan.data.labels
-    spent = {"wall": time.perf_counter(), "engines": 0.0, "conditions": 0.0}
-    rows: dict[str, list[Predictions]] = {}
-    done = 0
 
-    def prepare(task: _Task) -> _Batch:
+    def answer(task: _Task) -> _Answer:
         begin = time.perf_counter()
         images = reader(task.work.condition.id).read(task.start, task.stop)
         changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
         inputs = plan.model.contract.normalise(changed)
-        return _Batch(task, inputs, time.perf_counter() - begin)
+        ready = time.perf_counter()
+        logits = {target: engines[target].infer(inputs) for target in task.work.targets}
+        done = time.perf_counter()
+        rows = {target: rows_of(values, labels[task.start : task.stop]) for target, values in logits.items()}
+        return _Answer(task, rows, ready - begin, done - ready)
 
-    tasks = _tasks(work, len(ids), plan.spec.batch_size)
-    total = len(ids) * len(work)
-    with progress.stage("Running trials", total) as update:
+    begin, done = time.perf_counter(), 0
+    spent = {"engines": 0.0, "conditions": 0.0}
+    parts: dict[str, list[Predictions]] = {}
+    with progress.stage("Running trials", len(ids) * len(work)) as update:
         update(0, _note(work, 0))
-        for batch in ordered_map(prepare, tasks, workers=plan.spec.workers):
-            task = batch.task
+        for found in ordered_map(answer, _tasks(work, len(ids), plan.spec.batch_size), workers=plan.spec.workers):
+            task = found.task
             if task.start == 0:
-                rows = {target: [] for target in task.work.targets}
-            begin = time.perf_counter()
-            answers = {target: by_id[target].engine.infer(batch.inputs) for target in task.work.targets}
-            spent["engines"] += time.perf_counter() - begin
-            spent["conditions"] += batch.seconds
-            for target, logits in answers.items():
-                rows[target].append(rows_of(logits, labels[task.start : task.stop]))
+                parts = {target: [] for target in task.work.targets}
+            for target, rows in found.rows.items():
+                parts[target].append(rows)
             if task.stop == len(ids):
-                _write(plan, folder, task.work.condition.id, rows, ids)
+                _write(plan, folder, task.work.condition.id, parts, ids)
+            spent["engines"] += found.engines_s
+            spent["conditions"] += found.conditions_s
             done += task.stop - task.start
             update(done, _note(work, done // len(ids)))
-    spent["wall"] = time.perf_counter() - spent["wall"]
-    return spent
+    return {"wall": time.perf_counter() - begin, **spent}
 
 
 def _write(plan: Plan, folder: Path, condition: str, rows: Mapping[str, list[Predictions]], ids: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.conditions.condition import Condition
-from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, frost_textures, names
+from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, names, using_frost_textures
 from harness.data.source import Pixels
 from shipcheck.errors import UsageError
 
@@ -112,7 +112,7 @@ def choose(
 
 
 def _corrupt(name: str, severity: int, options: CorruptionOptions, image: Pixels, rng: np.random.Generator) -> Pixels:
-    with frost_textures(options.frost):
+    with using_frost_textures(options.frost):
         return corrupt(image, name, severity, rng=rng, scale=options.scale)
 
 

@@ -73,7 +73,9 @@ def _tree(path: Path, label_of: LabelOf) -> ReleasedSet | None:
         for severity in SEVERITIES:
             folder = found[name] / str(severity)
             if folder.is_dir():
-                sources[corruption_id(name, severity)] = functools.partial(FolderSource, folder, label_of)
+                sources[corruption_id(name, severity)] = functools.partial(
+                    FolderSource, folder, label_of, by_content=False
+                )
     return ReleasedSet(path.name, sources) if sources else None
 
 

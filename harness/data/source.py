@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from shipcheck.files import value_digest
 
 Pixels = npt.NDArray[np.uint8]
+_STEP = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Selection:
         """int64 [N], in order."""
         return self.source.labels[list(self.indices)]
 
-    def digest(self) -> str:
-        """A hash of ids, labels and stored content, in order."""
-        return value_digest([self.ids, self.labels.tolist(), self.source.digests(self.indices)])
+    def digest(self, progress: Callable[[int], None] = lambda done: None) -> str:
+        """A hash of ids, labels and stored content, in order. progress: called with the number of images read."""
+        digests: list[str] = []
+        for start in range(0, len(self), _STEP):
+            digests.extend(self.source.digests(self.indices[start : start + _STEP]))
+            progress(len(digests))
+        return value_digest([self.ids, self.labels.tolist(), digests])

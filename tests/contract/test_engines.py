@@ -1,6 +1,8 @@
 """What every engine must do, and whether ONNX Runtime's audit tells the truth."""
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -78,6 +80,33 @@ def test_an_engine_refuses_what_is_no_batch_and_what_comes_after_close(name, req
     engine.close()
     with pytest.raises(ValueError, match="closed"):
         engine.infer(batch)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_may_share_an_engine(name, request_small):
+    batches = np.random.default_rng(1).standard_normal((40, 2, 3, 16, 16), dtype=np.float32)
+    with engines.build(name, request_small) as engine, ThreadPoolExecutor(8) as pool:
+        alone = [engine.infer(one) for one in batches]
+        for expected, found in zip(alone, pool.map(engine.infer, batches), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_an_engine_that_is_not_thread_safe_is_asked_one_by_one(request_small, batch, monkeypatch):
+    inside, most = [], []
+
+    def watch(self, images):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.002)
+        inside.pop()
+        return np.zeros((len(images), 4), np.float32)
+
+    null = ENGINES["null"]
+    monkeypatch.setattr(null, "_infer", watch)
+    monkeypatch.setattr(null, "thread_safe", False)
+    with null(request_small) as engine, ThreadPoolExecutor(8) as pool:
+        list(pool.map(engine.infer, [batch] * 20))
+    assert max(most) == 1
 
 
 def test_onnxruntime_gives_the_logits_of_a_bare_session(model_file, request_small, batch):

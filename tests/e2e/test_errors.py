@@ -98,6 +98,8 @@ CASES = [
     (nothing, ["--data", "nowhere"], 2, "no data at nowhere"),
     (nothing, ["--suite", "endless"], 2, "Known: quick, standard, full"),
     (nothing, ["--limit", "0"], 2, "at least 1"),
+    (nothing, ["--corruption-scale", "96"], 2, "for 224, 64, 32"),
+    (nothing, ["--frost-textures", "nowhere"], 2, "nowhere/frost1.png"),
     (nothing, ["--seed", "-1"], 2, "from 0 to"),
     (nothing, ["--seed", "9" * 80], 2, "from 0 to"),
     (nothing, ["--classes", "nowhere.txt"], 2, "no class file"),

@@ -18,9 +18,9 @@ from harness.conditions.corruptions import (
     SEVERITIES,
     corrupt,
     describe_textures,
-    frost_textures,
     names,
     scale_for,
+    using_frost_textures,
 )
 from harness.conditions.corruptions.arithmetic import gaussian, normal_quantiles, random_words, zoomed
 from harness.conditions.corruptions.blur import one_round
@@ -53,7 +53,7 @@ def rng(seed=0):
 
 @pytest.fixture
 def original_frost(shared):
-    with frost_textures(shared / "data/frost"):
+    with using_frost_textures(shared / "data/frost"):
         yield
 
 
@@ -247,13 +247,13 @@ def test_frost_says_which_textures_it_takes(shared, tmp_path):
     assert describe_textures() == "rendered"
     source = image(224, 224)
     rendered = corrupt(source, "frost", 3, rng=rng(0))
-    with frost_textures(shared / "data/frost"):
+    with using_frost_textures(shared / "data/frost"):
         assert describe_textures().startswith("photographs ")
         assert not np.array_equal(corrupt(source, "frost", 3, rng=rng(0)), rendered)
-    with frost_textures(tmp_path), pytest.raises(BadInputError, match=r"frost1\.png"):
+    with using_frost_textures(tmp_path), pytest.raises(BadInputError, match=r"frost1\.png"):
         describe_textures()
     (tmp_path / "frost1.png").write_text("no image")
-    with frost_textures(tmp_path), pytest.raises(BadInputError, match="does not decode"):
+    with using_frost_textures(tmp_path), pytest.raises(BadInputError, match="does not decode"):
         describe_textures()
 
 

@@ -11,7 +11,7 @@ import harness.conditions.corruptions.blur
 import harness.conditions.corruptions.digital
 import harness.conditions.corruptions.noise
 import harness.conditions.corruptions.weather  # noqa: F401  (a family's module registers its corruptions)
-from harness.conditions.corruptions.frost_textures import describe_textures, frost_textures
+from harness.conditions.corruptions.frost_textures import describe_textures, using_frost_textures
 from harness.conditions.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES, Corruption, Pixels
 from shipcheck.errors import UsageError
 
@@ -33,9 +33,9 @@ __all__ = [
     "Corruption",
     "corrupt",
     "describe_textures",
-    "frost_textures",
     "names",
     "scale_for",
+    "using_frost_textures",
 ]
 
 

@@ -27,7 +27,7 @@ _chosen: contextvars.ContextVar[Path | None] = contextvars.ContextVar("frost_tex
 
 
 @contextlib.contextmanager
-def frost_textures(folder: Path | None) -> Iterator[None]:
+def using_frost_textures(folder: Path | None) -> Iterator[None]:
     """Within it, frost takes its textures from `folder`; None leaves the choice to SHIPCHECK_FROST_TEXTURES."""
     token = _chosen.set(folder)
     try:
