@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage
-import skimage.filters
 
 
 def load_peer() -> types.ModuleType:
     """The module `imagecorruptions`; its functions' bodies are its own. Raises ImportError where it is not
     installed.
     """
+    import skimage.filters  # not part of what the other tests need
+
     resources = types.ModuleType("pkg_resources")
 
     def resource_filename(module: str, name: str) -> str:

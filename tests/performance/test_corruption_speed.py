@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
 from harness.conditions.corruptions import corrupt, names
 from harness.demo.render import render_jpeg
@@ -35,8 +34,10 @@ def fastest(calls, rounds):
 
 
 def test_ten_times_faster_in_all_and_never_slower():
-    pytest.importorskip("skimage", reason="the peer is not installed: make performance installs it")
+    for module in ("skimage", "threadpoolctl"):
+        pytest.importorskip(module, reason="the peer is not installed: make performance installs it")
     from peer_imagecorruptions import load_peer
+    from threadpoolctl import threadpool_limits
 
     peer = load_peer()
     image = photograph()
