@@ -18,8 +18,9 @@ from shipcheck.errors import BadInputError
 from shipcheck.files import file_digest
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
-# Arrays that are read whole (labels and names) stay far below this for any real test set.
-_MAX_WHOLE_BYTES = 512 << 20
+# What is read whole stays far below this for any real test set; an archive of a few kB can claim to hold much more.
+_MAX_LABEL_BYTES = 64 << 20
+_MAX_NAME_BYTES = 512 << 20
 
 
 class ArraySource:
@@ -40,12 +41,12 @@ class ArraySource:
             raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error
         with self._member("images") as stream:
             shape, dtype = self._read_header(stream, "images")
-        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
+        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
             raise BadInputError(f"{path}: `images` is {dtype} {list(shape)}; expected uint8 [N, height, width, 3].")
         if not shape[0]:
             raise BadInputError(f"{path} holds no images.")
         self._image_shape = shape[1:]
-        labels = self._whole("labels")
+        labels = self._whole("labels", _MAX_LABEL_BYTES)
         if labels.dtype.kind not in "iu" or labels.shape != (shape[0],):
             raise BadInputError(
                 f"{path}: `labels` is {labels.dtype} {list(labels.shape)}; expected integers [{shape[0]}]."
@@ -73,17 +74,17 @@ class ArraySource:
 
     def _ids(self, count: int) -> list[str]:
         if "names.npy" in self._members:
-            names = self._whole("names")
+            names = self._whole("names", _MAX_NAME_BYTES)
             ids = [str(name) for name in names.tolist()] if names.dtype.kind == "U" else []
             if len(ids) == count == len(set(ids)):
                 return ids
         return [f"{index:06d}" for index in range(count)]
 
-    def _whole(self, name: str) -> npt.NDArray[Any]:
+    def _whole(self, name: str, most: int) -> npt.NDArray[Any]:
         with self._member(name) as stream:
             shape, dtype = self._read_header(stream, name)
             size = math.prod(shape) * dtype.itemsize
-            if size > _MAX_WHOLE_BYTES:
+            if size > most:
                 raise BadInputError(f"{self.path}: `{name}` claims {size} bytes.")
             return np.frombuffer(self._exactly(stream, size), dtype).reshape(shape)
 
@@ -100,8 +101,10 @@ class ArraySource:
             major, _ = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = read(stream)
-        except (ValueError, *_ZIP_ERRORS) as error:
+        except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
             raise BadInputError(f"{self.path}: the array `{name}` is malformed: {error}.") from error
+        if min(shape, default=0) < 0:
+            raise BadInputError(f"{self.path}: the array `{name}` has the shape {list(shape)}.")
         if dtype.hasobject or (fortran and len(shape) > 1):
             raise BadInputError(f"{self.path}: `{name}` holds pickled objects or is in Fortran order; neither is read.")
         return shape, dtype

@@ -134,6 +134,6 @@ def _digest(file: Path) -> str:
 def _map(file: Path) -> npt.NDArray[np.generic]:
     try:
         mapped: npt.NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
         raise BadInputError(f"{file} is not a readable .npy array: {error}.") from error
     return mapped
