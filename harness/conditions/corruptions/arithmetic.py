@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -32,6 +32,22 @@ def truncate(values: Floats, guard: float = GUARD) -> Pixels:
 def blend(first: npt.NDArray[Any], weight: float, second: npt.NDArray[Any], second_weight: float) -> Pixels:
     """weight * first + second_weight * second, clipped and truncated; uint8 or float32 of one shape."""
     return np.asarray(cv2.addWeighted(first, weight, second, second_weight, GUARD - 0.5, dtype=cv2.CV_8U))
+
+
+def per_channel(image: Pixels, change: Callable[[Pixels, int], Pixels]) -> Pixels:
+    """Applies change(plane uint8 [H, W], channel) to each channel, so that what is added to all is made once."""
+    return np.asarray(cv2.merge([change(np.asarray(plane), index) for index, plane in enumerate(cv2.split(image))]))
+
+
+def as_words(image: Pixels) -> npt.NDArray[np.uint32]:
+    """uint32 [H, W]: each RGB pixel as one number, which NumPy moves about faster than three."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)).view(np.uint32)[..., 0]
+
+
+def from_words(words: npt.NDArray[np.uint32]) -> Pixels:
+    """The inverse of `as_words`."""
+    height, width = words.shape
+    return np.asarray(cv2.cvtColor(words.view(np.uint8).reshape(height, width, 4), cv2.COLOR_RGBA2RGB))
 
 
 def as_float(image: npt.NDArray[Any]) -> Floats:

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from harness.conditions.corruptions.arithmetic import (
     GUARD,
     as_float,
+    as_words,
     four_channels,
+    from_words,
     gaussian,
     lookup,
     random_words,
@@ -70,11 +72,11 @@ def glass_blur(image: Pixels, constant: tuple[float, int, int], rng: np.random.G
     """Blurs, moves pixels about at random, blurs again: sigma, largest step in pixels, rounds."""
     sigma, step, rounds = constant
     height, width = image.shape[:2]
-    pixels = truncate(gaussian(image, sigma)).reshape(height * width, image.shape[2])
+    pixels = as_words(truncate(gaussian(image, sigma)))
     source = np.arange(height * width)
     for _ in range(rounds):
-        source = source[one_round(height, width, step, rng)]
-    return truncate(gaussian(pixels[source].reshape(image.shape), sigma))
+        source = source.take(one_round(height, width, step, rng))
+    return truncate(gaussian(from_words(pixels.take(source).reshape(height, width)), sigma))
 
 
 def one_round(height: int, width: int, step: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -90,19 +92,18 @@ def one_round(height: int, width: int, step: int, rng: np.random.Generator) -> n
         return source.reshape(-1)
     follows = source.copy().reshape(-1)
     offset = lookup(_steps(step, width), random_words(rng, inner.shape))
-    visited = inner.copy()
+    linked = inner.reshape(-1).take(np.flatnonzero(offset > 0))
     inner += offset
     flat = source.reshape(-1)
-    linked = visited[offset > 0]
-    follows[linked] = flat[linked]
+    follows[linked] = flat.take(linked)
     waiting = linked
     while waiting.size:
-        before = follows[waiting]
-        after = follows[before]
+        before = follows.take(waiting)
+        after = follows.take(before)
         follows[waiting] = after
-        waiting = waiting[after != before]
+        waiting = waiting.take(np.flatnonzero(after != before))
     result = flat.copy()
-    result[linked] = flat[follows[linked]]
+    result[linked] = flat.take(follows.take(linked))
     return result
 
 

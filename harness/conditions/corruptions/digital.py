@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.conditions.corruptions.arithmetic import as_float, four_channels, lookup, truncate
+from harness.conditions.corruptions.arithmetic import as_float, as_words, four_channels, from_words, lookup, truncate
 from harness.conditions.corruptions.elastic import displaced, jittered
 from harness.conditions.corruptions.registry import Pixels, corruption
 
@@ -87,9 +87,7 @@ def pixelate(image: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
     down, across = _box_places(small.height, height), _box_places(small.width, width)
     if down is None or across is None:
         return np.asarray(small.resize((width, height), Image.Resampling.BOX))
-    pixels = cv2.cvtColor(np.asarray(small), cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]
-    enlarged = pixels.take(across, axis=1).take(down, axis=0).view(np.uint8).reshape(height, width, 4)
-    return np.asarray(cv2.cvtColor(enlarged, cv2.COLOR_RGBA2RGB))
+    return from_words(as_words(np.asarray(small)).take(across, axis=1).take(down, axis=0))
 
 
 @functools.lru_cache(maxsize=1024)

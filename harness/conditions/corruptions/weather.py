@@ -19,6 +19,7 @@ from harness.conditions.corruptions.arithmetic import (
     gaussian,
     lookup,
     normal_quantiles,
+    per_channel,
     random_words,
     truncate,
     zoomed,
@@ -71,10 +72,14 @@ def snow(
     flakes[flakes < threshold] = 0
     layer = motion_blurred(truncate(flakes * np.float32(255)), radius, sigma, angle=rng.uniform(-135, -45))
     twice = cv2.add(as_float(layer), as_float(layer[::-1, ::-1]))
-    values = as_float(image)
-    paled = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY) * np.float32(1.5) + np.float32(127.5)
-    snowed = cv2.addWeighted(values, weight, cv2.max(values, cv2.merge([paled] * 3)), 1 - weight, 0)
-    return blend(snowed, 1, cv2.merge([twice] * 3), 1)
+    paled = cv2.cvtColor(as_float(image), cv2.COLOR_RGB2GRAY) * np.float32(1.5) + np.float32(127.5)
+
+    def under_snow(plane: Pixels, _: int) -> Pixels:
+        values = as_float(plane)
+        snowed = cv2.addWeighted(values, weight, cv2.max(values, paled), 1 - weight, 0)
+        return blend(snowed, 1, twice, 1)
+
+    return per_channel(image, under_snow)
 
 
 @corruption(
@@ -111,7 +116,7 @@ def fog(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) 
     brightest = int(image.max()) / 255
     shrink = brightest / (brightest + strength)
     haze *= np.float32(255 * strength * shrink)
-    return blend(image, shrink, cv2.merge([haze] * 3), 1)
+    return per_channel(image, lambda plane, _: blend(plane, shrink, haze, 1))
 
 
 @corruption(
@@ -184,17 +189,16 @@ def spatter(
     liquid = gaussian(_normal_field(image.shape[:2], mean, deviation, rng), smoothing)
     liquid[liquid < threshold] = 0
     if is_mud:
-        values = as_float(image)
         cover = gaussian((liquid > threshold).astype(np.float32), last)
         cover[cover < 0.8] = 0
-        cv2.multiply(values, cv2.merge([1 - cover] * 3), dst=values)
-        return blend(values, 1, cv2.merge([cover * np.float32(level) for level in _MUD]), 1)
+        free = 1 - cover
+        return per_channel(image, lambda plane, index: blend(as_float(plane) * free, 1, cover, _MUD[index]))
     sheen = _sheen(truncate(liquid * np.float32(255)))
     strongest = float(sheen.max())
     if strongest == 0:  # no drop at all
         return image.copy()
     sheen *= np.float32(last / strongest)
-    return blend(image, 1, cv2.merge([sheen * np.float32(level) for level in _WATER]), 1)
+    return per_channel(image, lambda plane, index: blend(plane, 1, sheen, _WATER[index]))
 
 
 def _sheen(liquid: Pixels) -> Floats:
