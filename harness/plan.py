@@ -72,13 +72,11 @@ class Plan:
 
 
 def make_plan(spec: RunSpec, progress: Progress) -> Plan:
-    """Checks everything that can be checked without decoding or building; raises a ShipcheckError that says what to
-    do.
-    """
+    """Checks all that can be checked without decoding or building; raises a ShipcheckError that says what to do."""
     _check_numbers(spec)
     targets = _targets(spec)
     options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
-    choose(spec.suite, spec.conditions, spec.severities)
+    choose(spec.suite, spec.conditions, spec.severities)  # a wrong name is told before anything is loaded
     model = exporters.load(demo_model_path() if spec.model == DEMO else spec.model, contract=spec.contract)
     label_of = labeller(model.classes, model.class_names, spec.classes)
     path = _data_path(spec, progress)

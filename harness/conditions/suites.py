@@ -36,9 +36,7 @@ SUITES: dict[str, Suite] = {
 
 @dataclasses.dataclass(frozen=True)
 class CorruptionOptions:
-    """scale: the size in px whose constants are used, None for the image's own. frost: folder of the original
-    textures.
-    """
+    """scale: the size in px whose constants are used, None for the image's own. frost: folder of the photographs."""
 
     scale: int | None = None
     frost: Path | None = None

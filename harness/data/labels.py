@@ -63,8 +63,8 @@ def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | 
         if len(folders) != classes:
             raise BadInputError(
                 f"The data has {len(folders)} class folders ({', '.join(sorted(folders)[:3])}, ...) and "
-                f"the model {classes} "
-                "outputs, so the sorted folders are not the classes. Say which is which with --classes FILE."
+                f"the model {classes} outputs, so the sorted folders are not the classes. "
+                "Say which is which with --classes FILE."
             )
         return {name: index for index, name in enumerate(sorted(folders))}
     labels = {name: _lookup(name, table) for name in folders}
@@ -86,9 +86,8 @@ def check_labels(labels: Iterable[int], classes: int) -> None:
     values = sorted(set(labels))
     if values and (values[0] < 0 or values[-1] >= classes):
         raise BadInputError(
-            f"The labels run from {values[0]} to {values[-1]}, but the model has {classes} outputs (0 to "
-            f"{classes - 1}). "
-            "This is not the data of this model, or its classes are numbered otherwise."
+            f"The labels run from {values[0]} to {values[-1]}, but the model has {classes} outputs "
+            f"(0 to {classes - 1}). This is not the data of this model, or its classes are numbered otherwise."
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 Errors = Mapping[str, Sequence[float]]
 
 # Top-1 errors of AlexNet at severities 1 to 5, by which mCE is normalised (hendrycks/robustness; per-severity rows as
-# stored # by RobustBench, whose means are the official vector).
+# stored by RobustBench, whose means are the official vector).
 ALEXNET: dict[str, tuple[float, float, float, float, float]] = {
     "gaussian_noise": (0.69528, 0.82542, 0.93554, 0.98138, 0.99452),
     "shot_noise": (0.71224, 0.85108, 0.93574, 0.98182, 0.99146),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.conditions import CLEAN, corruption_id, parse_corruption
@@ -49,24 +49,25 @@ def _families(corrupted: Figures) -> dict[str, dict[str, float | None]]:
 
 
 def _corruption_errors(conditions: Figures, reference: Figures, classes: int) -> dict[str, float | None]:
-    names = ("mean_corruption_error", "mce", "relative_mce", "mce_vs_reference", "relative_mce_vs_reference")
+    found: dict[str, float | None] = dict.fromkeys(
+        ("mean_corruption_error", "mce", "relative_mce", "mce_vs_reference", "relative_mce_vs_reference")
+    )
     errors, reference_errors = _errors(conditions), _errors(reference)
     if errors is None or reference_errors is None:
-        return dict.fromkeys(names)
+        return found
     imagenet = classes == _IMAGENET_CLASSES
-    values = [
-        plain_mean_error(errors),
-        mean_corruption_error(errors, ALEXNET) if imagenet else None,
-        None,
-        mean_corruption_error(errors, reference_errors),
-        None,
-    ]
+    found["mean_corruption_error"] = plain_mean_error(errors)
+    found["mce_vs_reference"] = mean_corruption_error(errors, reference_errors)
+    if imagenet:
+        found["mce"] = mean_corruption_error(errors, ALEXNET)
     if CLEAN in conditions:
         clean, reference_clean = 1 - conditions[CLEAN]["top1"], 1 - reference[CLEAN]["top1"]
+        found["relative_mce_vs_reference"] = relative_mean_corruption_error(
+            errors, clean, reference_errors, reference_clean
+        )
         if imagenet:
-            values[2] = relative_mean_corruption_error(errors, clean, ALEXNET, ALEXNET_CLEAN)
-        values[4] = relative_mean_corruption_error(errors, clean, reference_errors, reference_clean)
-    return dict(zip(names, values, strict=True))
+            found["relative_mce"] = relative_mean_corruption_error(errors, clean, ALEXNET, ALEXNET_CLEAN)
+    return found
 
 
 def _errors(conditions: Figures) -> dict[str, list[float]] | None:
@@ -76,7 +77,7 @@ def _errors(conditions: Figures) -> dict[str, list[float]] | None:
     return {name: [1 - conditions[condition_id]["top1"] for condition_id in row] for name, row in ids.items()}
 
 
-def _deltas(figures: Any) -> list[float]:
+def _deltas(figures: Iterable[Mapping[str, Any]]) -> list[float]:
     return [values["vs_reference"]["delta"] for values in figures if values["vs_reference"]]
 
 

@@ -38,7 +38,7 @@ class RunDirectory:
 
     @property
     def timing(self) -> Path:
-        """How long the trials took, summed over the processes that ran them."""
+        """How long the trials took, summed over the processes that came to their end."""
         return self.root / "timing.json"
 
     def add_timing(self, seconds: dict[str, float]) -> None:

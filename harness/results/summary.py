@@ -23,9 +23,7 @@ SCHEMA = 1
 
 
 def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Computes `summary.json` from what lies in the run directory. Accuracies, flips and agreement are shares, 0 to
-    1.
-    """
+    """Computes `summary.json` from what lies in the run directory. Accuracies, flips, agreement are shares, 0 to 1."""
     latencies = read_latencies(directory.latency, [target.id for target in plan.targets])
     ids = plan.data.ids
     measured: dict[str, dict[str, Any]] = {target.id: {} for target in plan.targets}
@@ -63,7 +61,7 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
         "data": {**identity["data"], "calibration": identity["calibration"]},
         "corruptions": identity["corruptions"],
         "notes": _notes(plan),
-        "timing": {**read_json(directory.timing), "cores": os.cpu_count()},
+        "timing": _timing(directory),
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
@@ -71,6 +69,11 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
             [check for target in targets for check in _checks(target, measured[REFERENCE.id], plan.model.classes)]
         ),
     }
+
+
+def _timing(directory: RunDirectory) -> dict[str, Any] | None:
+    # A process that is killed leaves its trials but not its seconds.
+    return {**read_json(directory.timing), "cores": os.cpu_count()} if directory.timing.exists() else None
 
 
 def _notes(plan: Plan) -> list[str]:

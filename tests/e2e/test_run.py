@@ -242,3 +242,16 @@ def test_npz_and_folders_of_the_same_pixels_give_the_same_answers(tmp_path):
         table = predictions(out)["onnxruntime.int8@cpu--clean.parquet"].to_pylist()
         answers[data.stem] = {row["image_id"].rpartition("/")[2][:6]: row["p_top1"] for row in table}
     assert answers["d"] == answers["folder"]
+
+
+def test_a_run_killed_right_after_its_last_trial_is_completed(world, tmp_path):
+    root, model, data, calib, _ = world
+    shutil.copytree(root / "run", tmp_path / "run")
+    for late in ("timing.json", "summary.json", "report.html"):
+        (tmp_path / "run" / late).unlink()
+    done = bench(flags(model, data, calib, tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    whole = json.loads((root / "run/summary.json").read_text())
+    assert summary["timing"] is None
+    assert summary["targets"] == whole["targets"]

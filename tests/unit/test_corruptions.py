@@ -243,7 +243,8 @@ def test_a_gray_image_stays_gray(name):
     assert found.std() > 0
 
 
-def test_frost_says_which_textures_it_takes(shared, tmp_path):
+def test_frost_says_which_textures_it_takes(shared, tmp_path, monkeypatch):
+    monkeypatch.delenv("SHIPCHECK_FROST_TEXTURES", raising=False)
     assert describe_textures() == "rendered"
     source = image(224, 224)
     rendered = corrupt(source, "frost", 3, rng=rng(0))
@@ -254,6 +255,13 @@ def test_frost_says_which_textures_it_takes(shared, tmp_path):
         describe_textures()
     (tmp_path / "frost1.png").write_text("no image")
     with using_frost_textures(tmp_path), pytest.raises(BadInputError, match="does not decode"):
+        describe_textures()
+
+
+def test_the_environment_names_the_frost_textures_where_nothing_else_does(shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHIPCHECK_FROST_TEXTURES", str(shared / "data/frost"))
+    assert describe_textures().startswith("photographs ")
+    with using_frost_textures(tmp_path), pytest.raises(BadInputError, match=r"frost1\.png"):
         describe_textures()
 
 

@@ -17,7 +17,7 @@ from harness.conditions.corruptions.registry import Pixels
 Floats = npt.NDArray[np.float32]
 
 # The originals compute in float64 and truncate. Here it is float32, whose error is below this; it is added first, so
-# that # a value which belongs on an integer does not lose a level to rounding.
+# that a value which belongs on an integer does not lose a level to rounding.
 GUARD = 3e-4
 
 
@@ -87,9 +87,7 @@ def gaussian_weights(sigma: float, truncate_at: float) -> npt.NDArray[np.float64
 
 
 def gaussian(values: npt.NDArray[Any], sigma: float) -> Floats:
-    """A Gaussian blur as scikit-image's: truncated at 4 sigma, the border repeated; uint8 or float32 in, float32
-    out.
-    """
+    """A Gaussian blur as scikit-image's, truncated at 4 sigma, the border repeated: uint8 or float32 -> float32."""
     weights = gaussian_weights(sigma, 4.0)
     return np.asarray(cv2.sepFilter2D(values, cv2.CV_32F, weights, weights, borderType=cv2.BORDER_REPLICATE))
 

@@ -27,7 +27,7 @@ from harness.conditions.corruptions.arithmetic import (
 from harness.conditions.corruptions.motion import motion_blurred
 from harness.conditions.corruptions.registry import Pixels, corruption
 
-_SMALL = 5
+_SMALL = 5  # taps a side
 
 
 @corruption(
@@ -50,7 +50,7 @@ def defocus_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Ge
 @functools.lru_cache(maxsize=32)
 def _disk(radius: float, edge: float) -> tuple[npt.NDArray[np.float32], int]:
     # The kernel, and the side to which a flat area leaves its integer: the original's float32 kernel may sum to a
-    # little # below 1, and then flat areas lose a level. So must they here.
+    # little below 1, and then flat areas lose a level. So must they here.
     reach, size = (8, (3, 3)) if radius <= 8 else (int(radius), (5, 5))
     offsets = np.arange(-reach, reach + 1)
     inside = (offsets**2 + offsets[:, None] ** 2 <= radius**2).astype(np.float32)
@@ -83,9 +83,9 @@ def one_round(height: int, width: int, step: int, rng: np.random.Generator) -> n
     """int [height * width]: from which pixel each pixel's value comes in one round of glass blur."""
     # The original visits the pixels from the last to the first and means to swap each with a neighbour; what its NumPy
     # views really do is copy the neighbour onto it. A neighbour that comes later was visited before and has its new
-    # value # by then, an earlier one still its old. So a value comes from the end of a chain of later neighbours,
-    # whose last link # copied an earlier one. All chains are followed at once, by doubling; half of the rest ends with
-    # every turn.
+    # value by then, an earlier one still its old. So a value comes from the end of a chain of later neighbours, whose
+    # last link copied an earlier one. All chains are followed at once, by doubling; half of the rest ends with every
+    # turn.
     source = np.arange(height * width).reshape(height, width)
     inner = source[step + 1 : height - step + 1, step + 1 : width - step + 1]
     if not inner.size:
@@ -138,9 +138,7 @@ def motion_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Gen
     },
 )
 def zoom_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
-    """Averages the image and its enlargements by the factors 1, 1 + step, ... below `constant[0]` (as np.arange
-    counts).
-    """
+    """Averages the image and its enlargements by np.arange(1, stop, step), the constant being stop and step."""
     stop, step = constant
     factors = np.arange(1, stop, step)
     values = four_channels(image)
