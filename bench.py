@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from harness.command.flags import parse
-from harness.report.console import RichProgress, print_summary
-from harness.run import run
-from shipcheck.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_PASSED, ShipcheckError
+from harness.command import parse
+from harness.report.console import RichProgress
+from shipcheck.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, ShipcheckError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,9 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        spec = parse(sys.argv[1:] if arguments is None else arguments)
-        summary, directory = run(spec, RichProgress())
-        print_summary(summary, directory, Console())
+        job = parse(sys.argv[1:] if arguments is None else arguments)
+        return job(RichProgress(), Console())
     except ShipcheckError as error:
         errors.print(f"shipcheck: {error}")
         return error.exit_code
@@ -32,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(stderr=True).print_exception()
         errors.print("shipcheck: this is a fault of shipcheck's own. Please report it with the lines above.")
         return EXIT_INTERNAL
-    return EXIT_PASSED
 
 
 if __name__ == "__main__":

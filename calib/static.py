@@ -16,7 +16,7 @@ import onnx
 
 from calib.images import CalibrationImages
 from calib.recipes import Recipe
-from exporters.contract import embed
+from exporters.contract import Tensor, embed
 from exporters.model import DeployableModel
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
@@ -74,7 +74,7 @@ def check_quantizable(model: DeployableModel, images: CalibrationImages) -> None
 
 def _reader(quantization: Any, model: DeployableModel, batches: Iterator[npt.NDArray[np.uint8]]) -> Any:
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # the base is imported lazily
-        def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        def get_next(self) -> dict[str, Tensor] | None:
             batch = next(batches, None)
             return None if batch is None else {model.input_name: model.contract.normalise(batch)}
 

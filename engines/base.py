@@ -22,28 +22,30 @@ from engines.audit import Audit
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
 
 Logits = npt.NDArray[np.float32]
-Batch = npt.NDArray[np.float32]
+Batch = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildRequest:
     """All that an engine needs to know, without the harness beside it.
 
-    onnx_bytes: the graph, already at the precision asked for. image_shape: (3, height, width). classes: number of
-    logits. fixed_batch: the batch that the graph is frozen at, None if free. threads: of one inference call.
-    optimization: of the graph, in ONNX Runtime's words (disable, basic, extended, all).
+    onnx_bytes: the graph, already at the precision asked for. input_shape, input_dtype: of one image's input tensor,
+    without the batch, as in (3, 224, 224) and "float32". classes: number of logits. fixed_batch: the batch that the
+    graph is frozen at, None if free. threads: of one inference call. optimization: of the graph, in ONNX Runtime's
+    words (disable, basic, extended, all).
     """
 
     onnx_bytes: bytes
     input_name: str
     output_name: str
-    image_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     classes: int
     precision: str = "fp32"
     device: str = "cpu"
     fixed_batch: int | None = None
     threads: int = 1
     optimization: str = "all"
+    input_dtype: str = "float32"
 
 
 class Engine(abc.ABC):
@@ -106,36 +108,40 @@ class Engine(abc.ABC):
         self.build_s = time.perf_counter() - begin
 
     def infer(self, batch: Batch) -> Logits:
-        """float32 [N, 3, H, W] -> logits float32 [N, classes].
+        """[N, *input_shape] of input_dtype -> logits float32 [N, classes].
 
-        May be called from several threads: as many calls run at once as the cores can carry, one where the runtime is
-        not thread-safe. Raises ValueError for another shape or dtype, DeviceError for NaN or infinite logits and for a
-        runtime that fails.
+        A graph that is frozen at a batch gets whole batches: the last one is filled up with its last image, whose
+        further answers are dropped. Logits of another float type become float32; axes of extent 1 behind the classes
+        are dropped. May be called from several threads: as many calls run at once as the cores can carry, one where
+        the runtime is not thread-safe. Raises ValueError for another shape or dtype, DeviceError for NaN or infinite
+        logits and for a runtime that fails.
         """
         request = self.request
-        if self._closed:
-            raise ValueError(f"Engine {self.name!r} is closed.")
-        if batch.dtype != np.float32 or batch.ndim != 4 or batch.shape[1:] != request.image_shape or not len(batch):
-            raise ValueError(
-                f"Engine {self.name!r} takes float32 [N, {', '.join(map(str, request.image_shape))}], "
-                f"got {batch.dtype} {list(batch.shape)}."
-            )
-        size = request.fixed_batch
-        if size is None or len(batch) == size:
-            logits = self._run(batch)
-        else:
-            logits = np.concatenate([self._run(batch[i : i + size]) for i in range(0, len(batch), size)])
-        if logits.shape != (len(batch), request.classes) or logits.dtype != np.float32:
-            raise DeviceError(
-                f"Engine {self.name!r} gave {logits.dtype} {list(logits.shape)} for {len(batch)} images; "
-                f"expected float32 [{len(batch)}, {request.classes}]."
-            )
+        self._check(batch)
+        size = request.fixed_batch or len(batch)
+        parts = [self._run(_filled(batch[start : start + size], size)) for start in range(0, len(batch), size)]
+        logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        logits = logits[: len(batch)]
         if not np.isfinite(logits).all():
             raise DeviceError(
                 f"Engine {self.name!r} at {request.precision} gave NaN or infinite logits: a value left "
                 "the range of its precision."
             )
         return logits
+
+    def intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
+        """Every float value that the graph computes for a batch, by its name in the ONNX graph, in that order.
+
+        Memory holds all of them at once: meant for a few images. Raises ValueError for another shape or dtype,
+        UnsupportedError where the engine cannot show them, DeviceError where the runtime fails.
+        """
+        self._check(batch)
+        try:
+            return self._intermediates(_filled(batch, self.request.fixed_batch or len(batch)))
+        except ShipcheckError:
+            raise
+        except Exception as error:
+            raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
 
     def audit(self) -> Audit:
         """Requested and realized precision of every layer, as built; read once, then kept."""
@@ -157,14 +163,31 @@ class Engine(abc.ABC):
     ) -> None:
         self.close()
 
+    def _check(self, batch: Batch) -> None:
+        request = self.request
+        if self._closed:
+            raise ValueError(f"Engine {self.name!r} is closed.")
+        if batch.dtype != request.input_dtype or batch.shape[1:] != request.input_shape or not len(batch):
+            raise ValueError(
+                f"Engine {self.name!r} takes {request.input_dtype} [N, {', '.join(map(str, request.input_shape))}], "
+                f"got {batch.dtype} {list(batch.shape)}."
+            )
+
     def _run(self, batch: Batch) -> Logits:
         try:
             with self._turns:
-                return self._infer(batch)
+                logits = self._infer(batch)
         except ShipcheckError:
             raise
         except Exception as error:  # every runtime has its own exception types
             raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
+        expected = (len(batch), self.request.classes)
+        if logits.shape[:2] != expected or logits.size != expected[0] * expected[1] or logits.dtype.kind != "f":
+            raise DeviceError(
+                f"Engine {self.name!r} gave {logits.dtype} {list(logits.shape)} for {len(batch)} images; "
+                f"expected floats [{len(batch)}, {self.request.classes}]."
+            )
+        return logits.reshape(expected).astype(np.float32, copy=False)
 
     def _at_once(self) -> int:
         return max(1, (os.cpu_count() or 1) // self.request.threads) if self.thread_safe else 1
@@ -175,11 +198,15 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def _infer(self, batch: Batch) -> Logits:
-        """Checked float32 [N, 3, H, W] -> float32 [N, classes]; may raise anything."""
+        """Checked [N, *input_shape] -> floats [N, classes]; may raise anything."""
 
     @abc.abstractmethod
     def _read_audit(self) -> Audit:
         """Reads from the runtime what was really built."""
+
+    def _intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
+        """Name -> value for a checked batch; an adapter that can show them overrides this."""
+        raise UnsupportedError(f"Engine {self.name!r} does not show the values inside its graph.")
 
     def _release(self) -> None:  # noqa: B027  (an adapter without anything to free leaves it)
         """Frees what `_build` took; called once."""
@@ -188,3 +215,9 @@ class Engine(abc.ABC):
         """What shaped this engine beyond the graph, for run.json: JSON values."""
         request = self.request
         return {"threads": request.threads, "optimization": request.optimization}
+
+
+def _filled(batch: Batch, size: int) -> Batch:
+    if len(batch) == size:
+        return batch
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.audit import Audit
 from engines.base import Batch, Engine, Logits
 from engines.cpu import has_vnni, is_x86
+from engines.graph import with_every_output
 from engines.onnxruntime_profile import named_nodes, read_audit, weight_shapes
 from engines.registry import ENGINES
 from shipcheck.errors import BuildError
@@ -57,10 +59,15 @@ class OnnxRuntimeEngine(Engine):
                 enable_profiling=True,
                 profile_file_prefix=str(Path(folder) / "profile"),
             )
-            image = np.zeros((1, *request.image_shape), np.float32)
+            image = np.zeros((1, *request.input_shape), request.input_dtype)
             session.run(self._outputs, {request.input_name: image})
             profile = Path(session.end_profiling())
             return read_audit(profile, weight_shapes(optimized), request.precision)
+
+    def _intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
+        onnx_bytes, names = with_every_output(self.request.onnx_bytes)
+        values = self._create(onnx_bytes).run(names, {self.request.input_name: batch})
+        return {name: value for name, value in zip(names, values, strict=True) if value.dtype.kind == "f"}
 
     def _release(self) -> None:
         self._session = None

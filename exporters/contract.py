@@ -24,7 +24,9 @@ SCHEMA = 1
 
 RESIZE_RULES = ("none", "exact", "short-side")
 COLORS = ("rgb", "bgr")
-DECODERS = ("pillow",)
+LAYOUTS = ("nchw", "nhwc")
+DTYPES = ("float32", "float16", "uint8")
+DECODERS = ("pillow", "opencv")
 INTERPOLATIONS = (
     "pillow-nearest",
     "pillow-box",
@@ -32,10 +34,16 @@ INTERPOLATIONS = (
     "pillow-hamming",
     "pillow-bicubic",
     "pillow-lanczos",
+    "opencv-nearest",
+    "opencv-bilinear",
+    "opencv-area",
+    "opencv-bicubic",
+    "opencv-lanczos4",
 )
 
 Size = tuple[int, int]
 Triple = tuple[float, float, float]
+Tensor = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +57,7 @@ class InputContract:
     interpolation: library and filter of the resize. decoder: library that decodes; EXIF orientation is ignored.
     color: channel order that the model expects. divisor: what the uint8 values are divided by, usually 255.
     mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std.
-    The tensor is float32 NCHW.
+    layout, dtype: of the tensor. A uint8 tensor holds the pixels as they are: divisor 1, mean 0, std 1.
     """
 
     size: Size
@@ -61,6 +69,8 @@ class InputContract:
     divisor: float = 255.0
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
+    layout: str = "nchw"
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Raises UsageError for values that no image can follow."""
@@ -68,6 +78,8 @@ class InputContract:
         _one_of("interpolation", self.interpolation, INTERPOLATIONS)
         _one_of("decoder", self.decoder, DECODERS)
         _one_of("color order", self.color, COLORS)
+        _one_of("layout", self.layout, LAYOUTS)
+        _one_of("input dtype", self.dtype, DTYPES)
         if min(self.size) < 1 or max(self.size) > 8192:
             raise UsageError(f"The input size {self.size} is outside 1..8192 pixels.")
         if (self.resize == "short-side") != (self.resize_to is not None):
@@ -80,21 +92,24 @@ class InputContract:
         numbers = (self.divisor, *self.mean, *self.std)
         if not all(math.isfinite(number) for number in numbers) or self.divisor <= 0 or min(self.std) <= 0:
             raise UsageError("Divisor, mean and std must be finite, divisor and std above zero.")
+        if self.dtype == "uint8" and not self.takes_raw_pixels:
+            raise UsageError(
+                "A uint8 input takes the pixels as they are: divisor 1, mean 0, std 1. What scaling there is "
+                "lies in the graph."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the schema number included."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return {"schema": SCHEMA, "layout": "nchw", "dtype": "float32", **fields}
+        return {"schema": SCHEMA, **fields}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> InputContract:
         """The inverse of `to_dict`; BadInputError for another schema, unknown keys or wrong types."""
         fields = dict(value)
-        fixed = (fields.pop("schema", None), fields.pop("layout", None), fields.pop("dtype", None))
-        if fixed != (SCHEMA, "nchw", "float32"):
-            raise BadInputError(
-                f"The input contract has schema, layout, dtype {fixed}; known: {(SCHEMA, 'nchw', 'float32')}."
-            )
+        schema = fields.pop("schema", None)
+        if schema != SCHEMA:
+            raise BadInputError(f"The input contract has the schema {schema!r}; this shipcheck reads {SCHEMA}.")
         try:
             fields["size"] = _integers(fields["size"], 2)
             for name in ("mean", "std"):
@@ -105,25 +120,41 @@ class InputContract:
             return cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise BadInputError(f"The input contract is malformed: {error!r}.") from error
+        except UsageError as error:
+            raise BadInputError(f"The input contract is malformed: {error}") from error
 
     def image_side(self) -> dict[str, Any]:
         """The part that decides the uint8 RGB pixels, and nothing of the numbers that follow."""
         names = ("size", "resize", "resize_to", "interpolation", "decoder")
         return {name: value for name, value in self.to_dict().items() if name in names}
 
-    def normalise(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 RGB [N, H, W, 3] at the model's size -> float32 [N, 3, H, W], contiguous.
+    @property
+    def takes_raw_pixels(self) -> bool:
+        """True where the tensor's values are the 8-bit pixels' own."""
+        return (self.divisor, self.mean, self.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    @property
+    def tensor_shape(self) -> tuple[int, int, int]:
+        """One image's part of the tensor: (3, H, W) or (H, W, 3), by the layout."""
+        return (*self.size, 3) if self.layout == "nhwc" else (3, *self.size)
+
+    def normalise(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, 3, H, W], or
+        [N, H, W, 3] for the layout "nhwc", of the contract's dtype.
 
         A table of the 256 possible values per channel, made with the float32 arithmetic of torchvision's ToTensor and
-        Normalize, is looked up: every image's numbers are the same in any batch.
+        Normalize, is looked up: every image's numbers are the same in any batch. float16 is rounded from that.
         """
         values = np.arange(256, dtype=np.float32) / np.float32(self.divisor)
-        planes = np.empty((len(images), 3, *images.shape[1:3]), np.float32)
+        count, height, width, _ = images.shape
+        nhwc = self.layout == "nhwc"
+        tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)
         for channel in range(3):
-            table = (values - np.float32(self.mean[channel])) / np.float32(self.std[channel])
+            table = ((values - np.float32(self.mean[channel])) / np.float32(self.std[channel])).astype(self.dtype)
             source = 2 - channel if self.color == "bgr" else channel
-            np.take(table, images[..., source], out=planes[:, channel], mode="clip")
-        return planes
+            out = tensor[..., channel] if nhwc else tensor[:, channel]
+            np.take(table, images[..., source], out=out, mode="clip")
+        return tensor
 
 
 def embed(model: onnx.ModelProto, contract: InputContract, class_names: Sequence[str]) -> None:

@@ -8,10 +8,12 @@ from exporters.contract import InputContract, Size, Triple
 from exporters.presets import PRESETS
 from shipcheck.errors import UsageError
 
+_SINGLE = ("interpolation", "decoder", "divisor", "mean", "std", "color")
+
 
 @dataclasses.dataclass(frozen=True)
 class ContractOptions:
-    """What `--preset --size --resize --crop --mean --std --color` say; None where a flag is not given.
+    """What the contract's flags (`--preset`, `--size`, `--mean`, ...) say; None where a flag is not given.
 
     resize: "none", "exact" (straight to the size), an integer (short side in pixels, then a centre crop) or (height,
     width) (straight to that size, which is then the model's).
@@ -21,6 +23,9 @@ class ContractOptions:
     size: Size | None = None
     resize: str | int | Size | None = None
     crop: Size | None = None
+    interpolation: str | None = None
+    decoder: str | None = None
+    divisor: float | None = None
     mean: Triple | None = None
     std: Triple | None = None
     color: str | None = None
@@ -38,9 +43,9 @@ class ContractOptions:
         geometry = self._geometry(base)
         if base is None and geometry is None:
             if self != ContractOptions():
-                raise UsageError("--mean, --std and --color need to know the size, too: give --preset, or --size.")
+                raise UsageError("The contract's single flags need to know the size, too: give --preset, or --size.")
             return None
-        fields = {name: getattr(self, name) for name in ("mean", "std", "color") if getattr(self, name) is not None}
+        fields = {name: getattr(self, name) for name in _SINGLE if getattr(self, name) is not None}
         if base is None:
             assert geometry is not None
             return dataclasses.replace(geometry, **fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,35 +18,36 @@ SAMPLES = 662
 BLOCK = 32
 MAX_S = 60.0
 
-Query = Callable[[npt.NDArray[np.float32]], object]
+Query = Callable[[Any], object]
 
 
 def single_stream(
     queries: Mapping[str, Query],
-    inputs: Sequence[npt.NDArray[np.float32]],
+    inputs: Mapping[str, Sequence[Any]],
     *,
     samples: int = SAMPLES,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Times every query over `inputs`, round and round: name -> int64 [samples] nanoseconds of wall time.
+    """Times every query over its `inputs`, round and round: name -> int64 [samples] nanoseconds of wall time.
 
     A block is BLOCK calls of one configuration; the blocks go A B A B. Stops early, with what it has, after MAX_S
     seconds for each configuration on average. progress: called with the samples taken so far, of all configurations.
     """
-    for query in queries.values():
+    for name, query in queries.items():
         begin = time.perf_counter()
-        query(inputs[0])
+        query(inputs[name][0])
         while time.perf_counter() - begin < WARMUP_S:
-            query(inputs[0])
+            query(inputs[name][0])
     taken: dict[str, list[int]] = {name: [] for name in queries}
     deadline = time.perf_counter() + MAX_S * len(queries)
     for start in range(0, samples, BLOCK):
         if start and time.perf_counter() > deadline:
             break
         for name, query in queries.items():
-            query(inputs[start % len(inputs)])  # what ran before in this turn left its data in the caches
+            own = inputs[name]
+            query(own[start % len(own)])  # what ran before in this turn left its data in the caches
             for index in range(start, min(start + BLOCK, samples)):
-                image = inputs[index % len(inputs)]
+                image = own[index % len(own)]
                 begin_ns = time.perf_counter_ns()
                 query(image)
                 taken[name].append(time.perf_counter_ns() - begin_ns)

@@ -68,11 +68,11 @@ def _measure(
     write_json(directory.audit, describe_audits(targets))
     if not directory.latency.exists():
         images = reader(plan.conditions[0].id).read(0, min(_LATENCY_INPUTS, len(plan.data)))
-        inputs = plan.model.contract.normalise(images)
+        inputs = {target.spec.id: target.model.contract.normalise(images) for target in targets}
         with progress.stage("Timing single queries", SAMPLES * len(targets), "queries") as update:
             samples = single_stream(
                 {target.spec.id: target.engine.infer for target in targets},
-                [inputs[index : index + 1] for index in range(len(inputs))],
+                {name: [batch[index : index + 1] for index in range(len(batch))] for name, batch in inputs.items()},
                 progress=update,
             )
         write_latencies(directory.latency, samples)

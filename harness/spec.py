@@ -39,7 +39,8 @@ REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
 class RunSpec:
     """One run.
 
-    model: an ONNX file, or "demo". data, calib: a class folder tree, an .npz archive or "demo"; None is the demo's for
+    model: whatever `exporters.load` takes, or "demo". weights: a state dict for it. output: which of several outputs
+    holds the logits. data, calib: a class folder tree, an .npz archive or "demo"; None is the demo's for
     the demo. contract: overrides of the model's input contract. classes: the class file. targets: besides the
     reference, which is always added. conditions: globs over condition ids, instead of the suite's. corruption_scale:
     the size in px whose severity constants are used, None for the images' own. frost_textures: a folder of
@@ -49,6 +50,8 @@ class RunSpec:
     """
 
     model: str = DEMO
+    weights: Path | None = None
+    output: str | None = None
     data: str | None = None
     calib: str | None = None
     contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)

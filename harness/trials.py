@@ -72,15 +72,16 @@ def run_trials(
     """
     cv2.setNumThreads(1)  # the workers are the parallelism
     engines = {target.spec.id: target.engine for target in targets}
+    contracts = {target.spec.id: target.model.contract for target in targets}
     ids, labels = plan.data.ids, plan.data.labels
 
     def answer(task: _Task) -> _Answer:
         begin = time.perf_counter()
         images = reader(task.work.condition.id).read(task.start, task.stop)
         changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
-        inputs = plan.model.contract.normalise(changed)
+        inputs = {contract: contract.normalise(changed) for contract in {contracts[name] for name in task.work.targets}}
         ready = time.perf_counter()
-        logits = {target: engines[target].infer(inputs) for target in task.work.targets}
+        logits = {name: engines[name].infer(inputs[contracts[name]]) for name in task.work.targets}
         done = time.perf_counter()
         rows = {target: rows_of(values, labels[task.start : task.stop]) for target, values in logits.items()}
         return _Answer(task, rows, ready - begin, done - ready)

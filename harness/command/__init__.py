@@ -1,1 +1,44 @@
-"""The command line: flags and configuration files, turned into specs."""
+"""The command line: commands, their flags and configuration files, turned into specs and run."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from harness.command.config import read_config
+from harness.command.groups import Parser
+from harness.progress import Progress
+from shipcheck.errors import UsageError
+
+# Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
+COMMANDS = ("run",)
+
+Job = Callable[[Progress, Console], int]
+
+
+def parse(arguments: Sequence[str]) -> Job:
+    """Arguments without the program's name -> what they ask for, which returns the exit status when it is called.
+
+    The word `run` may be left out. UsageError for what cannot be meant, SystemExit(0) after --help.
+    """
+    words = list(arguments)
+    name = words.pop(0) if words and not words[0].startswith("-") else "run"
+    if name not in COMMANDS:
+        raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `bench.py --help`.")
+    command = importlib.import_module(f"harness.command.{name}")
+    return functools.partial(command.execute, parse_flags(command.make_parser(), words))
+
+
+def parse_flags(parser: Parser, words: Sequence[str]) -> dict[str, Any]:
+    """The flags that are given, those of a --config file included, by their names in Python."""
+    typed = vars(parser.parse_args(words))
+    config = typed.pop("config", None)
+    known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
+    file = {} if config is None else vars(parser.parse_args(read_config(config, known)))
+    if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
+        file = {name: value for name, value in file.items() if name not in ("bits", "precision")}
+    return {**file, **typed}

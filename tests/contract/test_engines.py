@@ -43,7 +43,7 @@ def request_for(path, **changes):
             "onnx_bytes": path.read_bytes(),
             "input_name": "input",
             "output_name": "logits",
-            "image_shape": (3, 16, 16),
+            "input_shape": (3, 16, 16),
             "classes": 4,
             **changes,
         }

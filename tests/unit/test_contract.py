@@ -70,7 +70,8 @@ def test_contract_and_class_names_survive_the_onnx_file(name, tmp_path):
         {"mean": None},
         {"resize_to": "256"},
         {"surprise": 1},
-        {"layout": "nhwc"},
+        {"layout": "chwn"},
+        {"dtype": "uint8"},
     ],
 )
 def test_a_malformed_contract_is_bad_input(change):

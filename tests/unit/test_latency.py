@@ -12,7 +12,9 @@ def test_configurations_take_turns_in_blocks():
     calls = []
     inputs = [np.full((1,), n, np.float32) for n in range(3)]
     samples = single_stream(
-        {name: lambda image, name=name: calls.append((name, float(image[0]))) for name in "ab"}, inputs, samples=70
+        {name: lambda image, name=name: calls.append((name, float(image[0]))) for name in "ab"},
+        dict.fromkeys("ab", inputs),
+        samples=70,
     )
     assert {name: len(values) for name, values in samples.items()} == {"a": 70, "b": 70}
     measured = [name for name, _ in calls]
@@ -28,14 +30,15 @@ def test_the_time_is_that_of_the_call():
     def slow(image):
         time.sleep(0.002)
 
-    samples = single_stream({"slow": slow}, [np.zeros(1, np.float32)], samples=20)["slow"]
+    samples = single_stream({"slow": slow}, {"slow": [np.zeros(1, np.float32)]}, samples=20)["slow"]
     assert samples.dtype == np.int64
     assert (samples >= 2_000_000).all()
 
 
 def test_progress_counts_all_samples():
     seen = []
-    single_stream({"a": lambda image: None, "b": lambda image: None}, [np.zeros(1, np.float32)], progress=seen.append)
+    inputs = {name: [np.zeros(1, np.float32)] for name in "ab"}
+    single_stream({"a": lambda image: None, "b": lambda image: None}, inputs, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 2 * 662
 
@@ -45,4 +48,4 @@ def test_an_exception_of_the_engine_comes_through():
         raise RuntimeError("engine")
 
     with pytest.raises(RuntimeError, match="engine"):
-        single_stream({"a": broken}, [np.zeros(1, np.float32)])
+        single_stream({"a": broken}, {"a": [np.zeros(1, np.float32)]})

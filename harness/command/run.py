@@ -1,6 +1,4 @@
-"""The flags of `bench.py run`, and what they mean as a RunSpec. They are a contract: scripts and CI of users hang on
-them.
-"""
+"""`bench.py run`: its flags, what they mean as a RunSpec, and the run."""
 
 from __future__ import annotations
 
@@ -8,17 +6,19 @@ import argparse
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from rich.console import Console
 
 from engines import ENGINES
 from engines.precision import BITS, precision_of_bits
-from exporters import ContractOptions
-from exporters.presets import PRESETS
-from harness.command.config import read_config
+from harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
 from harness.conditions import SUITES
+from harness.progress import Progress
+from harness.report.console import print_summary
+from harness.run import run
 from harness.spec import RunSpec, TargetSpec
-from shipcheck import __version__
-from shipcheck.errors import UsageError
+from shipcheck.errors import EXIT_PASSED
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""
@@ -33,69 +33,22 @@ The same command continues an interrupted run. Exit status: 0 passed, 1 gate fai
 3 target unavailable or build failed, 130 interrupted."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. See `{self.prog} --help`.")
-
-
-def parse(arguments: Sequence[str]) -> RunSpec:
-    """Arguments without the program's name -> RunSpec; UsageError for what cannot be meant, SystemExit(0) after
-    --help.
-    """
-    parser = make_parser()
-    words = list(arguments)
-    typed = vars(parser.parse_args(words[1:] if words[:1] == ["run"] else words))
-    config = typed.pop("config", None)
-    known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
-    file = {} if config is None else vars(parser.parse_args(read_config(config, known)))
-    if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
-        file = {name: value for name, value in file.items() if name not in ("bits", "precision")}
-    return _spec({**file, **typed})
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the `run` command."""
-    parser = _Parser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # an abbreviation would change its meaning with the next flag that is added
-        argument_default=argparse.SUPPRESS,  # only what is given is set: RunSpec knows the defaults
-    )
-    parser.add_argument("--version", action="version", version=f"shipcheck {__version__}")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="all flags as YAML (flag: value); flags override it"
-    )
-
+def make_parser() -> Parser:
+    """The parser of `bench.py run`."""
+    parser = Parser("[run]", _DESCRIPTION, _EXAMPLES)
     model = parser.add_argument_group("model and data")
-    model.add_argument("--model", metavar="FILE", help="an ONNX classifier (default: the demo network)")
+    add_model_flags(model)
     model.add_argument(
         "--data",
         metavar="PATH",
         help="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
     )
     model.add_argument("--calib", metavar="PATH", help="calibration images, likewise; never the test images")
-    model.add_argument(
-        "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
-    )
+    add_classes_flag(model)
     model.add_argument("--limit", type=int, metavar="N", help="the first N images of the seeded, class-balanced order")
     model.add_argument("--calib-limit", type=int, metavar="N", help="likewise for calibration images")
     model.add_argument("--seed", type=int, metavar="N", help="of order, noise and bootstrap (default: 0)")
-
-    contract = parser.add_argument_group(
-        "input contract", "how an image becomes the input, where the model does not say"
-    )
-    contract.add_argument("--preset", metavar="NAME", help=", ".join(PRESETS))
-    contract.add_argument("--size", metavar="S", help="the model's input: N or HxW; alone: straight to that size")
-    contract.add_argument(
-        "--resize", metavar="R", help="N: short side to N px, then --crop; HxW or exact: both sides; none"
-    )
-    contract.add_argument("--crop", metavar="S", help="centre crop after --resize N: N or HxW")
-    contract.add_argument(
-        "--mean", nargs="+", metavar="X", help="per channel, after division by 255: three numbers, or one"
-    )
-    contract.add_argument("--std", nargs="+", metavar="X", help="likewise")
-    contract.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it")
+    add_contract_flags(parser)
 
     target = parser.add_argument_group(
         "targets", "fp32 on the reference engine is always added, as the pair of comparisons"
@@ -130,17 +83,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _spec(flags: Mapping[str, Any]) -> RunSpec:
+def spec_of(flags: Mapping[str, Any]) -> RunSpec:
+    """Parsed flags -> RunSpec; UsageError for what cannot be meant."""
     given = dict(flags)
-    contract = ContractOptions(
-        preset=given.pop("preset", None),
-        size=_size("--size", given.pop("size", None)),
-        resize=_resize(given.pop("resize", None)),
-        crop=_size("--crop", given.pop("crop", None)),
-        mean=_triple("--mean", given.pop("mean", None)),
-        std=_triple("--std", given.pop("std", None)),
-        color=given.pop("color", None),
-    )
+    contract = take_contract(given)
     targets = _targets(
         engines=given.pop("engine", ["onnxruntime"]),
         precisions=[*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())],
@@ -149,6 +95,13 @@ def _spec(flags: Mapping[str, Any]) -> RunSpec:
     given["conditions"] = tuple(given.pop("conditions", ()))
     given["severities"] = tuple(given.pop("severity", ()))
     return RunSpec(contract=contract, targets=targets, **given)
+
+
+def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
+    """Runs and prints the answer; the command's exit status."""
+    summary, directory = run(spec_of(flags), progress)
+    print_summary(summary, directory, console)
+    return EXIT_PASSED
 
 
 def _targets(engines: Sequence[str], precisions: Sequence[str], devices: Sequence[str]) -> tuple[TargetSpec, ...]:
@@ -166,37 +119,3 @@ def _integer(text: str) -> int:
 
 def _spell_bits() -> str:
     return ", ".join(f"{bits} ({name})" for bits, name in BITS.items())
-
-
-def _size(flag: str, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(f"{flag} {text!r} is no size: give N or HxW in pixels, as in 224 or 224x320.")
-    height, width = int(parts[0]), int(parts[-1])
-    return height, width
-
-
-def _resize(text: str | None) -> str | int | tuple[int, int] | None:
-    if text is None or text == "none":
-        return text
-    if text == "exact":
-        return "exact"
-    size = _size("--resize", text)
-    assert size is not None
-    return size if "x" in text.lower() else size[0]
-
-
-def _triple(flag: str, words: Sequence[str] | None) -> tuple[float, float, float] | None:
-    if words is None:
-        return None
-    try:
-        numbers = [float(word) for text in words for word in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1:
-        numbers *= 3
-    if len(numbers) != 3:
-        raise UsageError(f"{flag} takes three numbers (or one for all channels), not {' '.join(words)!r}.")
-    return numbers[0], numbers[1], numbers[2]

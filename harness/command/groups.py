@@ -1,0 +1,123 @@
+"""Flags that several commands share, and what they mean. Flags are a contract: scripts and CI of users hang on them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from exporters import ContractOptions
+from exporters.contract import INTERPOLATIONS
+from exporters.presets import PRESETS
+from shipcheck import __version__
+from shipcheck.errors import UsageError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UsageError, and sets only what is given: specs know the defaults."""
+
+    def __init__(self, command: str, description: str, epilog: str) -> None:
+        super().__init__(
+            prog=f"bench.py {command}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # an abbreviation would change its meaning with the next flag that is added
+            argument_default=argparse.SUPPRESS,
+        )
+        self.add_argument("--version", action="version", version=f"shipcheck {__version__}")
+        self.add_argument(
+            "--config", type=Path, metavar="FILE", help="all flags as YAML (flag: value); flags override it"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """UsageError in place of argparse's exit."""
+        raise UsageError(f"{message}. See `{self.prog} --help`.")
+
+
+def add_model_flags(group: argparse._ArgumentGroup) -> None:
+    """--model, --weights, --output."""
+    group.add_argument(
+        "--model",
+        metavar="M",
+        help="an ONNX file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME (default: the demo network)",
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="state dict for the factory's module: .pt, .pth or .safetensors"
+    )
+    group.add_argument("--output", metavar="NAME", help="which of several outputs holds the logits")
+
+
+def add_classes_flag(group: argparse._ArgumentGroup) -> None:
+    """--classes."""
+    group.add_argument(
+        "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
+    )
+
+
+def add_contract_flags(parser: argparse.ArgumentParser) -> None:
+    """The input contract's flags."""
+    group = parser.add_argument_group("input contract", "how an image becomes the input, where the model does not say")
+    group.add_argument("--preset", metavar="NAME", help=", ".join(PRESETS))
+    group.add_argument("--size", metavar="S", help="the model's input: N or HxW; alone: straight to that size")
+    group.add_argument(
+        "--resize", metavar="R", help="N: short side to N px, then --crop; HxW or exact: both sides; none"
+    )
+    group.add_argument("--crop", metavar="S", help="centre crop after --resize N: N or HxW")
+    group.add_argument("--interpolation", metavar="NAME", help=f"of the resize: {', '.join(INTERPOLATIONS)}")
+    group.add_argument("--decoder", metavar="NAME", help="of encoded images: pillow, opencv")
+    group.add_argument("--divisor", type=float, metavar="X", help="what pixels are divided by (255, unless given)")
+    group.add_argument("--mean", nargs="+", metavar="X", help="per channel, after the division: three numbers, or one")
+    group.add_argument("--std", nargs="+", metavar="X", help="likewise")
+    group.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it")
+
+
+def take_contract(given: dict[str, Any]) -> ContractOptions:
+    """Takes the contract's flags out of `given`; UsageError for what is no size or number."""
+    return ContractOptions(
+        preset=given.pop("preset", None),
+        size=_size("--size", given.pop("size", None)),
+        resize=_resize(given.pop("resize", None)),
+        crop=_size("--crop", given.pop("crop", None)),
+        interpolation=given.pop("interpolation", None),
+        decoder=given.pop("decoder", None),
+        divisor=given.pop("divisor", None),
+        mean=_triple("--mean", given.pop("mean", None)),
+        std=_triple("--std", given.pop("std", None)),
+        color=given.pop("color", None),
+    )
+
+
+def _size(flag: str, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"{flag} {text!r} is no size: give N or HxW in pixels, as in 224 or 224x320.")
+    height, width = int(parts[0]), int(parts[-1])
+    return height, width
+
+
+def _resize(text: str | None) -> str | int | tuple[int, int] | None:
+    if text is None or text == "none":
+        return text
+    if text == "exact":
+        return "exact"
+    size = _size("--resize", text)
+    assert size is not None
+    return size if "x" in text.lower() else size[0]
+
+
+def _triple(flag: str, words: Sequence[str] | None) -> tuple[float, float, float] | None:
+    if words is None:
+        return None
+    try:
+        numbers = [float(word) for text in words for word in text.replace(",", " ").split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3:
+        raise UsageError(f"{flag} takes three numbers (or one for all channels), not {' '.join(words)!r}.")
+    return numbers[0], numbers[1], numbers[2]
