@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import engines.null
-import engines.onnxruntime  # noqa: F401  (an adapter's module registers its class)
+import engines.onnxruntime
+import engines.pytorch  # noqa: F401  (an adapter's module registers its class)
 from engines.audit import Audit, Layer
 from engines.base import BuildRequest, Engine
 from engines.registry import ENGINES

@@ -59,8 +59,8 @@ class OnnxRuntimeEngine(Engine):
                 enable_profiling=True,
                 profile_file_prefix=str(Path(folder) / "profile"),
             )
-            image = np.zeros((1, *request.input_shape), request.input_dtype)
-            session.run(self._outputs, {request.input_name: image})
+            batch = np.zeros((request.fixed_batch or 1, *request.input_shape), request.input_dtype)
+            session.run(self._outputs, {request.input_name: batch})
             profile = Path(session.end_profiling())
             return read_audit(profile, weight_shapes(optimized), request.precision)
 

@@ -1,0 +1,7 @@
+"""An exact, differentiable copy of an ONNX graph in PyTorch. Importing it imports PyTorch."""
+
+from __future__ import annotations
+
+from engines.torch_graph.graph import Step, TorchGraph
+
+__all__ = ["Step", "TorchGraph"]
