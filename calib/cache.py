@@ -14,6 +14,7 @@ from calib.images import CalibrationImages
 from calib.recipes import Recipe
 from calib.static import RANGE_METHOD
 from exporters.model import DeployableModel
+from exporters.own_precision import own_precision
 from shipcheck import __version__
 from shipcheck.files import replacing, value_digest
 
@@ -41,7 +42,7 @@ def find(folder: Path, key: str, model: DeployableModel) -> DeployableModel | No
         return None
     if not any(entry.key == _KEY and entry.value == key for entry in proto.metadata_props):
         return None
-    return dataclasses.replace(model, proto=proto)
+    return dataclasses.replace(model, proto=proto, precision=own_precision(proto, folder / f"{key}.onnx"))
 
 
 def store(folder: Path, key: str, model: DeployableModel) -> DeployableModel:

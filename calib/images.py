@@ -21,3 +21,10 @@ class CalibrationImages(Protocol):
 
     def batches(self, size: int) -> Iterator[npt.NDArray[np.uint8]]:
         """Streams them from the first: uint8 [<= size, H, W, 3]."""
+
+
+def whole_batches(images: CalibrationImages, size: int, *, fill: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    """The batches of `images`; with `fill`, the last one is filled up to `size` with its last image."""
+    for batch in images.batches(size):
+        missing = size - len(batch) if fill else 0
+        yield np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch

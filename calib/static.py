@@ -14,10 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.images import CalibrationImages
+from calib.images import CalibrationImages, whole_batches
+from calib.opset import at_qdq_opset
 from calib.recipes import Recipe
+from engines.precision import is_quantized
 from exporters.contract import Tensor, embed
+from exporters.float_view import float_view
 from exporters.model import DeployableModel
+from exporters.outputs import trailing_softmax
+from exporters.own_precision import own_precision
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
 
@@ -26,26 +31,33 @@ _BATCH = 16
 
 
 def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationImages) -> DeployableModel:
-    """The float model with Q/DQ nodes whose ranges are the minima and maxima seen on `images`.
+    """The float32 form of the model with Q/DQ nodes whose ranges are the minima and maxima seen on `images`.
 
-    Raises BadInputError for a model that is quantized already or an empty calibration set, BuildError where the
-    quantizer fails, UnsupportedError where it is not installed.
+    A graph frozen at a batch is calibrated on whole batches, the last one filled up with its last image, which changes
+    no minimum and no maximum. A Softmax at the end stays float: 8 bits of probabilities would make all but the first
+    few classes equal. Raises BadInputError for a model that is quantized already or an empty calibration set,
+    BuildError where the quantizer fails, UnsupportedError where it is not installed.
     """
     check_quantizable(model, images)
     quantization = _onnxruntime_quantization()
+    model = float_view(model)
     batch = model.fixed_batch or _BATCH
+    first = model.contract.normalise(next(whole_batches(images, batch, fill=model.fixed_batch is not None)))
+    source = at_qdq_opset(model, first)
+    left_float = _named(trailing_softmax(source.graph))
     temporary = Path(tempfile.gettempdir())
     with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet_logging():
         out = Path(folder) / "quantized.onnx"
         try:
             quantization.quantize_static(
-                onnx.load_model_from_string(model.onnx_bytes),
+                source,
                 str(out),
-                _reader(quantization, model, images.batches(batch)),
+                _reader(quantization, model, whole_batches(images, batch, fill=model.fixed_batch is not None)),
                 quant_format=quantization.QuantFormat.QDQ,
                 activation_type=_type(quantization, recipe.activation_type),
                 weight_type=_type(quantization, recipe.weight_type),
                 per_channel=recipe.per_channel,
+                nodes_to_exclude=left_float,
                 calibrate_method=quantization.CalibrationMethod.MinMax,
                 extra_options={
                     "ActivationSymmetric": recipe.symmetric_activations,
@@ -59,17 +71,25 @@ def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationI
             raise BuildError(f"Quantizing {model.name} in the recipe {recipe.name} failed: {error}") from error
         proto = onnx.load_model(out)
     embed(proto, model.contract, model.class_names or ())
-    return dataclasses.replace(model, proto=proto)
+    return dataclasses.replace(model, proto=proto, precision=own_precision(proto, Path(model.name)))
 
 
 def check_quantizable(model: DeployableModel, images: CalibrationImages) -> None:
-    """BadInputError where there is nothing to calibrate on, or the model has Q/DQ nodes of its own."""
+    """BadInputError where there is nothing to calibrate on, or the model is quantized by itself."""
     if not len(images):
         raise BadInputError("The calibration set is empty.")
-    if any(node.op_type == "QuantizeLinear" for node in model.proto.graph.node):
+    if is_quantized(model.precision):
         raise BadInputError(
-            f"{model.name} is quantized already (it holds QuantizeLinear nodes). Give the float model to --model."
+            f"{model.name} is quantized already (its Q/DQ nodes make it {model.precision}). Give the float model to "
+            "--model."
         )
+
+
+def _named(nodes: list[onnx.NodeProto]) -> list[str]:
+    """Their names, made up from their outputs where they have none."""
+    for node in nodes:
+        node.name = node.name or f"{node.op_type}_{node.output[0]}"
+    return [node.name for node in nodes]
 
 
 def _reader(quantization: Any, model: DeployableModel, batches: Iterator[npt.NDArray[np.uint8]]) -> Any:

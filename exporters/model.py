@@ -15,10 +15,11 @@ from exporters.contract import InputContract
 class DeployableModel:
     """What every later step takes.
 
-    name: for people. proto: the ONNX model. contract: how to feed it. input_name: the one image input, float32
-    [batch, 3, H, W]. output_name: the logits, float32 [batch, classes]. classes: number of logits.
-    class_names: in the order of the logits, None if unknown. fixed_batch: the batch size that the file is frozen at,
-    None if it is free.
+    name: for people. proto: the ONNX model, one self-contained graph. contract: how to feed it. input_name: the one
+    image input, of the contract's dtype and layout. output_name: the scores, floats [batch, classes] or [batch,
+    classes, 1, 1]. classes: number of scores. class_names: in the order of the scores, None if unknown. fixed_batch:
+    the batch size that the file is frozen at, None if it is free. scores: "logits", or "probabilities" where the graph
+    ends in a Softmax. precision: the file's own, in the words of `--precision`.
     """
 
     name: str
@@ -29,6 +30,8 @@ class DeployableModel:
     classes: int
     class_names: tuple[str, ...] | None = None
     fixed_batch: int | None = None
+    scores: str = "logits"
+    precision: str = "fp32"
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:

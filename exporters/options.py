@@ -8,7 +8,7 @@ from exporters.contract import InputContract, Size, Triple
 from exporters.presets import PRESETS
 from shipcheck.errors import UsageError
 
-_SINGLE = ("interpolation", "decoder", "divisor", "mean", "std", "color")
+_SINGLE = ("interpolation", "decoder", "divisor", "mean", "std", "color", "layout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,7 @@ class ContractOptions:
     """What the contract's flags (`--preset`, `--size`, `--mean`, ...) say; None where a flag is not given.
 
     resize: "none", "exact" (straight to the size), an integer (short side in pixels, then a centre crop) or (height,
-    width) (straight to that size, which is then the model's).
+    width) (straight to that size, which is then the model's). layout: for an input whose shape fits both.
     """
 
     preset: str | None = None
@@ -29,6 +29,7 @@ class ContractOptions:
     mean: Triple | None = None
     std: Triple | None = None
     color: str | None = None
+    layout: str | None = None
 
     def resolve(self, carried: InputContract | None) -> InputContract | None:
         """The contract these options mean for a model that carries `carried`; None where nothing says how to feed it.

@@ -24,7 +24,7 @@ from harness.progress import Progress, Update
 from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
 from shipcheck import __version__
 from shipcheck.cache import cache_root
-from shipcheck.errors import UsageError
+from shipcheck.errors import UnsupportedError, UsageError
 from shipcheck.files import value_digest
 
 
@@ -78,7 +78,10 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     targets = _targets(spec)
     options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
     choose(spec.suite, spec.conditions, spec.severities)  # a wrong name is told before anything is loaded
-    model = exporters.load(demo_model_path() if spec.model == DEMO else spec.model, contract=spec.contract)
+    source = demo_model_path() if spec.model == DEMO else spec.model
+    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    for target in targets:
+        _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.classes)
     path = _data_path(spec, progress)
     released = find_released(path, model.classes, label_of)
@@ -94,15 +97,30 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         conditions = tuple(Condition(condition_id) for condition_id in ids)
     calib = None
-    if any(needs_calibration(target) for target in targets):
+    if any(needs_calibration(model, target) for target in targets):
         calib = _calibration(spec, model, label_of, progress)
     plan = Plan(spec, model, data, selections, calib, targets, conditions, {})
     return dataclasses.replace(plan, identity=_identity(plan, path.resolve().name, progress))
 
 
-def needs_calibration(target: TargetSpec) -> bool:
-    """True where the target's graph must be quantized before its engine can be built."""
-    return is_quantized(target.precision) and ENGINES[target.engine].executes_graph
+def needs_calibration(model: DeployableModel, target: TargetSpec) -> bool:
+    """True where the model must be quantized before the target's engine can be built.
+
+    A model that is quantized by itself runs as it is, at that precision.
+    """
+    executes = ENGINES[target.engine].executes_graph
+    return is_quantized(target.precision) and target.precision != model.precision and executes
+
+
+def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
+    if not is_quantized(model.precision) or not ENGINES[target.engine].executes_graph:
+        return
+    if target.precision not in (model.precision, "fp32"):
+        raise UnsupportedError(
+            f"{model.name} is quantized by itself, to {model.precision}, and cannot be tested at {target.precision}. "
+            "Ask "
+            f"for --precision {model.precision}, or give the float model that it was made from."
+        )
 
 
 def _check_numbers(spec: RunSpec) -> None:
@@ -154,7 +172,13 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
         calibration = {"name": plan.calib.source.name, "images": len(plan.calib), "digest": digests.pop()}
     return {
         "schema": 1,
-        "model": {"name": model.name, "digest": model.digest, "contract": model.contract.to_dict()},
+        "model": {
+            "name": model.name,
+            "digest": model.digest,
+            "contract": model.contract.to_dict(),
+            "precision": model.precision,
+            "scores": model.scores,
+        },
         "data": {
             "name": data_name,
             "images": len(plan.data),

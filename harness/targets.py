@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import calib
 import engines
 from calib import CalibrationImages
-from engines import Engine
+from engines import ENGINES, Engine
 from exporters import DeployableModel
+from exporters.float_view import float_view
 from harness.plan import Plan, needs_calibration
 from harness.progress import Progress
 from harness.spec import TargetSpec
@@ -47,8 +48,11 @@ def built_targets(plan: Plan, images: CalibrationImages | None, progress: Progre
 
 
 def _at_precision(model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
-    if not needs_calibration(target):
+    """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form."""
+    if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
         return model
+    if not needs_calibration(model, target):
+        return float_view(model)
     assert images is not None
     return calib.quantize(
         model, target.precision, engine=target.engine, images=images, cache=cache_root() / "quantized"

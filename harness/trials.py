@@ -73,6 +73,7 @@ def run_trials(
     cv2.setNumThreads(1)  # the workers are the parallelism
     engines = {target.spec.id: target.engine for target in targets}
     contracts = {target.spec.id: target.model.contract for target in targets}
+    kinds = {target.spec.id: target.model.scores for target in targets}
     ids, labels = plan.data.ids, plan.data.labels
 
     def answer(task: _Task) -> _Answer:
@@ -81,9 +82,10 @@ def run_trials(
         changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
         inputs = {contract: contract.normalise(changed) for contract in {contracts[name] for name in task.work.targets}}
         ready = time.perf_counter()
-        logits = {name: engines[name].infer(inputs[contracts[name]]) for name in task.work.targets}
+        scores = {name: engines[name].infer(inputs[contracts[name]]) for name in task.work.targets}
         done = time.perf_counter()
-        rows = {target: rows_of(values, labels[task.start : task.stop]) for target, values in logits.items()}
+        labelled = labels[task.start : task.stop]
+        rows = {target: rows_of(values, labelled, kinds[target]) for target, values in scores.items()}
         return _Answer(task, rows, ready - begin, done - ready)
 
     begin, done = time.perf_counter(), 0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.data.arrays import ArraySource
 from harness.data.folder import FolderSource
-from harness.data.labels import LabelOf, class_table, labels_of_folders, read_class_table
+from harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
+from harness.data.shifted import ShiftedSource
 from harness.data.source import DataSource, Payload, Selection
 from harness.data.subset import balanced_order
 from shipcheck.errors import BadInputError, UsageError
@@ -23,7 +24,7 @@ def labeller(classes: int, class_names: tuple[str, ...] | None = None, classes_f
     table = class_table(class_names) if class_names else None
     if classes_file is not None:
         table = read_class_table(classes_file, classes)
-    return lambda folders: labels_of_folders(folders, classes, table)
+    return Labeller(classes, table)
 
 
 def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
@@ -36,7 +37,9 @@ def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
     if not path.exists():
         raise BadInputError(f"There is no data at {path}. Check --data and --calib.")
     if path.suffix.lower() == ".npz":
-        return ArraySource(path, classes)
+        offset = offset_of(label_of)
+        source = ArraySource(path, classes - offset)
+        return ShiftedSource(source, offset) if offset else source
     raise UsageError(f"{path} is neither a folder of class folders nor an .npz archive.")
 
 

@@ -21,6 +21,20 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplemented
 # What is read whole stays far below this for any real test set; an archive of a few kB can claim to hold much more.
 _MAX_LABEL_BYTES = 64 << 20
 _MAX_NAME_BYTES = 512 << 20
+_MAX_HEADER_BYTES = 1 << 16
+
+
+class _Head:
+    """The beginning of an array, for NumPy: it reads a header whole before it looks at its length, up to 4 GiB."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """ValueError for more than any header has."""
+        if not 0 <= size <= _MAX_HEADER_BYTES:
+            raise ValueError(f"its header claims {size} bytes")
+        return self._stream.read(size)
 
 
 class ArraySource:
@@ -98,9 +112,10 @@ class ArraySource:
 
     def _read_header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         try:
-            major, _ = np.lib.format.read_magic(stream)
+            head = _Head(stream)
+            major, _ = np.lib.format.read_magic(head)
             read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
+            shape, fortran, dtype = read(head)
         except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
             raise BadInputError(f"{self.path}: the array `{name}` is malformed: {error}.") from error
         if min(shape, default=0) < 0:

@@ -11,23 +11,53 @@ from shipcheck.errors import BadInputError, UsageError
 
 _MAX_CLASSES_BYTES = 16 << 20
 
+# Models of TensorFlow's ImageNet have one output more than ImageNet has classes: the first, for none of them.
+BACKGROUND_CLASSES = 1001
+BACKGROUND = "background"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTable:
+    """Names in the order of the model's outputs, and every word that may stand for one of them in a folder's name.
+
+    offset: the output of the class that the data call 0; 1 where the model has a background class first.
+    """
+
+    names: tuple[str, ...]
+    index_of: dict[str, int]
+    offset: int = 0
+
+    def behind_background(self) -> ClassTable:
+        """The table of a model with a background class before these."""
+        return ClassTable((BACKGROUND, *self.names), {name: index + 1 for name, index in self.index_of.items()}, 1)
+
+
 # The names of class folders -> the class index of each.
 LabelOf = Callable[[Sequence[str]], dict[str, int]]
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassTable:
-    """Names in the order of the model's outputs, and every word that may stand for one of them in a folder's name."""
+class Labeller:
+    """How class folders become labels of a model with `classes` outputs, by a table where there is one."""
 
-    names: tuple[str, ...]
-    index_of: dict[str, int]
+    classes: int
+    table: ClassTable | None = None
+
+    def __call__(self, folders: Sequence[str]) -> dict[str, int]:
+        """Folder name -> class index; raises as `labels_of_folders` does."""
+        return labels_of_folders(folders, self.classes, self.table)
+
+
+def offset_of(label_of: LabelOf) -> int:
+    """What to add to the labels of data that have them as numbers: 1 behind a background class, else 0."""
+    return label_of.table.offset if isinstance(label_of, Labeller) and label_of.table is not None else 0
 
 
 def read_class_table(path: Path, classes: int) -> ClassTable:
     """Reads `index,synset,name` CSV with a header, or one name a line, for a model with `classes` outputs.
 
-    Raises UsageError where there is no such file or it names another number of classes, BadInputError for another
-    layout.
+    For 1001 outputs, it may name the 1000 classes behind the background class. Raises UsageError where there is no such
+    file or it names another number of classes, BadInputError for another layout.
     """
     if not path.is_file():
         raise UsageError(f"There is no class file {path}. Check --classes.")
@@ -41,6 +71,8 @@ def read_class_table(path: Path, classes: int) -> ClassTable:
         raise BadInputError(f"{path} is empty: expected `index,synset,name` CSV or one class name a line.")
     is_csv = [word.strip() for word in lines[0].split(",")[:2]] == ["index", "synset"]
     table = _table_from_csv(lines, path) if is_csv else class_table([line.strip() for line in lines])
+    if len(table.names) + 1 == classes == BACKGROUND_CLASSES:
+        return table.behind_background()
     if len(table.names) != classes:
         raise UsageError(f"--classes {path} names {len(table.names)} classes, but the model has {classes} outputs.")
     return table
@@ -64,7 +96,7 @@ def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | 
             raise BadInputError(
                 f"The data has {len(folders)} class folders ({', '.join(sorted(folders)[:3])}, ...) and "
                 f"the model {classes} outputs, so the sorted folders are not the classes. "
-                "Say which is which with --classes FILE."
+                f"Say which is which with --classes FILE.{_background_hint(classes)}"
             )
         return {name: index for index, name in enumerate(sorted(folders))}
     labels = {name: _lookup(name, table) for name in folders}
@@ -91,10 +123,19 @@ def check_labels(labels: Iterable[int], classes: int) -> None:
         )
 
 
+def _background_hint(classes: int) -> str:
+    if classes != BACKGROUND_CLASSES:
+        return ""
+    return (
+        f" A model with {classes} outputs usually has a {BACKGROUND} class first: a file of the {classes - 1} others "
+        "is enough, and everything moves up by one."
+    )
+
+
 def _lookup(folder: str, table: ClassTable | None) -> int | None:
     if table is not None and folder in table.index_of:
         return table.index_of[folder]
-    return int(folder) if _is_index(folder) else None
+    return int(folder) + (table.offset if table is not None else 0) if _is_index(folder) else None
 
 
 def _is_index(text: str) -> bool:

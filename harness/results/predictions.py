@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 TOP_K = 5
+_SMALLEST = np.finfo(np.float32).smallest_subnormal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +44,19 @@ class Predictions:
         return found
 
 
-def rows_of(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Predictions:
-    """Logits float32 [N, classes] and labels int64 [N] -> rows; each depends on its own logits alone."""
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_K]
+def rows_of(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], kind: str = "logits") -> Predictions:
+    """Scores float32 [N, classes] and labels int64 [N] -> rows; each depends on its own scores alone.
+
+    kind: "logits", or "probabilities" of a graph that ends in a Softmax, which are not put through another one: their
+    logarithm is a logit, clipped at the smallest positive float32.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_K]
+    logits = np.log(np.maximum(scores, _SMALLEST).astype(np.float64)) if kind == "probabilities" else scores
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponents = np.exp(shifted)
     probabilities = exponents / exponents.sum(axis=1, keepdims=True)
     first = np.take_along_axis(probabilities, order[:, :1], axis=1)[:, 0]
-    if logits.shape[1] > 1:
+    if scores.shape[1] > 1:
         second = np.take_along_axis(probabilities, order[:, 1:2], axis=1)[:, 0]
     else:
         second = np.zeros_like(first)

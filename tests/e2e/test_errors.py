@@ -198,6 +198,6 @@ def test_a_fault_of_our_own_is_no_failed_gate(monkeypatch, capsys):
     def fault(*_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(command, "run", fault)
+    monkeypatch.setattr("harness.command.run.run", fault)
     assert command.main([]) == 4
     assert "Please report it" in capsys.readouterr().err

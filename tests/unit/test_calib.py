@@ -4,14 +4,30 @@ import dataclasses
 
 import numpy as np
 import onnx
+import onnx.version_converter
+import onnxruntime as ort
 import pytest
 from conftest import make_model
+from onnx_files import (
+    brevitas_style,
+    changed,
+    channels_last,
+    half,
+    half_inside,
+    normalised_inside,
+    old_opset,
+    set_batch,
+    softmax,
+    softmax_and_reshape,
+    uint8_input,
+)
 
 import calib
+import engines
 import exporters
 from calib.cache import cache_key
 from exporters.contract import read_contract
-from shipcheck.errors import BadInputError, UnsupportedError
+from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 
@@ -127,3 +143,124 @@ def test_the_key_changes_with_everything_that_shapes_the_model(model, tmp_path):
     ]
     assert len(set(keys)) == len(keys)
     assert cache_key(model, recipe, Images()) == keys[0]
+
+
+def scores(model, images):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(model.onnx_bytes, options, providers=["CPUExecutionProvider"])
+    return session.run(None, {model.input_name: model.contract.normalise(images)})[0]
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_a_frozen_batch_is_calibrated_on_whole_batches(tmp_path, count):
+    frozen = exporters.load(changed(tmp_path / "m.onnx", set_batch(4)), contract=SMALL)
+    quantized = calib.quantize(frozen, "int8", engine="onnxruntime", images=Images(count=count))
+    free = calib.quantize(
+        exporters.load(make_model(tmp_path / "f.onnx"), contract=SMALL),
+        "int8",
+        engine="onnxruntime",
+        images=Images(count=count),
+    )
+    assert quantized.fixed_batch == 4
+    assert scales(quantized) == scales(free)  # the image that fills the last batch up changes no range
+
+
+def scales(model):
+    return {
+        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
+        for tensor in model.proto.graph.initializer
+        if tensor.name.endswith(("scale", "zero_point"))
+    }
+
+
+@pytest.mark.parametrize("change", [softmax, softmax_and_reshape])
+def test_a_softmax_at_the_end_stays_float_and_the_rest_is_int8(tmp_path, change):
+    model = exporters.load(changed(tmp_path / "m.onnx", change), contract=SMALL)
+    images = Images(count=40)
+    quantized = calib.quantize(model, "int8", engine="onnxruntime", images=images)
+    (node,) = (node for node in quantized.proto.graph.node if node.op_type == "Softmax")
+    behind = [user for user in quantized.proto.graph.node if node.output[0] in user.input]
+    assert not any(user.op_type == "QuantizeLinear" for user in behind)
+    assert (quantized.scores, quantized.precision) == ("probabilities", "int8")
+    answers = scores(quantized, images.images)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    assert len(np.unique(answers[:, 0] * 255 % 1)) > 1  # no multiples of one step
+    request = engines.BuildRequest(quantized.onnx_bytes, "input", "logits", (3, 16, 16), 4, precision="int8")
+    with engines.build("onnxruntime", request) as engine:
+        assert engine.audit().realized()["int8"] >= 0.99
+
+
+@pytest.mark.parametrize("change", [half, half_inside, uint8_input, channels_last, normalised_inside])
+def test_inputs_of_every_kind_are_calibrated(tmp_path, change):
+    options = dataclasses.replace(SMALL, divisor=1.0) if change is normalised_inside else SMALL
+    model = exporters.load(changed(tmp_path / "m.onnx", change), contract=options)
+    images = Images(count=32)
+    quantized = calib.quantize(model, "int8", engine="onnxruntime", images=images)
+    assert quantized.precision == "int8"
+    assert quantized.contract.dtype == ("uint8" if change is uint8_input else "float32")
+    expected = scores(exporters.load(make_model(tmp_path / "f.onnx"), contract=SMALL), images.images)
+    assert np.abs(scores(quantized, images.images) - expected).max() < 0.1 * np.abs(expected).max()
+    request = engines.BuildRequest(
+        quantized.onnx_bytes,
+        "input",
+        "logits",
+        quantized.contract.tensor_shape,
+        4,
+        precision="int8",
+        input_dtype=quantized.contract.dtype,
+    )
+    with engines.build("onnxruntime", request) as engine:
+        assert engine.audit().realized()["int8"] >= 0.99
+
+
+def test_weights_that_the_file_offers_as_inputs_become_constants(tmp_path):
+    def change(model):
+        for tensor in model.graph.initializer:
+            model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+
+    model = exporters.load(changed(tmp_path / "m.onnx", change), contract=SMALL)
+    quantized = calib.quantize(model, "int8", engine="onnxruntime", images=Images())
+    assert [value.name for value in quantized.proto.graph.input] == ["input"]
+
+
+def test_a_file_that_quantizes_weights_only_to_8_bits_can_be_calibrated(tmp_path):
+    model = exporters.load(brevitas_style(tmp_path / "m.onnx", weight_only=True), contract=SMALL)
+    assert calib.quantize(model, "int8", engine="onnxruntime", images=Images()).precision == "int8"
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11])
+def test_old_opsets_are_converted_for_per_channel_scales(tmp_path, opset):
+    model = exporters.load(old_opset(tmp_path / "m.onnx", opset), contract=SMALL)
+    images = Images(count=32)
+    quantized = calib.quantize(model, "int8", engine="onnxruntime", images=images)
+    assert quantized.proto.opset_import[0].version == 13
+    assert any(len(value) == 8 for value in scales(quantized).values() if isinstance(value, list))
+    assert quantized.scores == "probabilities"
+    assert np.abs(scores(quantized, images.images) - scores(model, images.images)).max() < 0.05
+
+
+def test_a_conversion_that_computes_something_else_is_refused(tmp_path, monkeypatch):
+    model = exporters.load(old_opset(tmp_path / "m.onnx", 9), contract=SMALL)
+    convert = onnx.version_converter.convert_version
+
+    def wrongly(proto, version):
+        converted = convert(proto, version)
+        (scale,) = (tensor for tensor in converted.graph.initializer if tensor.name == "scale")
+        scale.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(scale) * 2, "scale"))
+        return converted
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", wrongly)
+    with pytest.raises(BuildError, match=r"opset 9; converted to 13.*computes something else"):
+        calib.quantize(model, "int8", engine="onnxruntime", images=Images())
+
+
+def test_a_graph_that_cannot_be_converted_says_so(tmp_path, monkeypatch):
+    model = exporters.load(old_opset(tmp_path / "m.onnx", 9), contract=SMALL)
+
+    def fails(proto, version):
+        raise RuntimeError("No Adapter From Version 9 for Mystery")
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", fails)
+    with pytest.raises(BuildError, match=r"converting it failed: No Adapter.*Export it again with opset 13"):
+        calib.quantize(model, "int8", engine="onnxruntime", images=Images())

@@ -262,3 +262,61 @@ def test_overlap_is_found_by_content(tmp_path):
     check_disjoint(["x", "y"], ["1", "2"], ["z"], ["3"])
     with pytest.raises(BadInputError, match=r"1 of 2 calibration images.*y = other"):
         check_disjoint(["x", "y"], ["1", "2"], ["z", "other"], ["3", "2"])
+
+
+IMAGENET = [f"class {index}" for index in range(1000)]
+
+
+@pytest.fixture
+def thousand(tmp_path):
+    lines = [f"{index},n{index:08d},{name}" for index, name in enumerate(IMAGENET)]
+    (tmp_path / "names.csv").write_text("\n".join(["index,synset,name", *lines]))
+    return tmp_path / "names.csv"
+
+
+@pytest.mark.parametrize("folder", ["class 7", "n00000007", "7", "0007"])
+def test_behind_a_background_class_every_folder_moves_up_by_one(thousand, folder):
+    assert labeller(1001, classes_file=thousand)([folder, "0"]) == {folder: 8, "0": 1}
+    assert labeller(1000, classes_file=thousand)([folder, "0"]) == {folder: 7, "0": 0}
+
+
+def test_behind_a_background_class_the_labels_of_archives_move_too(tmp_path, thousand):
+    save_npz(tmp_path / "d.npz", classes=1000, labels=np.array([0, 5, 999, 1, 2, 3, 4, 5, 6, 7]))
+    source = opened(tmp_path / "d.npz", 1001, classes_file=thousand)
+    assert source.labels.tolist()[:3] == [1, 6, 1000]
+    plain = opened(tmp_path / "d.npz", 1000, classes_file=thousand)
+    assert (source.ids, source.name) == (plain.ids, plain.name)
+    assert source.digests([1]) == plain.digests([1])
+    assert next(source.stream([3]))[1].where == next(plain.stream([3]))[1].where
+
+
+def test_a_table_of_all_1001_names_moves_nothing(tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join(["background", *IMAGENET]))
+    assert labeller(1001, classes_file=tmp_path / "names.txt")(["class 7", "7"]) == {"class 7": 8, "7": 7}
+
+
+def test_the_table_behind_a_background_class_names_every_output(thousand):
+    names = read_class_table(thousand, 1001).names
+    assert (len(names), names[0], names[1]) == (1001, "background", "class 0")
+
+
+def test_labels_beyond_the_thousand_are_refused(tmp_path, thousand):
+    save_npz(tmp_path / "d.npz", labels=np.arange(1, 11) * 100)
+    with pytest.raises(BadInputError, match="100 to 1000"):
+        opened(tmp_path / "d.npz", 1001, classes_file=thousand)
+    with pytest.raises(BadInputError, match="1001"):
+        labeller(1001, classes_file=thousand)(["1000"])
+
+
+def test_only_a_table_of_1000_for_1001_outputs_means_a_background_class(tmp_path):
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    with pytest.raises(UsageError, match="names 3 classes, but the model has 4"):
+        labeller(4, classes_file=tmp_path / "names.txt")
+    assert labeller(1001)(["7", "8"]) == {"7": 7, "8": 8}
+
+
+def test_a_thousand_folders_for_1001_outputs_hint_at_the_background_class():
+    with pytest.raises(BadInputError, match=r"--classes FILE\..*background class first"):
+        labels_of_folders(IMAGENET, 1001, None)
+    with pytest.raises(BadInputError, match=r"--classes FILE\.$"):
+        labels_of_folders(IMAGENET, 1002, None)

@@ -1,18 +1,27 @@
 """Damaged and hostile files: readers end with one of our errors or a good result, never with anything else."""
 
 import io
+import random
+import resource
 import struct
+import subprocess
+import sys
+import time
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
-from conftest import make_model
+from conftest import ROOT, make_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import mutated, mutations
+from mutations import originals as models
 from PIL import Image
 
 import exporters
 from exporters.contract import InputContract
+from exporters.float_view import float_view
 from harness.data import labeller, open_source, select
 from harness.data.source import Payload
 from harness.pipeline.reference import model_pixels
@@ -80,6 +89,67 @@ def test_a_damaged_model_is_refused_or_whole(originals, edits):
     path.write_bytes(damaged(model, edits))
     loaded = refused_or_whole(lambda: exporters.load(path, contract=SMALL), "damaged.onnx")
     assert loaded is None or loaded.classes > 0
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("graphs")
+    return root, models(root)
+
+
+def loaded(path):
+    model = refused_or_whole(lambda: exporters.load(path, contract=SMALL), path.name)
+    if model is not None:
+        refused_or_whole(lambda: float_view(model), path.stem)
+    return model
+
+
+@FEW
+@given(which=st.integers(0, 5), edits=mutations)
+def test_a_model_whose_fields_lie_is_refused_or_whole(graphs, which, edits):
+    root, files = graphs
+    path = root / "lying.onnx"
+    path.write_bytes(mutated(files[which], edits))
+    model = loaded(path)
+    assert model is None or (model.classes > 0 and len(model.proto.graph.output) == 1)
+
+
+# Opens every file, with the settings of the engine, and runs one batch; what it says is ONNX Runtime's own affair.
+RUNTIME = """
+import sys
+import numpy, onnxruntime
+for path in sys.argv[1:]:
+    print(path, flush=True)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception:
+        continue
+"""
+
+
+def test_what_loads_does_not_crash_a_runtime(graphs):
+    root, files = graphs
+    rng = random.Random(0)
+    paths = []
+    for index in range(600):
+        path = root / f"m{index}.onnx"
+        edits = [tuple(rng.randrange(200) for _ in range(4)) for _ in range(rng.randint(1, 2))]
+        path.write_bytes(mutated(files[index % len(files)], edits))
+        if loaded(path) is not None:
+            paths.append(path)
+    assert len(paths) > 50  # else this tests nothing
+    done = subprocess.run(
+        [sys.executable, "-c", RUNTIME, *paths],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30)),
+    )
+    assert done.returncode == 0, (done.stdout.splitlines()[-1:], done.stderr[-2000:])
 
 
 @FEW
@@ -160,3 +230,62 @@ def test_a_zip_bomb_is_left_packed(tmp_path):
     assert path.stat().st_size < 200_000
     with pytest.raises(ShipcheckError, match="claims 800000000 bytes"):
         open_source(path, 4, labeller(4))
+
+
+def png(width, height):
+    """A valid head, and next to nothing behind it."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1 << 20))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**31 - 1, 1), (20_000, 20_000), (1, 2**31 - 1)])
+def test_an_image_that_claims_to_be_huge_is_not_decoded(width, height):
+    begin = time.monotonic()
+    with pytest.raises(ShipcheckError, match="bomb"):
+        model_pixels(Payload("bomb.png", png(width, height)), InputContract((16, 16), "exact"))
+    assert time.monotonic() - begin < 2
+
+
+def test_names_that_unpack_to_gigabytes_are_left_packed(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "images.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 8, 8, 3), }", bytes(576))
+        )
+        archive.writestr("labels.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }", bytes(24)))
+        with archive.open("names.npy", "w") as stream:
+            stream.write(npy("{'descr': '<U200000000', 'fortran_order': False, 'shape': (3,), }"))
+            for _ in range(64):
+                stream.write(bytes(1 << 20))
+    with pytest.raises(ShipcheckError, match=r"bomb\.npz: `names` claims 2400000000 bytes"):
+        open_source(path, 4, labeller(4))
+
+
+def test_a_header_that_is_huge_is_left_packed(tmp_path):
+    path = tmp_path / "bomb.npz"
+    body = b"(" * (64 << 20)
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", len(body)) + body
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header)
+        archive.writestr("labels.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }", bytes(24)))
+    with pytest.raises(ShipcheckError, match=r"bomb\.npz.*its header claims 67108864 bytes"):
+        open_source(path, 4, labeller(4))
+
+
+def test_an_archive_of_very_many_members_is_read_or_refused_in_seconds(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "images.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 8, 8, 3), }", bytes(576))
+        )
+        archive.writestr("labels.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }", bytes(24)))
+        for index in range(60_000):
+            archive.writestr(f"{index}", b"")
+    begin = time.monotonic()
+    assert len(dict(open_source(path, 4, labeller(4)).stream(range(3)))) == 3
+    assert time.monotonic() - begin < 10

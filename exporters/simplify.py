@@ -1,0 +1,42 @@
+"""A graph without what only the exporter needed: constants folded, dead nodes dropped, batch normalisation folded."""
+
+from __future__ import annotations
+
+import logging
+
+import onnx
+
+from shipcheck.errors import BuildError, UnsupportedError
+
+INSTALL = "pip install 'shipcheck[export]'"
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same function in fewer nodes, by onnxslim; inputs, outputs and metadata stay.
+
+    Whether it is the same function is for the caller to verify. Raises UnsupportedError where onnxslim is not
+    installed, BuildError where it fails.
+    """
+    try:
+        import onnxslim
+    except ImportError as error:
+        raise UnsupportedError(
+            f"Simplifying needs onnxslim ({error}). Install it: {INSTALL}. Or leave it out with --no-simplify."
+        ) from error
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        slim: onnx.ModelProto = onnxslim.slim(_copy(model))
+    except Exception as error:  # onnxslim raises whatever its passes meet
+        raise BuildError(f"onnxslim failed on this graph: {error!r}. Export with --no-simplify.") from error
+    finally:
+        logging.disable(before)
+    del slim.metadata_props[:]
+    slim.metadata_props.extend(model.metadata_props)
+    return slim
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied

@@ -1,0 +1,80 @@
+"""What people have, by how they name it: an ONNX file, a factory in a Python file, a .pt2 program, a model of a zoo."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shipcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from exporters.torch_sources.module import TorchSource
+
+KNOWN = "an .onnx file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME"
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxSource:
+    """An ONNX file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.path.stem
+
+
+def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSource:
+    """The source that `text` names; PyTorch is imported where it needs it.
+
+    weights: a state dict for a factory's module or a zoo's architecture. A factory's file is the user's own code and
+    is run. Raises UsageError for what is none of the known kinds, UnsupportedError where a library is missing, and what
+    the kinds raise.
+    """
+    if text.startswith("timm:"):
+        from exporters.torch_sources.zoo import timm_source
+
+        return timm_source(text.removeprefix("timm:"), weights)
+    if text.startswith("torchvision:"):
+        from exporters.torch_sources.zoo import torchvision_source
+
+        return torchvision_source(text.removeprefix("torchvision:"), weights)
+    file, _, factory = text.rpartition(":")
+    if file.lower().endswith(".py") and factory.isidentifier():
+        return _from_factory(Path(file), factory, weights)
+    if weights is not None:
+        raise UsageError(f"--weights go with file.py:factory, timm:NAME or torchvision:NAME, not with {text!r}.")
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if suffix == ".pt2":
+        return _from_program(path)
+    if suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors"):
+        raise UsageError(
+            f"{text} holds weights without their network. Give both: --model file.py:factory --weights {text}"
+        )
+    if suffix == ".py":
+        raise UsageError(f"Which function of {text} makes the network? Give --model {text}:NAME.")
+    if not path.exists() and suffix != ".onnx":
+        raise UsageError(f"There is no model {text!r}. --model takes {KNOWN}.")
+    return OnnxSource(path)
+
+
+def _from_factory(path: Path, factory: str, weights: Path | None) -> TorchSource:
+    from exporters.torch_sources.factory import module_from_factory
+    from exporters.torch_sources.module import TorchSource
+    from exporters.torch_sources.state_dict import load_weights
+
+    module = module_from_factory(path, factory)
+    if weights is not None:
+        load_weights(module, weights)
+    return TorchSource(weights.stem if weights is not None else factory, module)
+
+
+def _from_program(path: Path) -> TorchSource:
+    from exporters.torch_sources.module import TorchSource
+    from exporters.torch_sources.program import module_from_program
+
+    module, batch = module_from_program(path)
+    return TorchSource(path.stem, module, frozen=True, batch=batch)

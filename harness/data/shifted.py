@@ -1,0 +1,28 @@
+"""A source whose labels count from the first class of its data, for a model whose outputs begin earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.source import DataSource, Payload
+
+
+class ShiftedSource:
+    """The images of another source, with `offset` added to every label."""
+
+    def __init__(self, source: DataSource, offset: int) -> None:
+        self._source = source
+        self.name = source.name
+        self.ids = source.ids
+        self.labels: npt.NDArray[np.int64] = source.labels + offset
+
+    def digests(self, indices: Sequence[int]) -> list[str]:
+        """The other source's."""
+        return self._source.digests(indices)
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """The other source's."""
+        return self._source.stream(indices)
