@@ -31,6 +31,11 @@ class TargetSpec:
         return f"{self.engine}/{self.precision}@{self.device}"
 
 
+def default_workers() -> int:
+    """One thread per core."""
+    return os.cpu_count() or 1
+
+
 # The pair of every comparison.
 REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
 
@@ -68,5 +73,5 @@ class RunSpec:
     out: Path | None = None
     threads: int = 1
     optimization: str = "all"
-    workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = dataclasses.field(default_factory=default_workers)
     batch_size: int = 32

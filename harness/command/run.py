@@ -23,7 +23,13 @@ from shipcheck.errors import EXIT_PASSED
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""
 
-_EXAMPLES = """examples:
+_EXAMPLES = """commands:
+  run        the default: what stands here
+  export     PyTorch or ONNX -> one ONNX file that carries its input contract, compared with its source
+  contract   finds out on labelled images how a model wants to be fed
+  bench.py COMMAND --help tells more.
+
+examples:
   bench.py                                        the demo: renders its photographs, INT8 against fp32
   bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --engine onnxruntime --bits 8 --out runs/m
   bench.py --model m.onnx --size 64 --mean 0.5 0.5 0.5 --std 0.5 0.5 0.5 --data test/ --calib calib/ --suite quick

@@ -1,6 +1,6 @@
 """Train the demo network: `python -m harness.demo.train --out signs.onnx`.
 
-Needs torch, onnx and onnxscript besides what shipcheck needs.
+Needs shipcheck's extra `torch`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
 from PIL import Image
 from torch.nn import functional
 
+from exporters import deploy
 from exporters.contract import InputContract
+from exporters.torch_sources.module import TorchSource
 from harness.demo.classes import DEMO_CLASSES
 from harness.demo.dataset import IMAGES_PER_CLASS
-from harness.demo.export import to_onnx
 from harness.demo.network import SignNet
 from harness.demo.render import render_jpeg
 
@@ -119,7 +119,7 @@ def main() -> None:
     for class_index, name in enumerate(DEMO_CLASSES):
         print(f"{name}: {np.mean(predicted[labels == class_index] == class_index):.2f}")
     print(f"test top-1: {np.mean(predicted == labels):.4f} on {len(labels)} images")
-    onnx.save(to_onnx(network, CONTRACT, DEMO_CLASSES), options.out)
+    options.out.write_bytes(deploy(TorchSource("signs", network, CONTRACT, DEMO_CLASSES)).onnx_bytes)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,182 @@
+"""`bench.py export`: from any source to one verified ONNX file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+import engines
+import exporters
+from engines.base import BuildRequest
+from engines.precision import is_quantized
+from exporters import ContractOptions, DeployableModel, OnnxSource
+from exporters.batch import with_batch
+from exporters.contract import embed
+from exporters.simplify import simplify
+from harness.data import Selection, labeller, open_source, select
+from harness.data.demo import demo_folders
+from harness.data.labels import read_class_table
+from harness.exporting.verify import Executor, Verification, verify
+from harness.pipeline import ImageStore, spool
+from harness.progress import Progress
+from harness.spec import DEMO, REFERENCE_ENGINE, default_workers
+from shipcheck.cache import cache_root
+from shipcheck.errors import UsageError
+from shipcheck.files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSpec:
+    """One export.
+
+    model, weights, output, contract, classes: as in RunSpec. out: the .onnx file to write. data: images on which source
+    and export are compared, None for the demo's. limit, seed: the first N images of the seeded order. batch: a number
+    freezes the graph's batch at it, "free" frees it; None leaves an ONNX file's and frees a PyTorch module's. simplify:
+    whether the graph is simplified. workers: threads that decode.
+    """
+
+    model: str
+    out: Path
+    weights: Path | None = None
+    output: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None
+    data: str | None = None
+    limit: int | None = None
+    seed: int = 0
+    batch: int | str | None = None
+    simplify: bool = True
+    workers: int = dataclasses.field(default_factory=default_workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """file: where the model was written. source: the reference that it was compared with. nodes: of the source's graph
+    as exported or read, and of the file, by operator. data: name of the images.
+    """
+
+    file: Path
+    source: str
+    model: DeployableModel
+    nodes: tuple[Counter[str], Counter[str]]
+    data: str
+    verification: Verification
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, versioned."""
+        parts = self.verification.parts
+        return {
+            "schema": 1,
+            "file": str(self.file),
+            "model": {"digest": self.model.digest, "contract": self.model.contract.to_dict()},
+            "opset": opset(self.model),
+            "nodes": {"source": sum(self.nodes[0].values()), "file": sum(self.nodes[1].values())},
+            "verified": {
+                "against": self.source,
+                "data": self.data,
+                **{name: value for name, value in vars(self.verification).items() if name != "parts"},
+                "same": self.verification.same,
+                "parts_at": None if parts is None else dataclasses.asdict(parts),
+            },
+        }
+
+
+def export(spec: ExportSpec, progress: Progress) -> ExportReport:
+    """Exports, verifies on real images, writes.
+
+    A file that does not answer like its source is not written to `spec.out` but beside it, as NAME.differs.onnx, so
+    that nothing ships it unseen. Raises what `exporters.load` raises, and UsageError for an unusable `out`.
+    """
+    if spec.out.suffix.lower() != ".onnx":
+        raise UsageError(f"--out {spec.out} is no .onnx file.")
+    if spec.out.is_dir():
+        raise UsageError(f"--out {spec.out} is a folder; name a file.")
+    source = exporters.open_source(spec.model, spec.weights)
+    from_onnx = isinstance(source, OnnxSource)
+    with progress.stage("Exporting", 1, "models") as update:
+        frozen = spec.batch if isinstance(spec.batch, int) else None
+        model = exporters.deploy(source, contract=spec.contract, output=spec.output, batch=frozen, simplify=False)
+        final = _finished(model, spec, from_onnx)
+        update(1)
+    with contextlib.ExitStack() as stack:
+        images, labels, data = _images(spec, final, progress, stack)
+        exported = stack.enter_context(engines.build(REFERENCE_ENGINE, _request(final)))
+        reference: Executor = (
+            stack.enter_context(engines.build(REFERENCE_ENGINE, _request(model, optimization="disable")))
+            if isinstance(source, OnnxSource)
+            else source
+        )
+        with progress.stage("Comparing with the source", len(images)) as update:
+            verification = verify(reference, exported, images, model.contract, labels, progress=update)
+    file = spec.out if verification.same else spec.out.with_name(f"{spec.out.stem}.differs.onnx")
+    with replacing(file) as temporary:
+        temporary.write_bytes(final.onnx_bytes)
+    nodes = tuple(Counter(node.op_type for node in one.proto.graph.node) for one in (model, final))
+    words = "the file, executed node by node" if from_onnx else "the PyTorch module"
+    return ExportReport(file, words, final, (nodes[0], nodes[1]), data, verification)
+
+
+def _request(model: DeployableModel, optimization: str = "all") -> BuildRequest:
+    return BuildRequest(
+        onnx_bytes=model.onnx_bytes,
+        input_name=model.input_name,
+        output_name=model.output_name,
+        input_shape=model.contract.tensor_shape,
+        input_dtype=model.contract.dtype,
+        classes=model.classes,
+        fixed_batch=model.fixed_batch,
+        optimization=optimization,
+    )
+
+
+def opset(model: DeployableModel) -> int:
+    """The version of the standard operator set."""
+    return next(entry.version for entry in model.proto.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def _finished(model: DeployableModel, spec: ExportSpec, from_onnx: bool) -> DeployableModel:
+    names = model.class_names
+    if spec.classes is not None:
+        names = read_class_table(spec.classes, model.classes).names
+    proto, batch = model.proto, model.fixed_batch
+    if from_onnx and spec.batch is not None:
+        batch = spec.batch if isinstance(spec.batch, int) else None
+        proto = with_batch(proto, batch)
+    if spec.simplify and not is_quantized(model.precision):  # Q/DQ nodes are what the file is about: none is folded
+        proto = simplify(proto)
+    final = onnx.ModelProto()
+    final.CopyFrom(proto)
+    embed(final, model.contract, names or ())
+    return dataclasses.replace(model, proto=final, class_names=names, fixed_batch=batch)
+
+
+def _unlabelled(folders: Sequence[str]) -> dict[str, int]:
+    return dict.fromkeys(folders, 0)
+
+
+def _images(
+    spec: ExportSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
+) -> tuple[ImageStore, npt.NDArray[np.int64] | None, str]:
+    demo = spec.data in (None, DEMO)
+    if demo:
+        path = demo_folders(cache_root(), progress)[0]
+        contract = (
+            model.contract if model.contract.resize != "none" else dataclasses.replace(model.contract, resize="exact")
+        )
+        source = open_source(path, model.classes, _unlabelled)
+    else:
+        path, contract = Path(str(spec.data)), model.contract
+        source = open_source(path, model.classes, labeller(model.classes, model.class_names, spec.classes))
+    selection: Selection = select(source, seed=spec.seed, limit=spec.limit)
+    with progress.stage("Decoding images", len(selection)) as update:
+        store = spool(selection, contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
+    stack.enter_context(store)
+    return store, None if demo else selection.labels, "the demo's images" if demo else source.name
