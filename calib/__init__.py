@@ -6,12 +6,17 @@ from pathlib import Path
 
 from calib import cache as _cache
 from calib.images import CalibrationImages
+from calib.options import QuantizeOptions
+from calib.quantizers import Request, needs_images, quantizer_for
 from calib.recipes import Recipe, recipe_for
-from calib.static import check_quantizable, quantize_static
+from calib.static import check_quantizable
 from exporters.float_view import float_view
 from exporters.model import DeployableModel
+from shipcheck.errors import BadInputError
 
-__all__ = ["CalibrationImages", "Recipe", "quantize", "recipe_for"]
+__all__ = ["CalibrationImages", "QuantizeOptions", "Recipe", "needs_images", "quantize", "recipe_for"]
+
+_DEFAULTS = QuantizeOptions()
 
 
 def quantize(
@@ -19,18 +24,25 @@ def quantize(
     precision: str,
     *,
     engine: str,
-    images: CalibrationImages,
+    images: CalibrationImages | None,
     cache: Path | None = None,
+    options: QuantizeOptions = _DEFAULTS,
 ) -> DeployableModel:
     """The model at `precision` in the recipe of `engine`, calibrated on `images`, from its float32 form.
 
-    cache: a folder to find it in and to file it into, keyed by all that shapes it. Raises UnsupportedError (no
-    recipe), BadInputError (nothing to calibrate on, or quantized already) or BuildError (the quantizer failed).
+    images: None where `needs_images` says so. cache: a folder to find it in and to file it into, keyed by all that
+    shapes it. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate on,
+    or quantized already) or BuildError (the quantizer failed).
     """
     recipe = recipe_for(engine, precision)
-    if cache is None:
-        return quantize_static(model, recipe, images)
+    quantizer = quantizer_for(recipe, options)
+    if not needs_images(precision, options):
+        images = None
+    elif images is None:
+        raise BadInputError(f"{precision} needs calibration images.")
     check_quantizable(model, images)
-    model = float_view(model)
-    key = _cache.cache_key(model, recipe, images)
-    return _cache.find(cache, key, model) or _cache.store(cache, key, quantize_static(model, recipe, images))
+    request = Request(float_view(model), recipe, images, options)
+    if cache is None:
+        return quantizer(request)
+    key = _cache.cache_key(request)
+    return _cache.find(cache, key, request.model) or _cache.store(cache, key, quantizer(request))

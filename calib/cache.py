@@ -10,9 +10,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from calib.images import CalibrationImages
-from calib.recipes import Recipe
-from calib.static import RANGE_METHOD
+from calib.quantizers import Request
 from exporters.model import DeployableModel
 from exporters.own_precision import own_precision
 from shipcheck import __version__
@@ -21,14 +19,15 @@ from shipcheck.files import replacing, value_digest
 _KEY = "shipcheck.quantized"
 
 
-def cache_key(model: DeployableModel, recipe: Recipe, images: CalibrationImages) -> str:
-    """The hash over graph, contract, recipe, range method, calibration images in order, and the tools' versions."""
+def cache_key(request: Request) -> str:
+    """The hash over graph, contract, recipe, options, calibration images in order, and the tools' versions."""
+    model = request.model
     shaped_by: dict[str, Any] = {
         "model": model.digest,
         "contract": model.contract.to_dict(),
-        "recipe": dataclasses.asdict(recipe),
-        "ranges": RANGE_METHOD,
-        "images": images.digest,
+        "recipe": dataclasses.asdict(request.recipe),
+        "options": dataclasses.asdict(request.options),
+        "images": None if request.images is None else request.images.digest,
         "versions": {"shipcheck": __version__, **{name: version(name) for name in ("onnx", "numpy")}, **_quantizer()},
     }
     return value_digest(shaped_by)

@@ -16,21 +16,19 @@ import onnx
 
 from calib.images import CalibrationImages, whole_batches
 from calib.opset import at_qdq_opset
-from calib.recipes import Recipe
+from calib.quantizers import Request
 from engines.precision import is_quantized
 from exporters.contract import Tensor, embed
-from exporters.float_view import float_view
 from exporters.model import DeployableModel
 from exporters.outputs import trailing_softmax
 from exporters.own_precision import own_precision
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
 
-RANGE_METHOD = "minmax"
 _BATCH = 16
 
 
-def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationImages) -> DeployableModel:
+def quantize_static(request: Request) -> DeployableModel:
     """The float32 form of the model with Q/DQ nodes whose ranges are the minima and maxima seen on `images`.
 
     A graph frozen at a batch is calibrated on whole batches, the last one filled up with its last image, which changes
@@ -38,9 +36,9 @@ def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationI
     few classes equal. Raises BadInputError for a model that is quantized already or an empty calibration set,
     BuildError where the quantizer fails, UnsupportedError where it is not installed.
     """
-    check_quantizable(model, images)
+    model, recipe, images = request.model, request.recipe, request.images
+    assert images is not None
     quantization = _onnxruntime_quantization()
-    model = float_view(model)
     batch = model.fixed_batch or _BATCH
     first = model.contract.normalise(next(whole_batches(images, batch, fill=model.fixed_batch is not None)))
     source = at_qdq_opset(model, first)
@@ -74,9 +72,11 @@ def quantize_static(model: DeployableModel, recipe: Recipe, images: CalibrationI
     return dataclasses.replace(model, proto=proto, precision=own_precision(proto, Path(model.name)))
 
 
-def check_quantizable(model: DeployableModel, images: CalibrationImages) -> None:
-    """BadInputError where there is nothing to calibrate on, or the model is quantized by itself."""
-    if not len(images):
+def check_quantizable(model: DeployableModel, images: CalibrationImages | None) -> None:
+    """BadInputError where there is nothing to calibrate on, or the model is quantized by itself; images: None where
+    none are needed.
+    """
+    if images is not None and not len(images):
         raise BadInputError("The calibration set is empty.")
     if is_quantized(model.precision):
         raise BadInputError(
@@ -101,8 +101,8 @@ def _reader(quantization: Any, model: DeployableModel, batches: Iterator[npt.NDA
     return Reader()
 
 
-def _type(quantization: Any, name: str) -> Any:
-    return {"uint8": quantization.QuantType.QUInt8, "int8": quantization.QuantType.QInt8}[name]
+def _type(quantization: Any, name: str | None) -> Any:
+    return {"uint8": quantization.QuantType.QUInt8, "int8": quantization.QuantType.QInt8}[str(name)]
 
 
 def _onnxruntime_quantization() -> Any:

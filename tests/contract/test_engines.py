@@ -13,6 +13,8 @@ from conftest import make_model
 import calib
 import engines
 import exporters
+from calib.options import QuantizeOptions
+from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import ENGINES, Audit, BuildRequest, Engine, Layer
 from engines.audit import convolution_macs, matmul_macs
@@ -216,7 +218,9 @@ def cifar(shared, count=64):
 
 
 def build_int8(model, images, recipe=None):
-    quantized = quantize_static(model, recipe or calib.recipe_for("onnxruntime", "int8"), images)
+    quantized = quantize_static(
+        Request(model, recipe or calib.recipe_for("onnxruntime", "int8"), images, QuantizeOptions())
+    )
     return engines.build(
         "onnxruntime",
         BuildRequest(

@@ -26,6 +26,8 @@ import calib
 import engines
 import exporters
 from calib.cache import cache_key
+from calib.options import QuantizeOptions
+from calib.quantizers import Request
 from exporters.contract import read_contract
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 
@@ -134,15 +136,17 @@ def test_the_key_changes_with_everything_that_shapes_the_model(model, tmp_path):
     other_contract = exporters.load(
         make_model(tmp_path / "c.onnx"), contract=exporters.ContractOptions(size=(16, 16), color="bgr")
     )
+    first = Request(model, recipe, images, QuantizeOptions())
     keys = [
-        cache_key(model, recipe, images),
-        cache_key(other_weights, recipe, images),
-        cache_key(other_contract, recipe, images),
-        cache_key(model, dataclasses.replace(recipe, per_channel=False), images),
-        cache_key(model, recipe, Images(digest="other order")),
+        cache_key(first),
+        cache_key(dataclasses.replace(first, model=other_weights)),
+        cache_key(dataclasses.replace(first, model=other_contract)),
+        cache_key(dataclasses.replace(first, recipe=dataclasses.replace(recipe, per_channel=False))),
+        cache_key(dataclasses.replace(first, images=Images(digest="other order"))),
+        cache_key(dataclasses.replace(first, options=QuantizeOptions(ranges="entropy"))),
     ]
     assert len(set(keys)) == len(keys)
-    assert cache_key(model, recipe, Images()) == keys[0]
+    assert cache_key(dataclasses.replace(first, images=Images())) == keys[0]
 
 
 def scores(model, images):

@@ -1,0 +1,41 @@
+"""What may be chosen of a quantization besides its recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from shipcheck.errors import UsageError
+
+RANGES = ("minmax", "percentile", "entropy", "mse")
+QUANTIZERS = ("shipcheck", "onnxruntime", "modelopt", "nncf", "nncf-accuracy")
+INT4_METHODS = ("gptq", "rtn")
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizeOptions:
+    """quantizer: whose code quantizes. ranges: how an activation's range follows from its histogram. percentile: of
+    the values, kept by the range method of that name. equalize: cross-layer equalisation before. bias_correction:
+    afterwards. keep_float: names of nodes that stay float. keep_float_below_db: nodes whose quantization alone leaves
+    less signal to noise at the output than this stay float, None for none. int4_method: how 4-bit weights are rounded.
+    """
+
+    quantizer: str = "shipcheck"
+    ranges: str = "minmax"
+    percentile: float = 99.99
+    equalize: bool = False
+    bias_correction: bool = False
+    keep_float: tuple[str, ...] = ()
+    keep_float_below_db: float | None = None
+    int4_method: str = "gptq"
+
+    def __post_init__(self) -> None:
+        """UsageError for unknown names and impossible numbers."""
+        for flag, value, known in (
+            ("--quantizer", self.quantizer, QUANTIZERS),
+            ("--ranges", self.ranges, RANGES),
+            ("--int4-method", self.int4_method, INT4_METHODS),
+        ):
+            if value not in known:
+                raise UsageError(f"{flag} {value!r} is unknown. Known: {', '.join(known)}.")
+        if not 50 < self.percentile <= 100:
+            raise UsageError(f"--percentile is {self.percentile}; it must be above 50 and at most 100.")

@@ -1,0 +1,37 @@
+"""What a recipe is: the form in which a given engine natively executes a precision, as data, with its reasons.
+
+A wrong form is no error anywhere: the engine silently runs such layers in float, often slower than the float model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A form that an engine executes.
+
+    engine, precision: whose and which. activation_type, weight_type: ONNX types of the quantized values in lower case
+    (uint8, int8, int4, float8e4m3fn), None where they stay float. symmetric_*: zero point fixed at the middle.
+    per_channel: one weight scale per output channel. quantize_bias: bias as int32 with scale input x weight; else it
+    stays float. quantize_outputs: Q/DQ behind an operator, too, and not only before those that multiply. block_size:
+    weights along the inner axis that share a scale, None for whole channels.
+    """
+
+    engine: str
+    precision: str
+    activation_type: str | None
+    weight_type: str | None
+    reasons: tuple[str, ...]
+    symmetric_activations: bool = False
+    symmetric_weights: bool = True
+    per_channel: bool = True
+    quantize_bias: bool = False
+    quantize_outputs: bool = True
+    block_size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`ENGINE-PRECISION`."""
+        return f"{self.engine}-{self.precision}"
