@@ -1,0 +1,182 @@
+"""The search: three races, one after the other, each over the values of some factors of the contract.
+
+1. colour order and scaling, on one customary resize rule. On the networks this was tried on, a wrong resize rule costs
+   every scaling about the same and changes no winner, so that one rule serves.
+2. the resize rule, with the scaling found.
+3. interpolation and decoder, with that rule. If the rule is then another than in the first race, the scalings that
+   were left are raced again under it.
+
+In a race, all candidates get the same images, 32 first, then twice as many, and so on. After each look, whoever is
+significantly worse than the leader is dropped. Among those left, which these images do not tell apart, the declared
+value is taken, else the most customary one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+
+import engines
+from engines.base import BuildRequest
+from exporters import DeployableModel, InputContract
+from harness.contract import candidates as values
+from harness.contract.answers import Asker
+from harness.contract.deviations import deviations, spell
+from harness.contract.flags import flags_of
+from harness.contract.images import DecodedImages
+from harness.contract.races import SCALING, Races
+from harness.contract.result import Deviation, SearchResult, Stage
+from harness.contract.spec import MIN_IMAGES, ContractSpec, load_model
+from harness.data import labeller, open_source, select
+from harness.data.demo import demo_folders
+from harness.progress import Progress
+from harness.spec import DEMO, REFERENCE_ENGINE
+from shipcheck.cache import cache_root
+from shipcheck.errors import BadInputError, UsageError
+
+
+def search(spec: ContractSpec, progress: Progress) -> SearchResult:
+    """Finds how the model wants to be fed; raises a ShipcheckError that says what to do."""
+    begin = time.perf_counter()
+    model, declared = load_model(spec)
+    path = _data_path(spec, progress)
+    label_of = labeller(model.classes, model.class_names, spec.classes)
+    selection = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
+    if len(selection) < MIN_IMAGES:
+        raise BadInputError(
+            f"{path} holds {len(selection)} images; at least {MIN_IMAGES} are needed to tell one contract from another."
+        )
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    with progress.stage("Decoding images", len(selection)) as update:
+        images = DecodedImages(selection, cache_root() / "scratch", workers=spec.workers, progress=update)
+    probabilities = model.scores == "probabilities"
+    with images, engines.build(REFERENCE_ENGINE, _request(model)) as engine:
+        asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
+        plan = _Plan(images, model.contract, declared)
+        races = Races(asker, len(images), plan.compared, progress)
+        stages, best = _run(plan, races)
+        swaps = deviations(best, declared) if best is not None and declared is not None else {}
+        if best is not None:
+            with progress.stage("Comparing on all images", len(images)) as update:
+                asked = [best, *([declared] if declared is not None else []), *swaps.values()]
+                asker.ask(asked, len(images), update)
+                update(len(images))
+            best = None if races.at_chance([best]) else best
+        difference = races.difference(declared, best) if best is not None and declared is not None else None
+        wrong = difference is not None and (
+            difference.more_accurate or (difference.more_likely and bool(swaps.keys() & set(SCALING)))
+        )
+        return SearchResult(
+            model=model.name,
+            data=path.resolve().name,
+            images=len(images),
+            seed=spec.seed,
+            best=best,
+            best_correct=0 if best is None else int(asker.answers[best].correct.sum()),
+            declared=declared,
+            difference=difference,
+            deviations=_deviations(races, best, declared, swaps),
+            wrong=wrong,
+            stages=stages,
+            notes=plan.notes(),
+            flags=() if best is None else flags_of(best),
+            inferences=asker.inferences,
+            grid=plan.grid,
+            seconds=time.perf_counter() - begin,
+        )
+
+
+class _Plan:
+    """Which candidates there are for these images; the declared ones are always among them."""
+
+    def __init__(self, images: DecodedImages, shape: InputContract, declared: InputContract | None) -> None:
+        self.images, self.declared = images, declared
+        self.resizes = images.sizes != {shape.size}
+        self.decoders = ("pillow", "opencv") if images.differing else ("pillow",)
+        self.start = values.customary(shape.size, shape.layout, shape.dtype, resizes=self.resizes)
+        counts = [len(self.scalings()), len(self.rules(self.start)), len(self.readers(self.start))]
+        self.compared = sum(counts)
+        self.grid = counts[0] * counts[1] * counts[2] * len(images)
+
+    def scalings(self) -> list[InputContract]:
+        """For the first race."""
+        return values.numbers_and_colors(self.start, self.declared)
+
+    def rules(self, base: InputContract) -> list[InputContract]:
+        """For the second."""
+        return values.resize_rules(base, self.declared, resizes=self.resizes)
+
+    def readers(self, base: InputContract) -> list[InputContract]:
+        """For the third."""
+        return values.readers(base, self.declared, resizes=self.resizes, decoders=self.decoders)
+
+    def notes(self) -> tuple[str, ...]:
+        """What these images cannot show."""
+        found = []
+        if not self.resizes:
+            height, width = self.start.size
+            found.append(
+                f"All images are {height}x{width} px already: how others must be resized cannot be told from them."
+            )
+        count = self.images.differing
+        found.append(
+            f"Pillow and OpenCV decode {count} of {len(self.images)} images to different pixels."
+            if count
+            else "Pillow and OpenCV decode all these images to the same pixels: the decoder makes no difference."
+        )
+        return tuple(found)
+
+
+def _run(plan: _Plan, races: Races) -> tuple[tuple[Stage, ...], InputContract | None]:
+    """All races, and the winner; None where it is near chance."""
+    declared, start = plan.declared, plan.start
+    own = None if declared is None else values.with_numbers(start, declared)
+    scaling = races.race("colour order and scaling", SCALING, plan.scalings(), own)
+    best = scaling.named
+    if races.at_chance([best]):
+        return (scaling,), None
+    own = None if declared is None else values.with_rule(best, declared)
+    rule = races.race("resize rule", ("resize",), plan.rules(best), own)
+    best = rule.named
+    own = None if declared is None else values.with_reader(best, declared)
+    reader = races.race("interpolation and decoder", ("interpolation", "decoder"), plan.readers(best), own)
+    best = reader.named
+    left = [values.with_numbers(best, row.contract) for row in scaling.tied]
+    if len(left) == 1 or best.image_side() == start.image_side():
+        return (scaling, rule, reader), best
+    own = None if declared is None else values.with_numbers(best, declared)
+    again = races.race("colour order and scaling, again", SCALING, left, own)
+    return (scaling, rule, reader, again), again.named
+
+
+def _deviations(
+    races: Races, best: InputContract | None, declared: InputContract | None, swaps: Mapping[str, InputContract]
+) -> tuple[Deviation, ...]:
+    if best is None or declared is None:
+        return ()
+    return tuple(
+        Deviation(factor, spell(factor, declared), spell(factor, best), races.difference(swap, best))
+        for factor, swap in swaps.items()
+    )
+
+
+def _request(model: DeployableModel) -> BuildRequest:
+    return BuildRequest(
+        onnx_bytes=model.onnx_bytes,
+        input_name=model.input_name,
+        output_name=model.output_name,
+        input_shape=model.contract.tensor_shape,
+        input_dtype=model.contract.dtype,
+        classes=model.classes,
+        fixed_batch=model.fixed_batch,
+    )
+
+
+def _data_path(spec: ContractSpec, progress: Progress) -> Path:
+    source = spec.data or (DEMO if spec.model == DEMO else None)
+    if source is None:
+        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
+    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
