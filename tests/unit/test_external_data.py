@@ -120,7 +120,7 @@ def test_everything_else_is_refused(tmp_path, file, entries, says):
         exporters.load(file, contract=SMALL)
     assert says in str(caught.value)
     assert "save_as_external_data=False" in str(caught.value)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_a_device_is_no_file(tmp_path, file):
@@ -162,4 +162,4 @@ def test_more_than_a_graph_can_hold_is_refused_before_it_is_read(tmp_path, file)
     begin = time.monotonic()
     with pytest.raises(BadInputError, match="above 2 GiB"):
         exporters.load(file, contract=SMALL)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
