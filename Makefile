@@ -20,11 +20,11 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,test]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,test,lint]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base
@@ -40,7 +40,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not performance and not gpu"
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

@@ -12,9 +12,9 @@ from calib.recipes import Recipe, recipe_for
 from calib.static import check_quantizable
 from exporters.float_view import float_view
 from exporters.model import DeployableModel
-from shipcheck.errors import BadInputError
+from shipcheck.errors import BadInputError, UnsupportedError
 
-__all__ = ["CalibrationImages", "QuantizeOptions", "Recipe", "needs_images", "quantize", "recipe_for"]
+__all__ = ["CalibrationImages", "QuantizeOptions", "Recipe", "has_recipe", "needs_images", "quantize", "recipe_for"]
 
 _DEFAULTS = QuantizeOptions()
 
@@ -46,3 +46,12 @@ def quantize(
         return quantizer(request)
     key = _cache.cache_key(request)
     return _cache.find(cache, key, request.model) or _cache.store(cache, key, quantizer(request))
+
+
+def has_recipe(engine: str, precision: str) -> bool:
+    """True where a file of that precision is made for the engine; else it casts by itself, or cannot."""
+    try:
+        recipe_for(engine, precision)
+    except UnsupportedError:
+        return False
+    return True

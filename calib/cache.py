@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from google.protobuf.message import DecodeError
 
 from calib.quantizers import Request
 from exporters.model import DeployableModel
-from exporters.own_precision import own_precision
 from shipcheck import __version__
 from shipcheck.files import replacing, value_digest
 
-_KEY = "shipcheck.quantized"
+_KEY, _PRECISION = "shipcheck.quantized", "shipcheck.precision"
 
 
 def cache_key(request: Request) -> str:
@@ -28,7 +27,7 @@ def cache_key(request: Request) -> str:
         "recipe": dataclasses.asdict(request.recipe),
         "options": dataclasses.asdict(request.options),
         "images": None if request.images is None else request.images.digest,
-        "versions": {"shipcheck": __version__, **{name: version(name) for name in ("onnx", "numpy")}, **_quantizer()},
+        "versions": {"shipcheck": __version__, **_versions(request.options.quantizer)},
     }
     return value_digest(shaped_by)
 
@@ -39,9 +38,10 @@ def find(folder: Path, key: str, model: DeployableModel) -> DeployableModel | No
         proto = onnx.load_model_from_string((folder / f"{key}.onnx").read_bytes())
     except (FileNotFoundError, DecodeError):
         return None
-    if not any(entry.key == _KEY and entry.value == key for entry in proto.metadata_props):
+    stored = {entry.key: entry.value for entry in proto.metadata_props}
+    if stored.get(_KEY) != key or _PRECISION not in stored:
         return None
-    return dataclasses.replace(model, proto=proto, precision=own_precision(proto, folder / f"{key}.onnx"))
+    return dataclasses.replace(model, proto=proto, precision=stored[_PRECISION])
 
 
 def store(folder: Path, key: str, model: DeployableModel) -> DeployableModel:
@@ -49,13 +49,29 @@ def store(folder: Path, key: str, model: DeployableModel) -> DeployableModel:
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     proto.metadata_props.add(key=_KEY, value=key)
+    # What it was made for: a fake-quantized file and a quantized one may hold the same kinds of nodes.
+    proto.metadata_props.add(key=_PRECISION, value=model.precision)
     stored = dataclasses.replace(model, proto=proto)
     with replacing(folder / f"{key}.onnx") as temporary:
         temporary.write_bytes(stored.onnx_bytes)
     return stored
 
 
-def _quantizer() -> dict[str, str]:
+# Packages whose version may change what a quantizer makes; ranges are observed in ONNX Runtime, whoever quantizes.
+_PACKAGES = {
+    "modelopt": ("nvidia-modelopt",),
+    "nncf": ("nncf", "openvino"),
+    "nncf-accuracy": ("nncf", "openvino"),
+}
+
+
+def _versions(quantizer: str) -> dict[str, str | None]:
     import onnxruntime
 
-    return {"onnxruntime": onnxruntime.__version__}
+    found: dict[str, str | None] = {"onnxruntime": onnxruntime.__version__}
+    for package in ("numpy", "onnx", *_PACKAGES.get(quantizer, ())):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found

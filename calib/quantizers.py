@@ -28,8 +28,18 @@ Quantizer = Callable[[Request], DeployableModel]
 
 # (quantizer, precision) -> module:function. Precisions sim-w4a4 and the like are filed under "sim".
 _QUANTIZERS: dict[tuple[str, str], str] = {
+    ("modelopt", "fp8"): "calib.modelopt:quantize_modelopt",
+    ("modelopt", "int4"): "calib.modelopt:quantize_modelopt",
+    ("modelopt", "int8"): "calib.modelopt:quantize_modelopt",
+    ("nncf", "int8"): "calib.nncf:quantize_nncf",
+    ("nncf-accuracy", "int8"): "calib.nncf:quantize_nncf_accuracy",
     ("onnxruntime", "int8"): "calib.static:quantize_static",
-    ("shipcheck", "int8"): "calib.static:quantize_static",
+    ("shipcheck", "bf16"): "calib.half:cast_half",
+    ("shipcheck", "fp16"): "calib.half:cast_half",
+    ("shipcheck", "int4"): "calib.int4:quantize_int4",
+    ("shipcheck", "sim"): "calib.simulated:quantize_simulated",
+    ("shipcheck", "int8"): "calib.integer:quantize_integer",
+    ("shipcheck", "fp8"): "calib.integer:quantize_integer",
 }
 # Precisions that are reached without looking at images, unless a method says otherwise.
 _WITHOUT_IMAGES = ("fp16", "bf16")

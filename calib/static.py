@@ -1,9 +1,10 @@
-"""Static INT8: ranges from real images, Q/DQ nodes in the form of a recipe, by ONNX Runtime's quantizer."""
+"""Static INT8 by ONNX Runtime's own quantizer, in the form of a recipe: the peer of `calib.integer`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ import numpy.typing as npt
 import onnx
 
 from calib.images import CalibrationImages, whole_batches
+from calib.names import check_names
 from calib.opset import at_qdq_opset
+from calib.options import QuantizeOptions
 from calib.quantizers import Request
 from engines.precision import is_quantized
 from exporters.contract import Tensor, embed
@@ -26,25 +29,30 @@ from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
 
 _BATCH = 16
+# --ranges -> its CalibrationMethod.
+_METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 
 
 def quantize_static(request: Request) -> DeployableModel:
-    """The float32 form of the model with Q/DQ nodes whose ranges are the minima and maxima seen on `images`.
+    """The float32 form of the model with the Q/DQ nodes that ONNX Runtime's `quantize_static` writes.
 
-    A graph frozen at a batch is calibrated on whole batches, the last one filled up with its last image, which changes
-    no minimum and no maximum. A Softmax at the end stays float: 8 bits of probabilities would make all but the first
-    few classes equal. Raises BadInputError for a model that is quantized already or an empty calibration set,
-    BuildError where the quantizer fails, UnsupportedError where it is not installed.
+    Ranges: minmax, entropy or percentile, as its calibrators define them; the latter two keep the activations of all
+    images in memory, and take them one by one. A graph frozen at a batch is calibrated on whole batches, the last one
+    filled up with its last image, which changes no minimum and no maximum. A Softmax at the end stays float: 8 bits of
+    probabilities would make all but the first few classes equal. Raises BuildError where the quantizer fails,
+    UnsupportedError for an option that it does not have, and where it is not installed.
     """
-    model, recipe, images = request.model, request.recipe, request.images
+    model, recipe, images, options = request.model, request.recipe, request.images, request.options
     assert images is not None
+    _check_options(options)
     quantization = _onnxruntime_quantization()
-    batch = model.fixed_batch or _BATCH
+    batch = model.fixed_batch or (_BATCH if options.ranges == "minmax" else 1)
     first = model.contract.normalise(next(whole_batches(images, batch, fill=model.fixed_batch is not None)))
     source = at_qdq_opset(model, first)
-    left_float = _named(trailing_softmax(source.graph))
+    check_names(options.keep_float, source.graph, "--keep-float")
+    left_float = [*_named(trailing_softmax(source.graph)), *options.keep_float]
     temporary = Path(tempfile.gettempdir())
-    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet_logging():
+    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet():
         out = Path(folder) / "quantized.onnx"
         try:
             quantization.quantize_static(
@@ -56,11 +64,12 @@ def quantize_static(request: Request) -> DeployableModel:
                 weight_type=_type(quantization, recipe.weight_type),
                 per_channel=recipe.per_channel,
                 nodes_to_exclude=left_float,
-                calibrate_method=quantization.CalibrationMethod.MinMax,
+                calibrate_method=getattr(quantization.CalibrationMethod, _METHODS[options.ranges]),
                 extra_options={
                     "ActivationSymmetric": recipe.symmetric_activations,
                     "WeightSymmetric": recipe.symmetric_weights,
                     "QuantizeBias": recipe.quantize_bias,
+                    **_range_options(options, recipe.symmetric_activations),
                 },
             )
         except OSError:
@@ -115,12 +124,33 @@ def _onnxruntime_quantization() -> Any:
     return quantization
 
 
+def _check_options(options: QuantizeOptions) -> None:
+    has = ", ".join(_METHODS)
+    for flag, asked in (
+        (f"--ranges {options.ranges} (it has {has})", options.ranges not in _METHODS),
+        ("--equalize", options.equalize),
+        ("--bias-correction", options.bias_correction),
+        ("--keep-float-below-db", options.keep_float_below_db is not None),
+    ):
+        if asked:
+            raise UnsupportedError(f"ONNX Runtime's quantizer has no {flag}. shipcheck's has: leave out --quantizer.")
+
+
+def _range_options(options: QuantizeOptions, symmetric: bool) -> dict[str, object]:
+    """What its calibrator is told besides the method; the percentile is of absolute values where symmetric."""
+    if options.ranges != "percentile":
+        return {}
+    return {"CalibPercentile": options.percentile, "CalibTensorRangeSymmetric": symmetric}
+
+
 @contextlib.contextmanager
-def _quiet_logging() -> Iterator[None]:
-    # The quantizer warns on the root logger about a pre-processing step that changes nothing for these graphs.
+def _quiet() -> Iterator[None]:
+    # The quantizer warns on the root logger about a pre-processing step that changes nothing for these graphs, and its
+    # calibrators print.
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         logging.disable(before)

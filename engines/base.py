@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.audit import Audit
+from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
 
 Logits = npt.NDArray[np.float32]
@@ -54,7 +55,8 @@ class Engine(abc.ABC):
     Class attributes of an adapter: `name`; `module`, the Python module of its runtime (None if it needs none);
     `install`, the line that installs it; `manifest`, device -> precisions that it can run natively there;
     `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing;
-    `thread_safe`, True where the runtime takes several inferences at once.
+    `thread_safe`, True where the runtime takes several inferences at once; `simulates`, True where it computes float
+    graphs with fake quantization in them as they are written, so that it offers every simulated precision.
     """
 
     name: ClassVar[str]
@@ -63,6 +65,7 @@ class Engine(abc.ABC):
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     executes_graph: ClassVar[bool] = True
     thread_safe: ClassVar[bool] = False
+    simulates: ClassVar[bool] = False
 
     build_s: float
     engine_bytes: int
@@ -89,10 +92,11 @@ class Engine(abc.ABC):
         """UnsupportedError where this engine does not offer the precision on the device, or is not installed."""
         if device not in cls.manifest:
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
-        if precision not in cls.manifest[device]:
+        if precision not in cls.manifest[device] and not (cls.simulates and is_simulated(precision)):
+            runs = (*cls.manifest[device], SIMULATED) if cls.simulates else cls.manifest[device]
+            because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
             raise UnsupportedError(
-                f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: "
-                f"{', '.join(cls.manifest[device])}."
+                f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
             )
         cls.runtime()
 

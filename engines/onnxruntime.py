@@ -25,6 +25,8 @@ _LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+# MatMulNBits' accuracy_level of fp32. The default, 4, would round the activations of int4 to 8 bits: w4a8, unasked.
+_INT4_SUMS_IN_FLOAT = "1"
 
 
 @ENGINES.register("onnxruntime", "ort")
@@ -35,7 +37,8 @@ class OnnxRuntimeEngine(Engine):
     module: ClassVar[str | None] = "onnxruntime"
     install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
     thread_safe: ClassVar[bool] = True
-    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32", "int8")}
+    simulates: ClassVar[bool] = True
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32", "int8", "int4")}
 
     def _build(self) -> None:
         with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
@@ -82,6 +85,7 @@ class OnnxRuntimeEngine(Engine):
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[request.optimization])
         if _needs_wide_sums():
             options.add_session_config_entry("session.x64quantprecision", "1")
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _INT4_SUMS_IN_FLOAT)
         options.log_severity_level = 3
         for name, value in settings.items():
             setattr(options, name, value)
@@ -100,6 +104,7 @@ class OnnxRuntimeEngine(Engine):
             **super().describe(),
             "provider": _PROVIDERS[self.request.device],
             "x64quantprecision": _needs_wide_sums(),
+            "qdq_matmulnbits_accuracy_level": _INT4_SUMS_IN_FLOAT,
         }
 
 

@@ -34,6 +34,7 @@ class PyTorchEngine(Engine):
     module: ClassVar[str | None] = "torch"
     install: ClassVar[str] = "pip install 'shipcheck[torch]'"
     thread_safe: ClassVar[bool] = True
+    simulates: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32",), "cuda": ("fp32",)}
 
     @classmethod

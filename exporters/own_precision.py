@@ -11,11 +11,13 @@
 | up to 8 bits, somewhere more than 4 | float | fp32: dequantizing gives float weights, nothing else is meant |
 
 Of a mixed file it is the widest: one 8-bit layer among 4-bit ones makes int8. Layers that stay float change nothing;
-the audit says how much of the arithmetic they are. Below 4 bits there is no word: 4 covers it.
+the audit says how much of the arithmetic they are. Below 4 bits there is no word: 4 covers it. A file that simulates
+a precision in float says so in its metadata, as its nodes would not tell.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import onnx
@@ -25,6 +27,8 @@ from exporters.graphs import all_tensors
 from exporters.quantized import Reader, Step
 from shipcheck.errors import BadInputError, UnsupportedError
 
+SIMULATED_KEY = "shipcheck.simulated"
+_SIMULATED = re.compile("sim-w[2-8]a[2-8]")
 _FLOAT_WORDS: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
@@ -35,6 +39,9 @@ def own_precision(model: onnx.ModelProto, path: Path) -> str:
     Raises UnsupportedError for quantization that has none (16-bit activations, quantized activations with float
     weights), BadInputError for Q/DQ nodes whose scales are computed while the graph runs.
     """
+    said = next((entry.value for entry in model.metadata_props if entry.key == SIMULATED_KEY), "")
+    if _SIMULATED.fullmatch(said):
+        return said
     try:
         found = Reader(model.graph).read()
     except BadInputError as error:

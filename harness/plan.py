@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import exporters
+from calib import QuantizeOptions, has_recipe, needs_images
 from engines import ENGINES
 from engines.base import BuildRequest
 from engines.precision import is_quantized
@@ -41,6 +42,7 @@ class Plan:
     data: Selection
     released: dict[str, Selection] | None
     calib: Selection | None
+    calib_condition: Condition
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
     identity: dict[str, Any]
@@ -97,19 +99,35 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         conditions = tuple(Condition(condition_id) for condition_id in ids)
     calib = None
-    if any(needs_calibration(model, target) for target in targets):
-        calib = _calibration(spec, model, label_of, progress)
-    plan = Plan(spec, model, data, selections, calib, targets, conditions, {})
+    if any(needs_calibration(model, target, spec.quantization) for target in targets):
+        of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
+        calib = calibration_images(
+            spec.calib or (DEMO if of_demo else None),
+            model,
+            label_of,
+            seed=spec.seed,
+            limit=spec.calib_limit,
+            progress=progress,
+        )
+    degraded = make_condition(spec.calib_condition, options)
+    plan = Plan(spec, model, data, selections, calib, degraded, targets, conditions, {})
     return dataclasses.replace(plan, identity=_identity(plan, path.resolve().name, progress))
 
 
-def needs_calibration(model: DeployableModel, target: TargetSpec) -> bool:
-    """True where the model must be quantized before the target's engine can be built.
+def needs_quantizing(model: DeployableModel, target: TargetSpec) -> bool:
+    """True where another file must be made of the model before the target's engine can be built.
 
-    A model that is quantized by itself runs as it is, at that precision.
+    A model that is quantized by itself runs as it is, at that precision; an engine without a recipe for a float
+    precision casts by itself.
     """
-    executes = ENGINES[target.engine].executes_graph
-    return is_quantized(target.precision) and target.precision != model.precision and executes
+    if not ENGINES[target.engine].executes_graph or target.precision in ("fp32", model.precision):
+        return False
+    return is_quantized(target.precision) or has_recipe(target.engine, target.precision)
+
+
+def needs_calibration(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
+    """True where that file is made by looking at calibration images."""
+    return needs_quantizing(model, target) and needs_images(target.precision, options)
 
 
 def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
@@ -154,13 +172,14 @@ def _data_path(spec: RunSpec, progress: Progress) -> Path:
     return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
 
 
-def _calibration(spec: RunSpec, model: DeployableModel, label_of: LabelOf, progress: Progress) -> Selection:
-    of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
-    source = spec.calib or (DEMO if of_demo else None)
+def calibration_images(
+    source: str | None, model: DeployableModel, label_of: LabelOf, *, seed: int, limit: int | None, progress: Progress
+) -> Selection:
+    """The images of --calib (DEMO for the demo's); UsageError where none are named."""
     if source is None:
         raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
     path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
-    return select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.calib_limit)
+    return select(open_source(path, model.classes, label_of), seed=seed, limit=limit)
 
 
 def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
@@ -169,7 +188,12 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
     digests = _digests([*tested, plan.calib] if plan.calib is not None else tested, progress)
     calibration = None
     if plan.calib is not None:
-        calibration = {"name": plan.calib.source.name, "images": len(plan.calib), "digest": digests.pop()}
+        calibration = {
+            "name": plan.calib.source.name,
+            "images": len(plan.calib),
+            "condition": plan.calib_condition.id,
+            "digest": digests.pop(),
+        }
     return {
         "schema": 1,
         "model": {
@@ -186,6 +210,7 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
             "released": plan.released is not None,
         },
         "calibration": calibration,
+        "quantization": _quantization(plan),
         "targets": [target.id for target in plan.targets],
         "conditions": [condition.id for condition in plan.conditions],
         "corruptions": _corruptions(plan),
@@ -196,8 +221,16 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _quantization(plan: Plan) -> dict[str, Any] | None:
+    if not any(needs_quantizing(plan.model, target) for target in plan.targets):
+        return None
+    options = plan.spec.quantization
+    return {**dataclasses.asdict(options), "keep_float": list(options.keep_float)}
+
+
 def _corruptions(plan: Plan) -> dict[str, Any] | None:
-    made = [condition.id for condition in plan.conditions if condition.transform is not None]
+    used = [*plan.conditions, plan.calib_condition]
+    made = [condition.id for condition in used if condition.transform is not None]
     if not made:
         return None
     frost = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exporters import InputContract
+from harness.calibration import CalibrationSet
 from harness.data import Selection
 from harness.data.overlap import check_disjoint
 from harness.latency import SAMPLES, single_stream
@@ -81,7 +82,7 @@ def _measure(
 
 
 @contextlib.contextmanager
-def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], ImageReader], ImageStore | None]]:
+def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], ImageReader], CalibrationSet | None]]:
     """Where each condition's images come from, and the calibration images where a target needs them.
 
     No calibration image is a test image; that cannot be told of test images that are corrupted already.
@@ -89,7 +90,8 @@ def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], Im
     with contextlib.ExitStack() as stack:
         calibration = None
         if plan.calib is not None:
-            calibration = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
+            store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.seed)
         if plan.released is not None:
             # Released images are as large as they should be: cropped by whoever released them.
             contract = dataclasses.replace(plan.model.contract, resize="none", resize_to=None)
@@ -98,7 +100,7 @@ def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], Im
             return
         images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
         if plan.calib is not None and calibration is not None:
-            check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.pixel_digests)
+            check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.store.pixel_digests)
         yield lambda condition: images, calibration
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from calib.options import QuantizeOptions
 from engines.precision import check_precision
 from exporters.options import ContractOptions
 
@@ -47,7 +48,8 @@ class RunSpec:
     model: whatever `exporters.load` takes, or "demo". weights: a state dict for it. output: which of several outputs
     holds the logits. data, calib: a class folder tree, an .npz archive or "demo"; None is the demo's for
     the demo. contract: overrides of the model's input contract. classes: the class file. targets: besides the
-    reference, which is always added. conditions: globs over condition ids, instead of the suite's. corruption_scale:
+    reference, which is always added. quantization: how quantized targets are made. calib_condition: what happens to the
+    calibration images. conditions: globs over condition ids, instead of the suite's. corruption_scale:
     the size in px whose severity constants are used, None for the images' own. frost_textures: a folder of
     ImageNet-C's frost photographs. limit, calib_limit: the first N images of the seeded order, None for all. out: the
     run directory, None for a name made from the spec. threads: of one inference call. workers, batch_size: how the
@@ -62,6 +64,8 @@ class RunSpec:
     contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
     classes: Path | None = None
     targets: tuple[TargetSpec, ...] = (TargetSpec("onnxruntime", "int8"),)
+    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
+    calib_condition: str = "clean"
     suite: str = "standard"
     conditions: tuple[str, ...] = ()
     severities: tuple[int, ...] = ()

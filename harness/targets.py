@@ -12,7 +12,7 @@ from calib import CalibrationImages
 from engines import ENGINES, Engine
 from exporters import DeployableModel
 from exporters.float_view import float_view
-from harness.plan import Plan, needs_calibration
+from harness.plan import Plan, needs_quantizing
 from harness.progress import Progress
 from harness.spec import TargetSpec
 from shipcheck.cache import cache_root
@@ -39,7 +39,7 @@ def built_targets(plan: Plan, images: CalibrationImages | None, progress: Progre
         with progress.stage("Building engines", len(plan.targets), "engines") as update:
             for target in plan.targets:
                 update(len(built), target.id)
-                model = _at_precision(plan.model, target, images)
+                model = _at_precision(plan, target, images)
                 engine = stack.enter_context(engines.build(target.engine, plan.request(target, model)))
                 engine.audit()
                 built.append(BuiltTarget(target, engine, model))
@@ -47,13 +47,18 @@ def built_targets(plan: Plan, images: CalibrationImages | None, progress: Progre
         yield built
 
 
-def _at_precision(model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
+def _at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
     """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form."""
+    model = plan.model
     if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
         return model
-    if not needs_calibration(model, target):
+    if not needs_quantizing(model, target):
         return float_view(model)
-    assert images is not None
     return calib.quantize(
-        model, target.precision, engine=target.engine, images=images, cache=cache_root() / "quantized"
+        model,
+        target.precision,
+        engine=target.engine,
+        images=images,
+        cache=cache_root() / "quantized",
+        options=plan.spec.quantization,
     )

@@ -21,6 +21,14 @@ RECIPES = (
             "int8 symmetric weights: QLinearConv takes weights per channel only with a zero point of zero",
             "per channel: costs nothing at run time and keeps depthwise convolutions usable",
             "int32 bias: QLinearConv adds it inside its accumulator",
+            "Q/DQ behind every operator that has an integer kernel: a convolution becomes QLinearConv only where its "
+            "result is rounded, too; Gemm and MatMul do without, so that the scores stay float",
+            "a Clip from 0 stays and folds into the convolution like a Relu: its zero point is 0, and the largest "
+            "integer stands for no more than its bound; a Clip from elsewhere runs in float, between two Q/DQ pairs",
+            "a layer that stays float reads through a Max of one operand, which changes nothing: right between Q/DQ "
+            "nodes, ONNX Runtime rounds its weights itself, with one scale for all channels, and runs it in int8",
+            "operators that only move values (MaxPool, Slice, Transpose, ...) give the scale that they are given: "
+            "only then they move integers",
         ),
     ),
 )

@@ -16,7 +16,9 @@ class Recipe:
     (uint8, int8, int4, float8e4m3fn), None where they stay float. symmetric_*: zero point fixed at the middle.
     per_channel: one weight scale per output channel. quantize_bias: bias as int32 with scale input x weight; else it
     stays float. quantize_outputs: Q/DQ behind an operator, too, and not only before those that multiply. block_size:
-    weights along the inner axis that share a scale, None for whole channels.
+    weights along the inner axis that share a scale, None for whole channels. quantize_residuals: without
+    quantize_outputs, Q/DQ on the shortcut of a residual Add, too. integer_operators: with quantize_outputs, those that
+    have integer kernels besides the ones that multiply and the ones that only move values.
     """
 
     engine: str
@@ -30,6 +32,10 @@ class Recipe:
     quantize_bias: bool = False
     quantize_outputs: bool = True
     block_size: int | None = None
+    quantize_residuals: bool = True
+    integer_operators: tuple[str, ...] = (
+        *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu", "Softmax"),
+    )
 
     @property
     def name(self) -> str:

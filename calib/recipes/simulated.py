@@ -1,7 +1,37 @@
-"""What simulated executes."""
+"""Fake quantization: what papers on low bit-widths compute, in float, on engines that compute a graph as written."""
 
 from __future__ import annotations
 
 from calib.recipes.recipe import Recipe
+from engines.precision import simulated_bits
 
-RECIPES: tuple[Recipe, ...] = ()
+ENGINES = ("onnxruntime", "pytorch")
+# Bits that the first and the last multiplying layer keep.
+OUTER_BITS = 8
+_REASONS = (
+    "simulated: every layer computes in float32 on values rounded to few bits; nothing becomes smaller or faster",
+    "weights symmetric per output channel, activations asymmetric per tensor, before each layer that multiplies: the "
+    "usual form of the papers; biases and residual sums stay float",
+    f"the first and the last such layer keep {OUTER_BITS} bits (LSQ, BRECQ, QDrop do the same)",
+    "QuantizeLinear and DequantizeLinear, so that gradients pass straight through, with a float Clip behind: it "
+    "narrows 8 bits to fewer, and no engine fuses integer kernels across it",
+)
+
+
+def recipe(engine: str, precision: str) -> Recipe | None:
+    """The recipe of any sim-wXaY; None for other precisions and for engines that do not simulate."""
+    if simulated_bits(precision) is None or engine not in ENGINES:
+        return None
+    return Recipe(
+        engine=engine,
+        precision=precision,
+        activation_type="uint8",
+        weight_type="int8",
+        symmetric_activations=False,
+        symmetric_weights=True,
+        per_channel=True,
+        quantize_bias=False,
+        quantize_outputs=False,
+        quantize_residuals=False,
+        reasons=_REASONS,
+    )

@@ -15,7 +15,7 @@ from harness.progress import Progress
 from shipcheck.errors import UsageError
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
-COMMANDS = ("run", "export", "contract")
+COMMANDS = ("run", "export", "contract", "quantize")
 
 Job = Callable[[Progress, Console], int]
 
@@ -38,7 +38,8 @@ def parse_flags(parser: Parser, words: Sequence[str]) -> dict[str, Any]:
     typed = vars(parser.parse_args(words))
     config = typed.pop("config", None)
     known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
-    file = {} if config is None else vars(parser.parse_args(read_config(config, known)))
+    switches = {action.option_strings[0].lstrip("-") for action in parser._actions if action.nargs == 0}
+    file = {} if config is None else vars(parser.parse_args(read_config(config, known, switches)))
     if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
         file = {name: value for name, value in file.items() if name not in ("bits", "precision")}
     return {**file, **typed}

@@ -14,10 +14,11 @@ _MAX_BYTES = 1 << 20
 _NOT_IN_FILES = ("config", "help", "version")
 
 
-def read_config(path: Path, known: Collection[str]) -> list[str]:
+def read_config(path: Path, known: Collection[str], switches: Collection[str] = ()) -> list[str]:
     """`flag: value` pairs -> arguments; a list repeats the flag, except for mean and std, whose numbers it gives.
 
-    Raises UsageError for a missing file, another layout and unknown flags.
+    switches: flags without a value, for which the file says true or false. Raises UsageError for a missing file,
+    another layout and unknown flags.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -32,7 +33,10 @@ def read_config(path: Path, known: Collection[str]) -> list[str]:
         flag = str(name).replace("_", "-")
         if flag not in known or flag in _NOT_IN_FILES:
             raise UsageError(f"--config {path} has {name!r}, which is no flag. See `bench.py --help`.")
-        arguments.extend(_arguments(flag, value, path))
+        if flag in switches and isinstance(value, bool):
+            arguments.extend([f"--{flag}"] if value else [])
+        else:
+            arguments.extend(_arguments(flag, value, path))
     return arguments
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
 from exporters import ContractOptions
 from exporters.contract import INTERPOLATIONS
 from exporters.presets import PRESETS
@@ -71,6 +72,46 @@ def add_contract_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mean", nargs="+", metavar="X", help="per channel, after the division: three numbers, or one")
     group.add_argument("--std", nargs="+", metavar="X", help="likewise")
     group.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it")
+
+
+def add_quantization_flags(parser: argparse.ArgumentParser) -> None:
+    """How quantized files are made."""
+    group = parser.add_argument_group("quantization", "how the files of quantized targets are made")
+    group.add_argument("--quantizer", metavar="NAME", help=f"{', '.join(QUANTIZERS)} (default: shipcheck)")
+    group.add_argument(
+        "--ranges", metavar="NAME", help=f"of activations, from histograms: {', '.join(RANGES)} (default: minmax)"
+    )
+    group.add_argument("--percentile", type=float, metavar="P", help="for --ranges percentile (default: 99.99)")
+    group.add_argument("--equalize", action="store_true", help="cross-layer equalisation of weights before")
+    group.add_argument("--bias-correction", action="store_true", help="correct the mean error of outputs afterwards")
+    group.add_argument("--keep-float", action="append", metavar="NODE", help="repeatable; a node that stays float")
+    group.add_argument(
+        "--keep-float-below-db",
+        type=float,
+        metavar="DB",
+        help="nodes whose quantization alone leaves less signal to noise than this stay float",
+    )
+    group.add_argument("--int4-method", metavar="NAME", help=f"{', '.join(INT4_METHODS)} (default: gptq)")
+    group.add_argument(
+        "--calib-condition", metavar="ID", help="degrade the calibration images, as in corruption/jpeg_compression@3"
+    )
+
+
+_QUANTIZATION = (
+    "quantizer",
+    "ranges",
+    "percentile",
+    "equalize",
+    "bias_correction",
+    "keep_float_below_db",
+    "int4_method",
+)
+
+
+def take_quantization(given: dict[str, Any]) -> QuantizeOptions:
+    """Takes the quantization flags, but for the condition, out of `given`; UsageError for unknown names."""
+    chosen = {name: given.pop(name) for name in _QUANTIZATION if name in given}
+    return QuantizeOptions(keep_float=tuple(given.pop("keep_float", ())), **chosen)
 
 
 def take_contract(given: dict[str, Any]) -> ContractOptions:

@@ -12,7 +12,15 @@ from rich.console import Console
 
 from engines import ENGINES
 from engines.precision import BITS, precision_of_bits
-from harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
+from harness.command.groups import (
+    Parser,
+    add_classes_flag,
+    add_contract_flags,
+    add_model_flags,
+    add_quantization_flags,
+    take_contract,
+    take_quantization,
+)
 from harness.conditions import SUITES
 from harness.progress import Progress
 from harness.report.console import print_summary
@@ -27,6 +35,7 @@ _EXAMPLES = """commands:
   run        the default: what stands here
   export     PyTorch or ONNX -> one ONNX file that carries its input contract, compared with its source
   contract   finds out on labelled images how a model wants to be fed
+  quantize   the file that an engine executes at a precision, and nothing more
   bench.py COMMAND --help tells more.
 
 examples:
@@ -70,6 +79,8 @@ def make_parser() -> Parser:
         help="graph optimisation level (default: all)",
     )
 
+    add_quantization_flags(parser)
+
     asked = parser.add_argument_group("conditions")
     asked.add_argument("--suite", metavar="NAME", help=f"{', '.join(SUITES)} (default: standard)")
     asked.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
@@ -98,9 +109,10 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
         precisions=[*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())],
         devices=given.pop("device", ["cpu"]),
     )
+    quantization = take_quantization(given)
     given["conditions"] = tuple(given.pop("conditions", ()))
     given["severities"] = tuple(given.pop("severity", ()))
-    return RunSpec(contract=contract, targets=targets, **given)
+    return RunSpec(contract=contract, targets=targets, quantization=quantization, **given)
 
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:

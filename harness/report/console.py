@@ -103,7 +103,7 @@ def _targets_table(summary: Mapping[str, Any]) -> Table:
         clean, latency = target["conditions"].get("clean"), target["latency"]["single_stream"]
         table.add_row(
             escape(target["id"]),
-            words.realized(target["realized"]),
+            words.realized(target["realized"], target["simulated"]),
             words.percent(clean and clean["top1"]),
             words.points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
             words.percent(target["metrics"]["corruption_top1"]),

@@ -31,11 +31,10 @@ def size(value: int) -> str:
     return f"{value / 1e3:.0f} kB" if value < 1e6 else f"{value / 1e6:.1f} MB"
 
 
-def realized(shares: Mapping[str, float]) -> str:
+def realized(shares: Mapping[str, float], simulated: bool = False) -> str:
     """{"int8": 0.998, "fp32": 0.002} -> "int8 99.8 %, fp32 0.2 %"; a dash for an engine without layers."""
-    return (
-        ", ".join(f"{name} {'100' if share == 1 else f'{share * 100:.1f}'} %" for name, share in shares.items()) or "-"
-    )
+    spelled = ", ".join(f"{name} {'100' if share == 1 else f'{share * 100:.1f}'} %" for name, share in shares.items())
+    return f"simulated in {spelled}" if simulated and spelled else spelled or "-"
 
 
 def probability(value: float) -> str:
@@ -88,6 +87,8 @@ def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
         parts.append(
             f"{percent(metrics['corruption_top1'])} on corrupted ones, {points(metrics['corruption_delta'])} points"
         )
+    if target.get("simulated"):
+        return f"{target['id']}, simulated, scores {' and '.join(parts)}. Its speed says nothing of the precision."
     reference = next(other for other in summary["targets"] if other["id"] == summary["reference"])
     speed = reference["latency"]["single_stream"]["p50_ms"] / target["latency"]["single_stream"]["p50_ms"]
     pace = f"{speed:.2f} times faster" if speed >= 1 else f"{1 / speed:.2f} times slower"

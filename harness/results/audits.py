@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from calib.warn import calibration_of
 from harness.targets import BuiltTarget
 
 
@@ -25,6 +26,7 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "model_digest": target.model.digest,
         "build_s": target.engine.build_s,
         "options": target.engine.describe(),
+        "calibration": calibration_of(target.model),
         "layers": [dataclasses.asdict(layer) for layer in audit.layers],
         "other_ops": audit.other_ops,
     }

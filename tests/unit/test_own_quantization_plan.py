@@ -6,6 +6,7 @@ from conftest import make_model
 from onnx_files import brevitas_style, changed, half, softmax
 
 import exporters
+from calib import QuantizeOptions
 from exporters.float_view import float_view
 from harness.plan import make_plan, needs_calibration
 from harness.progress import Silent
@@ -59,7 +60,7 @@ def test_what_needs_calibration(tmp_path, precision, own, needed):
     import dataclasses
 
     model = dataclasses.replace(exporters.load(make_model(tmp_path / "m.onnx"), contract=SMALL), precision=own)
-    assert needs_calibration(model, TargetSpec("onnxruntime", precision)) is needed
+    assert needs_calibration(model, TargetSpec("onnxruntime", precision), QuantizeOptions()) is needed
     assert needs_calibration(model, REFERENCE) is False
 
 

@@ -37,6 +37,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "realized": {"int8": 0.75, "fp32": 0.25},
             "engine_bytes": 123456,
             "build_s": 0.5,
+            "simulated": False,
             "conditions": conditions,
             "metrics": {
                 "corruption_top1": 0.7,

@@ -251,8 +251,15 @@ for _name in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
         )
 
 
+# What 1.23, the last for Python 3.10, gets wrong or refuses, and later versions do not.
+OLD_RUNTIME = tuple(map(int, ort.__version__.split(".")[:2])) < (1, 24)
+WRONG_IN_OLD_RUNTIME = ("layer norm with odd scale", "average pool [0, 1, 2, 3] 0 1", "average pool [0, 1, 2, 3] 1 1")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_operators_of_every_opset_are_those_of_onnxruntime(name):
+    if OLD_RUNTIME and name in WRONG_IN_OLD_RUNTIME:
+        pytest.skip(f"ONNX Runtime {ort.__version__} computes this otherwise than the specification")
     op, opset, arrays, constants, attributes = CASES[name]
     against_onnxruntime(one_node(op, opset, arrays, constants, **attributes), arrays)
 

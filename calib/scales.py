@@ -1,0 +1,115 @@
+"""From ranges to scales and zero points, of activations and of weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto
+
+# ONNX element type, smallest and largest value that a scale may count on.
+_TYPES: dict[str, tuple[int, float, float]] = {
+    "uint8": (TensorProto.UINT8, 0, 255),
+    "int8": (TensorProto.INT8, -128, 127),
+    "float8e4m3fn": (TensorProto.FLOAT8E4M3FN, -448, 448),
+}
+# Below it, 1 / scale overflows float32: such a range is zero.
+_SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+# What a tensor that is zero throughout gets: its scale also sizes the steps of the int32 bias behind it.
+_SCALE_OF_ZERO = 1 / 255
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """(value - zero) * scale, for values from smallest to largest of `type`. scale: a float32's value."""
+
+    type: str
+    scale: float
+    zero: int
+    smallest: float
+    largest: float
+
+
+def onnx_type(name: str) -> int:
+    """ONNX's element type of `uint8`, `int8` or `float8e4m3fn`."""
+    return _TYPES[name][0]
+
+
+def numpy_type(name: str) -> Any:
+    """The NumPy (or ml_dtypes) type of the same."""
+    return onnx.helper.tensor_dtype_to_np_dtype(_TYPES[name][0])
+
+
+def affine(low: float, high: float, kind: str, symmetric: bool) -> Affine:
+    """Scale and zero point that cover low to high; the range is widened to include 0, which must be exact.
+
+    Asymmetric: scale = (high - low) / 255, zero = round(smallest - low / scale) (Jacob et al. 2018, section 2).
+    Symmetric: scale = max(|low|, |high|) / 127, zero in the middle. float8: scale = max(|low|, |high|) / 448.
+    Where the range begins at 0, the largest integer stands for at most `high` in float32: so a Clip at `high` says
+    nothing that saturation does not, and an engine may drop it.
+    """
+    _, smallest, largest = _TYPES[kind]
+    low, high = min(low, 0.0), max(high, 0.0)
+    if kind.startswith("float8") or symmetric:
+        middle = 128 if kind == "uint8" else 0
+        scale = float(np.float32(max(-low, high) / (largest - middle)))
+        return Affine(kind, scale if scale >= _SMALLEST_SCALE else _SCALE_OF_ZERO, middle, smallest, largest)
+    scale = float(np.float32((high - low) / (largest - smallest)))
+    if scale < _SMALLEST_SCALE:
+        return Affine(kind, _SCALE_OF_ZERO, int(smallest), smallest, largest)
+    zero = int(np.clip(np.rint(smallest - low / scale), smallest, largest))
+    return Affine(kind, scale, zero, smallest, largest)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightScales:
+    """scale: float32 [channels], or [] for the whole tensor; zero: int64 of the same shape. axis: of the channels."""
+
+    scale: npt.NDArray[np.float32]
+    zero: npt.NDArray[np.int64]
+    axis: int | None
+
+
+def weight_scales(weight: Array, kind: str, axis: int | None, symmetric: bool) -> WeightScales:
+    """Scales from the smallest and largest weight of each channel along `axis`, of the whole tensor for None.
+
+    Symmetric int8 is narrow, -127 to 127: scale = max|w| / 127, which every engine's integer kernels take. A channel of
+    zeros gets the smallest scale of the others: it multiplies nothing, but the step of an int32 bias hangs on it.
+    """
+    flat = weight.reshape(1, -1) if axis is None else np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
+    flat = flat.astype(np.float64)
+    _, smallest, largest = _TYPES[kind]
+    low, high = np.minimum(flat.min(axis=1), 0), np.maximum(flat.max(axis=1), 0)
+    if symmetric or kind.startswith("float8"):
+        middle = 128 if kind == "uint8" else 0
+        scale = (np.maximum(-low, high) / (largest - middle)).astype(np.float32)
+        scale = _without_zeros(scale)
+        zero = np.full(scale.shape, middle, np.int64)
+    else:
+        scale = _without_zeros(((high - low) / (largest - smallest)).astype(np.float32))
+        zero = np.clip(np.rint(smallest - low / scale), smallest, largest).astype(np.int64)
+    return WeightScales(scale, zero, axis) if axis is not None else WeightScales(scale[0], zero[0], None)
+
+
+def _without_zeros(scale: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    alive = scale[scale >= _SMALLEST_SCALE]
+    filler = alive.min() if alive.size else np.float32(_SCALE_OF_ZERO)
+    return np.where(scale >= _SMALLEST_SCALE, scale, filler).astype(np.float32)
+
+
+def widened_for_bias(scales: WeightScales, bias: Array, input_scale: float) -> WeightScales:
+    """The same, larger where the bias of a channel would not fit into int32 at scale input x weight.
+
+    bias: float [channels]. A channel of tiny weights and a normal bias needs it; half of int32's range is left to the
+    sums. ONNX Runtime's quantizer widens likewise.
+    """
+    needed = np.abs(bias.astype(np.float64)) / (input_scale * 2.0**30)
+    if scales.axis is None:
+        needed = needed.max(initial=0.0)
+    scale = np.maximum(scales.scale, needed.astype(np.float32))
+    return dataclasses.replace(scales, scale=np.asarray(scale, np.float32))

@@ -1,0 +1,37 @@
+"""The images that ranges are taken from: clean ones, or degraded by a condition, as a field's camera would."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from harness.conditions import Condition
+from harness.data.source import Pixels
+from harness.pipeline import ImageStore
+from shipcheck.files import value_digest
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationSet:
+    """Images in a fixed order, each under `condition`; ids: one per image, on which the condition's seed hangs."""
+
+    store: ImageStore
+    ids: Sequence[str]
+    condition: Condition
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    @property
+    def digest(self) -> str:
+        """A hash of every image's pixels, in order, and of what is done to them."""
+        if self.condition.transform is None:
+            return self.store.digest
+        return value_digest([self.store.digest, self.condition.id, self.seed, list(self.ids)])
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Streams them from the first: uint8 [<= size, H, W, 3]."""
+        for start in range(0, len(self.store), size):
+            stop = min(start + size, len(self.store))
+            yield self.condition.apply(self.store.read(start, stop), self.ids[start:stop], self.seed)

@@ -1,0 +1,123 @@
+"""`bench.py quantize`: the file that an engine executes at a precision, and what the engine makes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import calib
+import engines
+import exporters
+from calib import QuantizeOptions, Recipe, needs_images, recipe_for
+from engines import ENGINES
+from engines.base import BuildRequest
+from exporters import ContractOptions, DeployableModel
+from harness.calibration import CalibrationSet
+from harness.conditions import CorruptionOptions, make_condition
+from harness.data import labeller
+from harness.demo import demo_model_path
+from harness.pipeline import spool
+from harness.plan import calibration_images
+from harness.progress import Progress
+from harness.spec import DEMO, default_workers
+from shipcheck.cache import cache_root
+from shipcheck.errors import ShipcheckError, UsageError
+from shipcheck.files import replacing
+
+_ALIASES = {"trt": "tensorrt", "trt-rtx": "tensorrt-rtx"}
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizeSpec:
+    """One file. engine: need not be installed, its recipe is data. out: the .onnx file to write. The rest is as in
+    RunSpec.
+    """
+
+    engine: str
+    precision: str
+    out: Path
+    model: str = DEMO
+    weights: Path | None = None
+    output: str | None = None
+    calib: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None
+    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
+    calib_condition: str = "clean"
+    calib_limit: int | None = None
+    seed: int = 0
+    workers: int = dataclasses.field(default_factory=default_workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantized:
+    """model: what was written. realized: shares of its multiply-accumulates by precision, in the engine as built here;
+    None where it cannot be built, for the reason in `not_built`.
+    """
+
+    model: DeployableModel
+    recipe: Recipe
+    file: Path
+    images: int
+    realized: dict[str, float] | None
+    not_built: str | None
+
+
+def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
+    """Makes the file, writes it with its contract inside, and builds the engine on it where that is possible here.
+
+    Raises what `exporters.load` and `calib.quantize` raise, and UsageError for an unusable `out`.
+    """
+    if spec.out.suffix.lower() != ".onnx":
+        raise UsageError(f"--out {spec.out} is no .onnx file.")
+    engine = _ALIASES.get(spec.engine, spec.engine)
+    with contextlib.suppress(UsageError):  # a recipe may be there for an engine that is not
+        engine = ENGINES.canonical(engine)
+    recipe = recipe_for(engine, spec.precision)
+    source = demo_model_path() if spec.model == DEMO else spec.model
+    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    with contextlib.ExitStack() as stack:
+        images = None
+        if needs_images(spec.precision, spec.quantization):
+            images = _images(spec, model, progress, stack)
+        with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
+            made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)
+            update(1)
+    with replacing(spec.out) as temporary:
+        temporary.write_bytes(made.onnx_bytes)
+    realized, reason = _realized(engine, made, spec.precision)
+    return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason)
+
+
+def _images(
+    spec: QuantizeSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
+) -> CalibrationSet:
+    label_of = labeller(model.classes, model.class_names, spec.classes)
+    source = spec.calib or (DEMO if spec.model == DEMO else None)
+    chosen = calibration_images(source, model, label_of, seed=spec.seed, limit=spec.calib_limit, progress=progress)
+    with progress.stage("Decoding calibration images", len(chosen)) as update:
+        store = spool(chosen, model.contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
+    stack.enter_context(store)
+    condition = make_condition(spec.calib_condition, CorruptionOptions(None, None))
+    return CalibrationSet(store, chosen.ids, condition, spec.seed)
+
+
+def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:
+    if engine not in ENGINES:
+        return None, f"no engine {engine!r} is there to build it"
+    request = BuildRequest(
+        onnx_bytes=model.onnx_bytes,
+        input_name=model.input_name,
+        output_name=model.output_name,
+        input_shape=model.contract.tensor_shape,
+        input_dtype=model.contract.dtype,
+        classes=model.classes,
+        precision=precision,
+        fixed_batch=model.fixed_batch,
+    )
+    try:
+        with engines.build(engine, request) as built:
+            return built.audit().realized(), None
+    except ShipcheckError as error:
+        return None, str(error)

@@ -1,0 +1,32 @@
+"""What a quantization made, for the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from calib.warn import kept_float_of, warnings_of
+from harness.quantizing import Quantized
+
+
+def print_quantized(made: Quantized, console: Console) -> None:
+    """The file, what the engine makes of it, and why it has this form."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_row("file", f"{escape(str(made.file))} ({len(made.model.onnx_bytes) / 2**20:.2f} MiB)")
+    table.add_row("recipe", escape(made.recipe.name))
+    table.add_row("calibrated on", f"{made.images} images" if made.images else "no images: weights alone decide")
+    if made.realized is not None:
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in made.realized.items()) or "nothing that multiplies"
+        table.add_row("the engine runs", f"{escape(shares)} of the multiply-accumulates")
+    else:
+        table.add_row("not built here", escape(str(made.not_built)))
+    kept = kept_float_of(made.model)
+    if kept:
+        table.add_row("kept in float", f"{len(kept)} nodes: {escape(', '.join(list(kept)[:5]))}")
+    console.print(table)
+    for warning in warnings_of(made.model):
+        console.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
+    for reason in made.recipe.reasons:
+        console.print(f"  - {escape(reason)}", highlight=False)
