@@ -20,11 +20,12 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test]'
+	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test,lint]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base
@@ -40,7 +41,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not performance and not gpu"
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

@@ -30,15 +30,13 @@ def quantize(
 ) -> DeployableModel:
     """The model at `precision` in the recipe of `engine`, calibrated on `images`, from its float32 form.
 
-    images: None where `needs_images` says so. cache: a folder to find it in and to file it into, keyed by all that
-    shapes it. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate on,
-    or quantized already) or BuildError (the quantizer failed).
+    images: may be None where `needs_images` says so. cache: a folder to find it in and to file it into, keyed by all
+    that shapes it. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate
+    on, or quantized already) or BuildError (the quantizer failed).
     """
     recipe = recipe_for(engine, precision)
     quantizer = quantizer_for(recipe, options)
-    if not needs_images(precision, options):
-        images = None
-    elif images is None:
+    if images is None and needs_images(precision, options):
         raise BadInputError(f"{precision} needs calibration images.")
     check_quantizable(model, images)
     request = Request(float_view(model), recipe, images, options)

@@ -15,6 +15,7 @@ import onnx
 
 from calib.fold import node_input, read_constant, readers_of
 from calib.recipes import Recipe
+from calib.types import float_values
 from exporters.graphs import attribute_of
 from exporters.outputs import trailing_softmax
 from exporters.quantized import Reader
@@ -96,6 +97,7 @@ class _Finder:
         self.outputs = {value.name for value in graph.output}
         self.softmax = {node.name for node in trailing_softmax(graph)}
         self.left_float: dict[str, str] = dict.fromkeys(keep_float, "asked for")
+        self.floats = float_values(graph)
         self.multiplying = [node for node in graph.node if self._multiplies(node)]
         self.fused: dict[str, str] = {}  # Relu -> the node that it is part of
         self.activations: dict[str, Activation] = {}
@@ -139,12 +141,21 @@ class _Finder:
             reason = "its weight is computed while the graph runs"
         elif transposed is not None and transposed.i:
             reason = "its first operand is transposed"
+        elif node.output[0] not in self.floats:
+            reason = "it multiplies integers"
+        elif constant and self._channels(node) < self.recipe.least_channels:
+            reason = f"its weight has fewer than {self.recipe.least_channels} channels"
         elif node.op_type == "Gemm" and node_input(node, 2) and read_constant(self.graph, node.input[2]) is None:
             reason = "its bias is computed while the graph runs"
         else:
             return True
         self.left_float[node.name] = reason
         return False
+
+    def _channels(self, node: onnx.NodeProto) -> int:
+        """The smaller of the first two extents of a weight: 1 for a depthwise convolution."""
+        weight = read_constant(self.graph, node.input[1])
+        return 0 if weight is None else min(weight.shape[:2])
 
     def _chain(self) -> list[onnx.NodeProto]:
         """The integer nodes of the style with outputs; fills `activations`."""
@@ -165,6 +176,7 @@ class _Finder:
                 node.op_type in known
                 and node.name not in floats
                 and node.name not in self.fused
+                and node.output[0] in self.floats
                 and any(name in after for name in node.input)
                 and any(name in before for name in node.output)
             )
@@ -243,7 +255,7 @@ class _Finder:
             names = node.input[:1]
         else:
             names = node.input
-        return [name for name in names if name and not self.reader.is_constant(name)]
+        return [name for name in names if name in self.floats and not self.reader.is_constant(name)]
 
     def _read(self, node: onnx.NodeProto, names: Iterable[str]) -> None:
         self.reads[node.name] = tuple(dict.fromkeys(names))

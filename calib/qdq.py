@@ -14,7 +14,7 @@ from calib.places import MULTIPLYING, Places, Weight
 from calib.recipes import Recipe
 from calib.scales import Affine, WeightScales, affine, numpy_type, weight_scales, widened_for_bias
 from exporters.graphs import prune
-from exporters.quantized import DQ, Q, Reader, _Placement, quantize
+from exporters.quantized import DQ, Placement, Q, Reader, quantize
 
 Array = npt.NDArray[Any]
 # Values of an int32 bias; the last ones are left out, as float32 cannot tell them from 2 ** 31.
@@ -130,7 +130,7 @@ class _Writer:
         if key in self.made:
             return self.made[key]
         own = f"{name}{word}" + (f"_{len(self.made)}" if any(made == name for made, _ in self.made) else "")
-        place = _Placement(scales.axis or 0, 0, value.shape)
+        place = Placement(scales.axis or 0, 0, value.shape)
         zero = scales.zero.astype(numpy_type(kind))
         integers = quantize(value, scales.scale, zero, numpy_type(kind), place)
         output = self._dequantized(own, integers, scales.scale, zero, scales.axis)

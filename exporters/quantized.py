@@ -203,7 +203,7 @@ class Reader:
             assert scale is not None
             zero = self._constant(node, 2)
             axis, block = attribute_of(node, "axis"), attribute_of(node, "block_size")
-            place = _Placement(1 if axis is None else axis.i, 0 if block is None else block.i, value.shape)
+            place = Placement(1 if axis is None else axis.i, 0 if block is None else block.i, value.shape)
             if node.op_type == DQ:
                 return dequantize(value, scale, zero, place)
             return quantize(value, scale, zero, numpy_type(self._storage(node)), place)
@@ -214,7 +214,7 @@ class Reader:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Placement:
+class Placement:
     """Where scales belong: axis of the tensor, elements that share one along it (0: the axis has one each), shape."""
 
     axis: int
@@ -231,7 +231,7 @@ class _Placement:
         return parameter.reshape([-1 if index == axis else 1 for index in range(len(self.shape))])
 
 
-def dequantize(value: Array, scale: Array, zero: Array | None, place: _Placement) -> npt.NDArray[np.float32]:
+def dequantize(value: Array, scale: Array, zero: Array | None, place: Placement) -> npt.NDArray[np.float32]:
     """(value - zero) * scale in float32, as ONNX's DequantizeLinear defines it."""
     exact = value.astype(np.float32) if value.dtype.kind not in "iu" else value.astype(np.int64)
     if zero is not None:
@@ -240,7 +240,7 @@ def dequantize(value: Array, scale: Array, zero: Array | None, place: _Placement
     return result
 
 
-def quantize(value: Array, scale: Array, zero: Array | None, kind: Any, place: _Placement) -> Array:
+def quantize(value: Array, scale: Array, zero: Array | None, kind: Any, place: Placement) -> Array:
     """round(value / scale) + zero, half to even, saturated to the integer type, as ONNX's QuantizeLinear defines it."""
     scaled = value.astype(np.float32) / place.spread(scale.astype(np.float32))
     if np.dtype(kind).name.startswith("float8"):

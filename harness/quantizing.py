@@ -79,7 +79,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
     with contextlib.ExitStack() as stack:
         images = None
-        if needs_images(spec.precision, spec.quantization):
+        if spec.calib is not None or needs_images(spec.precision, spec.quantization):
             images = _images(spec, model, progress, stack)
         with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
             made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)

@@ -312,3 +312,79 @@ def changed(path: Path, *changes, **options) -> Path:
             change(model)
 
     return make_model(path, change=all_of_them, **options)
+
+
+def resized(model):
+    """Twice the size by scales, then back by sizes that the graph computes from shapes, in floats and in integers; a
+    mask from ConstantOfShape, a ramp from Range, and a branch with a subgraph that reads an outer value.
+    """
+    graph = model.graph
+    constants = {
+        "scales": np.array([1, 1, 2, 2], np.float32),
+        "half_": np.array([1, 1, 0.5, 0.5], np.float32),
+        "first": np.array([0], np.int64),
+        "start": np.array(0, np.float32),
+        "stop": np.array(4, np.float32),
+        "by": np.array(1, np.float32),
+        "yes": np.array(True),
+        "small": np.array(0.125, np.float32),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    zeros = numpy_helper.from_array(np.array([0.5], np.float32))
+    branch = [
+        helper.make_graph(
+            [helper.make_node(op, ["shifted", "small"], [f"{op}_out"])],
+            op,
+            [],
+            [helper.make_tensor_value_info(f"{op}_out", TensorProto.FLOAT, None)],
+        )
+        for op in ("Mul", "Div")
+    ]
+    front = [
+        helper.make_node("Resize", ["input", "", "scales"], ["larger"], name="larger", mode="nearest"),
+        helper.make_node("Shape", ["larger"], ["shape"], name="shape"),
+        helper.make_node("Cast", ["shape"], ["shape_f"], name="shape_f", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["shape_f", "half_"], ["wanted_f"], name="wanted_f"),
+        helper.make_node("Cast", ["wanted_f"], ["wanted"], name="wanted", to=TensorProto.INT64),
+        helper.make_node("Resize", ["larger", "", "", "wanted"], ["image"], name="smaller", mode="nearest"),
+    ]
+    for position, node in enumerate(front):
+        graph.node.insert(position, node)
+    graph.node[len(front)].input[0] = "image"
+    append(
+        model,
+        helper.make_node("Shape", ["raw"], ["raw_shape"], name="raw_shape"),
+        helper.make_node("ConstantOfShape", ["raw_shape"], ["fill"], name="fill", value=zeros),
+        helper.make_node("Range", ["start", "stop", "by"], ["ramp"], name="ramp"),
+        helper.make_node("Mul", ["ramp", "fill"], ["steps"], name="steps"),
+        helper.make_node("Add", ["raw", "steps"], ["shifted"], name="shifted"),
+        helper.make_node("If", ["yes"], ["chosen"], name="if", then_branch=branch[0], else_branch=branch[1]),
+        helper.make_node("Identity", ["chosen"], ["logits"], name="end"),
+    )
+
+
+def untidy(model):
+    """What old exporters leave: batch norm behind a convolution, Identity, Dropout, a shape computed at run time."""
+    rng = np.random.default_rng(1)
+    graph = model.graph
+    for name in ("scale", "shift", "average", "variance"):
+        graph.initializer.append(numpy_helper.from_array(rng.uniform(0.5, 1.5, 16).astype(np.float32), name))
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "rest"))
+    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first"))
+    extra = [
+        helper.make_node("BatchNormalization", ["c1", "scale", "shift", "average", "variance"], ["bn"], name="bn"),
+        helper.make_node("Identity", ["bn"], ["same"], name="same"),
+    ]
+    graph.node[1].input[0] = "same"
+    for offset, node in enumerate(extra):
+        graph.node.insert(1 + offset, node)
+    tail = [
+        helper.make_node("Shape", ["pooled"], ["shape"], name="shape"),
+        helper.make_node("Gather", ["shape", "first"], ["batch"], name="batch"),
+        helper.make_node("Concat", ["batch", "rest"], ["target"], name="target", axis=0),
+        helper.make_node("Reshape", ["pooled", "target"], ["flat"], name="flat"),
+        helper.make_node("Dropout", ["flat"], ["kept"], name="drop"),
+    ]
+    graph.node[-1].input[0] = "kept"
+    for node in tail:
+        graph.node.insert(len(graph.node) - 1, node)

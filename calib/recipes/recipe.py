@@ -18,7 +18,8 @@ class Recipe:
     stays float. quantize_outputs: Q/DQ behind an operator, too, and not only before those that multiply. block_size:
     weights along the inner axis that share a scale, None for whole channels. quantize_residuals: without
     quantize_outputs, Q/DQ on the shortcut of a residual Add, too. integer_operators: with quantize_outputs, those that
-    have integer kernels besides the ones that multiply and the ones that only move values.
+    have integer kernels besides the ones that multiply and the ones that only move values. least_channels: a weight
+    with fewer input or output channels stays float (a depthwise convolution has 1 per group).
     """
 
     engine: str
@@ -33,6 +34,7 @@ class Recipe:
     quantize_outputs: bool = True
     block_size: int | None = None
     quantize_residuals: bool = True
+    least_channels: int = 0
     integer_operators: tuple[str, ...] = (
         *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu", "Softmax"),
     )

@@ -51,7 +51,7 @@ def builds(model, capability="SM89"):
     if importlib.util.find_spec("tensorrt_rtx") is None:
         return True
     import tensorrt_rtx
-    from contract.test_tensorrt_builds import build
+    from tensorrt_plans import build
 
     return isinstance(build(tensorrt_rtx, model.onnx_bytes, capability), int)
 

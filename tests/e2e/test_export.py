@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import bench, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import untidy
 
 import engines
 import exporters
@@ -76,33 +77,6 @@ def test_without_data_the_demos_images_are_compared(tmp_path, model_file):
     assert done.returncode == 0, done.stderr
     assert report["verified"]["data"] == "the demo's images"
     assert report["verified"]["source_top1"] is None
-
-
-def untidy(model):
-    """What old exporters leave: batch norm behind a convolution, Identity, Dropout, a shape computed at run time."""
-    rng = np.random.default_rng(1)
-    graph = model.graph
-    for name in ("scale", "shift", "average", "variance"):
-        graph.initializer.append(numpy_helper.from_array(rng.uniform(0.5, 1.5, 16).astype(np.float32), name))
-    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "rest"))
-    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first"))
-    extra = [
-        helper.make_node("BatchNormalization", ["c1", "scale", "shift", "average", "variance"], ["bn"], name="bn"),
-        helper.make_node("Identity", ["bn"], ["same"], name="same"),
-    ]
-    graph.node[1].input[0] = "same"
-    for offset, node in enumerate(extra):
-        graph.node.insert(1 + offset, node)
-    tail = [
-        helper.make_node("Shape", ["pooled"], ["shape"], name="shape"),
-        helper.make_node("Gather", ["shape", "first"], ["batch"], name="batch"),
-        helper.make_node("Concat", ["batch", "rest"], ["target"], name="target", axis=0),
-        helper.make_node("Reshape", ["pooled", "target"], ["flat"], name="flat"),
-        helper.make_node("Dropout", ["flat"], ["kept"], name="drop"),
-    ]
-    graph.node[-1].input[0] = "kept"
-    for node in tail:
-        graph.node.insert(len(graph.node) - 1, node)
 
 
 def test_an_untidy_graph_is_simplified_and_answers_alike(tmp_path, folders):

@@ -5,9 +5,13 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from conftest import make_model
+from onnx import TensorProto
+from onnx_files import untidy
 from small_graphs import ALL, Images, Net, build
 
 import calib
+import exporters
 from calib.fold import prepare
 from calib.options import QuantizeOptions
 from calib.places import find_places
@@ -188,3 +192,26 @@ def test_operands_that_are_constants_are_rounded_like_the_values_they_meet(tmp_p
     graph = graph_of(quantize(build("perceptron", tmp_path), CHAIN))
     dequantize = graph.made_by[graph.nodes["plus"].input[1]]
     assert graph.constants[dequantize.input[0]].dtype == np.uint8
+
+
+@pytest.mark.parametrize("recipe", [CHAIN, BEFORE], ids=["chain", "before"])
+def test_shapes_that_the_graph_computes_are_not_quantized(tmp_path, recipe):
+    """Shape, Gather and Concat of integers lead to a Reshape between two layers."""
+    path = make_model(tmp_path / "m.onnx", change=untidy)
+    model = exporters.load(path, contract=exporters.ContractOptions(size=(16, 16)))
+    quantized = quantize(model, recipe)
+    onnx.checker.check_model(quantized.proto, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(quantized.proto, strict_mode=True).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.input)}
+    rounded = [node.input[0] for node in quantized.proto.graph.node if node.op_type == "QuantizeLinear"]
+    assert rounded
+    assert {kinds[name] for name in rounded if name in kinds} == {TensorProto.FLOAT}
+
+
+def test_layers_of_few_channels_stay_float_where_the_recipe_says_so(tmp_path):
+    path = make_model(tmp_path / "m.onnx")  # 3 -> 16 -> 32 channels
+    model = exporters.load(path, contract=exporters.ContractOptions(size=(16, 16)))
+    few = dataclasses.replace(BEFORE, least_channels=16)
+    assert {"input", "r1", "pooled"} == activations(model, BEFORE).keys()
+    assert "input" not in activations(model, few)
+    assert "r1" in activations(model, few)
