@@ -85,7 +85,7 @@ def _recipes(engine: str) -> tuple[Recipe, ...]:
             least_channels=16,
             reasons=(
                 "layers of fewer than 16 channels stay float, depthwise convolutions among them: three bits of "
-                "mantissa leave them too little (MobileNet v1: 58.5 instead of 81.5 %), and Model Optimizer does so, too",
+                "mantissa leave them too little (MobileNet v1: 58.5 instead of 81.5 %); so does Model Optimizer",
                 _TYPED,
                 "E4M3 for weights and activations alike: it is TensorRT's only 8-bit float, and operands of different "
                 "types are refused (MyelinCheckException: dtype == W.type())",
