@@ -10,6 +10,8 @@ from harness.data.source import Pixels
 from harness.pipeline import ImageStore
 from shipcheck.files import value_digest
 
+ONE_CLASS = "All calibration images are of one class: ranges of what other classes look like are guessed."
+
 
 @dataclasses.dataclass(frozen=True)
 class CalibrationSet:

@@ -10,10 +10,11 @@ import calib
 import engines
 import exporters
 from calib import QuantizeOptions, Recipe, needs_images, recipe_for
+from calib.warn import warnings_of
 from engines import ENGINES
 from engines.base import BuildRequest
 from exporters import ContractOptions, DeployableModel
-from harness.calibration import CalibrationSet
+from harness.calibration import ONE_CLASS, CalibrationSet
 from harness.conditions import CorruptionOptions, make_condition
 from harness.data import labeller
 from harness.demo import demo_model_path
@@ -53,7 +54,7 @@ class QuantizeSpec:
 @dataclasses.dataclass(frozen=True)
 class Quantized:
     """model: what was written. realized: shares of its multiply-accumulates by precision, in the engine as built here;
-    None where it cannot be built, for the reason in `not_built`.
+    None where it cannot be built, for the reason in `not_built`. warnings: what was odd about the calibration.
     """
 
     model: DeployableModel
@@ -62,6 +63,7 @@ class Quantized:
     images: int
     realized: dict[str, float] | None
     not_built: str | None
+    warnings: tuple[str, ...]
 
 
 def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
@@ -78,21 +80,22 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     source = demo_model_path() if spec.model == DEMO else spec.model
     model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
     with contextlib.ExitStack() as stack:
-        images = None
+        images, one_class = None, False
         if spec.calib is not None or needs_images(spec.precision, spec.quantization):
-            images = _images(spec, model, progress, stack)
+            images, one_class = _images(spec, model, progress, stack)
         with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
             made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)
             update(1)
     with replacing(spec.out) as temporary:
         temporary.write_bytes(made.onnx_bytes)
     realized, reason = _realized(engine, made, spec.precision)
-    return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason)
+    warnings = (*((ONE_CLASS,) if one_class else ()), *warnings_of(made))
+    return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason, warnings)
 
 
 def _images(
     spec: QuantizeSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
-) -> CalibrationSet:
+) -> tuple[CalibrationSet, bool]:
     label_of = labeller(model.classes, model.class_names, spec.classes)
     source = spec.calib or (DEMO if spec.model == DEMO else None)
     chosen = calibration_images(source, model, label_of, seed=spec.seed, limit=spec.calib_limit, progress=progress)
@@ -100,7 +103,7 @@ def _images(
         store = spool(chosen, model.contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
     stack.enter_context(store)
     condition = make_condition(spec.calib_condition, CorruptionOptions(None, None))
-    return CalibrationSet(store, chosen.ids, condition, spec.seed)
+    return CalibrationSet(store, chosen.ids, condition, spec.seed), len(set(chosen.labels.tolist())) == 1
 
 
 def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from calib.warn import kept_float_of, warnings_of
+from calib.warn import kept_float_of
 from harness.quantizing import Quantized
 
 
@@ -26,7 +26,7 @@ def print_quantized(made: Quantized, console: Console) -> None:
     if kept:
         table.add_row("kept in float", f"{len(kept)} nodes: {escape(', '.join(list(kept)[:5]))}")
     console.print(table)
-    for warning in warnings_of(made.model):
+    for warning in made.warnings:
         console.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
     for reason in made.recipe.reasons:
         console.print(f"  - {escape(reason)}", highlight=False)

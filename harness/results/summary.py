@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engines.precision import is_simulated
+from harness.calibration import ONE_CLASS
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from harness.plan import Plan
@@ -81,7 +82,7 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     """What a reader must know to judge the figures."""
     notes = []
     if plan.calib is not None and len(set(plan.calib.labels.tolist())) == 1:
-        notes.append("All calibration images are of one class: ranges of what other classes look like are guessed.")
+        notes.append(ONE_CLASS)
     if plan.calib is not None and plan.calib_condition.id != CLEAN:
         notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
     for target in plan.targets:

@@ -92,3 +92,32 @@ def test_calibration_images_that_are_no_images(tmp_path):
     )
     assert done.returncode == 2
     assert "000.jpg" in done.stderr
+
+
+def test_an_odd_calibration_is_told(tmp_path, model_file, data_folder):
+    """Four images of one class, in a run and in a quantization alone."""
+    calib = make_folders(tmp_path / "one", classes=4, images=4, seed=3)
+    for label in (1, 2, 3):
+        for image in (calib / f"class{label}").iterdir():
+            image.unlink()
+    words = ["--model", model_file, "--size", "16", "--calib", calib]
+    done = bench(["quantize", *words, "--out", tmp_path / "q.onnx"])
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "All calibration images are of one class" in said
+    assert "4 calibration images are few" in said
+    done = bench([*words, "--data", data_folder, "--conditions", "clean", "--out", tmp_path / "run"])
+    assert done.returncode == 0, done.stderr
+    notes = " ".join(json.loads((tmp_path / "run/summary.json").read_text())["notes"])
+    assert "All calibration images are of one class" in notes
+    assert "onnxruntime/int8@cpu: 4 calibration images are few" in notes
+
+
+def test_nodes_are_kept_in_float_by_name(tmp_path, words):
+    done = bench(["quantize", *words, "--keep-float", "conv2", "--out", tmp_path / "q.onnx"])
+    assert done.returncode == 0, done.stderr
+    assert "conv2" in done.stdout
+    assert "fp32" in done.stdout.partition("the engine runs")[2]
+    done = bench(["quantize", *words, "--keep-float", "conv9", "--out", tmp_path / "q.onnx"])
+    assert done.returncode == 2
+    assert "conv2" in done.stderr, "close names are listed"
