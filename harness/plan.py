@@ -22,6 +22,7 @@ from harness.data.labels import LabelOf
 from harness.data.released import find_released
 from harness.demo import demo_model_path
 from harness.progress import Progress, Update
+from harness.request import build_request
 from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
 from shipcheck import __version__
 from shipcheck.cache import cache_root
@@ -59,16 +60,10 @@ class Plan:
 
     def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
         """What the target's engine is built from; `model` is at the target's precision."""
-        return BuildRequest(
-            onnx_bytes=model.onnx_bytes,
-            input_name=model.input_name,
-            output_name=model.output_name,
-            input_shape=model.contract.tensor_shape,
-            input_dtype=model.contract.dtype,
-            classes=model.classes,
+        return build_request(
+            model,
             precision=target.precision,
             device=target.device,
-            fixed_batch=model.fixed_batch,
             threads=self.spec.threads,
             optimization=self.spec.optimization,
         )

@@ -12,7 +12,6 @@ import exporters
 from calib import QuantizeOptions, Recipe, needs_images, recipe_for
 from calib.warn import warnings_of
 from engines import ENGINES
-from engines.base import BuildRequest
 from exporters import ContractOptions, DeployableModel
 from harness.calibration import ONE_CLASS, CalibrationSet
 from harness.conditions import CorruptionOptions, make_condition
@@ -21,6 +20,7 @@ from harness.demo import demo_model_path
 from harness.pipeline import spool
 from harness.plan import calibration_images
 from harness.progress import Progress
+from harness.request import build_request
 from harness.spec import DEMO, default_workers
 from shipcheck.cache import cache_root
 from shipcheck.errors import ShipcheckError, UsageError
@@ -109,18 +109,8 @@ def _images(
 def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:
     if engine not in ENGINES:
         return None, f"no engine {engine!r} is there to build it"
-    request = BuildRequest(
-        onnx_bytes=model.onnx_bytes,
-        input_name=model.input_name,
-        output_name=model.output_name,
-        input_shape=model.contract.tensor_shape,
-        input_dtype=model.contract.dtype,
-        classes=model.classes,
-        precision=precision,
-        fixed_batch=model.fixed_batch,
-    )
     try:
-        with engines.build(engine, request) as built:
+        with engines.build(engine, build_request(model, precision=precision)) as built:
             return built.audit().realized(), None
     except ShipcheckError as error:
         return None, str(error)

@@ -20,8 +20,7 @@ from pathlib import Path
 import cv2
 
 import engines
-from engines.base import BuildRequest
-from exporters import DeployableModel, InputContract
+from exporters import InputContract
 from harness.contract import candidates as values
 from harness.contract.answers import Asker
 from harness.contract.deviations import deviations, spell
@@ -33,6 +32,7 @@ from harness.contract.spec import MIN_IMAGES, ContractSpec, load_model
 from harness.data import labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.progress import Progress
+from harness.request import build_request
 from harness.spec import DEMO, REFERENCE_ENGINE
 from shipcheck.cache import cache_root
 from shipcheck.errors import BadInputError, UsageError
@@ -53,7 +53,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
     with progress.stage("Decoding images", len(selection)) as update:
         images = DecodedImages(selection, cache_root() / "scratch", workers=spec.workers, progress=update)
     probabilities = model.scores == "probabilities"
-    with images, engines.build(REFERENCE_ENGINE, _request(model)) as engine:
+    with images, engines.build(REFERENCE_ENGINE, build_request(model)) as engine:
         asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
         plan = _Plan(images, model.contract, declared)
         races = Races(asker, len(images), plan.compared, progress)
@@ -160,18 +160,6 @@ def _deviations(
     return tuple(
         Deviation(factor, spell(factor, declared), spell(factor, best), races.difference(swap, best))
         for factor, swap in swaps.items()
-    )
-
-
-def _request(model: DeployableModel) -> BuildRequest:
-    return BuildRequest(
-        onnx_bytes=model.onnx_bytes,
-        input_name=model.input_name,
-        output_name=model.output_name,
-        input_shape=model.contract.tensor_shape,
-        input_dtype=model.contract.dtype,
-        classes=model.classes,
-        fixed_batch=model.fixed_batch,
     )
 
 

@@ -15,7 +15,6 @@ import onnx
 
 import engines
 import exporters
-from engines.base import BuildRequest
 from engines.precision import is_quantized
 from exporters import ContractOptions, DeployableModel, OnnxSource
 from exporters.batch import with_batch
@@ -27,6 +26,7 @@ from harness.data.labels import read_class_table
 from harness.exporting.verify import Executor, Verification, verify
 from harness.pipeline import ImageStore, spool
 from harness.progress import Progress
+from harness.request import build_request
 from harness.spec import DEMO, REFERENCE_ENGINE, default_workers
 from shipcheck.cache import cache_root
 from shipcheck.errors import UsageError
@@ -108,9 +108,9 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         update(1)
     with contextlib.ExitStack() as stack:
         images, labels, data = _images(spec, final, progress, stack)
-        exported = stack.enter_context(engines.build(REFERENCE_ENGINE, _request(final)))
+        exported = stack.enter_context(engines.build(REFERENCE_ENGINE, build_request(final)))
         reference: Executor = (
-            stack.enter_context(engines.build(REFERENCE_ENGINE, _request(model, optimization="disable")))
+            stack.enter_context(engines.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
             if isinstance(source, OnnxSource)
             else source
         )
@@ -122,19 +122,6 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
     nodes = tuple(Counter(node.op_type for node in one.proto.graph.node) for one in (model, final))
     words = "the file, executed node by node" if from_onnx else "the PyTorch module"
     return ExportReport(file, words, final, (nodes[0], nodes[1]), data, verification)
-
-
-def _request(model: DeployableModel, optimization: str = "all") -> BuildRequest:
-    return BuildRequest(
-        onnx_bytes=model.onnx_bytes,
-        input_name=model.input_name,
-        output_name=model.output_name,
-        input_shape=model.contract.tensor_shape,
-        input_dtype=model.contract.dtype,
-        classes=model.classes,
-        fixed_batch=model.fixed_batch,
-        optimization=optimization,
-    )
 
 
 def opset(model: DeployableModel) -> int:
