@@ -100,7 +100,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
             spec.calib or (DEMO if of_demo else None),
             model,
             label_of,
-            seed=spec.seed,
+            seed=spec.seed if spec.calib_seed is None else spec.calib_seed,
             limit=spec.calib_limit,
             progress=progress,
         )
@@ -137,8 +137,9 @@ def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
 
 
 def _check_numbers(spec: RunSpec) -> None:
-    if not 0 <= spec.seed < 2**63:
-        raise UsageError(f"--seed is {spec.seed}; it must be from 0 to 2**63 - 1.")
+    for flag, seed in (("--seed", spec.seed), ("--calib-seed", spec.calib_seed)):
+        if seed is not None and not 0 <= seed < 2**63:
+            raise UsageError(f"{flag} is {seed}; it must be from 0 to 2**63 - 1.")
     for flag, value in (
         ("--limit", spec.limit),
         ("--calib-limit", spec.calib_limit),
@@ -187,6 +188,7 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
             "name": plan.calib.source.name,
             "images": len(plan.calib),
             "condition": plan.calib_condition.id,
+            "seed": spec.seed if spec.calib_seed is None else spec.calib_seed,
             "digest": digests.pop(),
         }
     return {

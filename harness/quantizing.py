@@ -47,6 +47,7 @@ class QuantizeSpec:
     quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
     calib_condition: str = "clean"
     calib_limit: int | None = None
+    calib_seed: int | None = None
     seed: int = 0
     workers: int = dataclasses.field(default_factory=default_workers)
 
@@ -98,12 +99,16 @@ def _images(
 ) -> tuple[CalibrationSet, bool]:
     label_of = labeller(model.classes, model.class_names, spec.classes)
     source = spec.calib or (DEMO if spec.model == DEMO else None)
-    chosen = calibration_images(source, model, label_of, seed=spec.seed, limit=spec.calib_limit, progress=progress)
+    chosen = calibration_images(source, model, label_of, seed=_seed(spec), limit=spec.calib_limit, progress=progress)
     with progress.stage("Decoding calibration images", len(chosen)) as update:
         store = spool(chosen, model.contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
     stack.enter_context(store)
     condition = make_condition(spec.calib_condition, CorruptionOptions(None, None))
-    return CalibrationSet(store, chosen.ids, condition, spec.seed), len(set(chosen.labels.tolist())) == 1
+    return CalibrationSet(store, chosen.ids, condition, _seed(spec)), len(set(chosen.labels.tolist())) == 1
+
+
+def _seed(spec: QuantizeSpec) -> int:
+    return spec.seed if spec.calib_seed is None else spec.calib_seed
 
 
 def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:

@@ -91,7 +91,9 @@ def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], Im
         calibration = None
         if plan.calib is not None:
             store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.seed)
+            calibration = CalibrationSet(
+                store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
+            )
         if plan.released is not None:
             # Released images are as large as they should be: cropped by whoever released them.
             contract = dataclasses.replace(plan.model.contract, resize="none", resize_to=None)

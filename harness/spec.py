@@ -51,9 +51,10 @@ class RunSpec:
     reference, which is always added. quantization: how quantized targets are made. calib_condition: what happens to the
     calibration images. conditions: globs over condition ids, instead of the suite's. corruption_scale:
     the size in px whose severity constants are used, None for the images' own. frost_textures: a folder of
-    ImageNet-C's frost photographs. limit, calib_limit: the first N images of the seeded order, None for all. out: the
-    run directory, None for a name made from the spec. threads: of one inference call. workers, batch_size: how the
-    work is done; they change no result.
+    ImageNet-C's frost photographs. limit, calib_limit: the first N images of the seeded order, None for all.
+    calib_seed: of the order of the calibration images and of what degrades them, None for `seed`. out: the run
+    directory, None for a name made from the spec. threads: of one inference call. workers, batch_size: how the work is
+    done; they change no result.
     """
 
     model: str = DEMO
@@ -73,6 +74,7 @@ class RunSpec:
     frost_textures: Path | None = None
     limit: int | None = None
     calib_limit: int | None = None
+    calib_seed: int | None = None
     seed: int = 0
     out: Path | None = None
     threads: int = 1

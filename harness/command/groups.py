@@ -93,6 +93,9 @@ def add_quantization_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--int4-method", metavar="NAME", help=f"{', '.join(INT4_METHODS)} (default: gptq)")
     group.add_argument(
+        "--calib-seed", type=int, metavar="N", help="which calibration images --calib-limit takes (default: --seed)"
+    )
+    group.add_argument(
         "--calib-condition", metavar="ID", help="degrade the calibration images, as in corruption/jpeg_compression@3"
     )
 

@@ -121,3 +121,13 @@ def test_nodes_are_kept_in_float_by_name(tmp_path, words):
     done = bench(["quantize", *words, "--keep-float", "conv9", "--out", tmp_path / "q.onnx"])
     assert done.returncode == 2
     assert "conv2" in done.stderr, "close names are listed"
+
+
+def test_another_seed_takes_other_calibration_images(tmp_path, words):
+    found = []
+    for seed in (0, 0, 1):
+        out = tmp_path / f"{len(found)}.onnx"
+        done = bench(["quantize", *words, "--calib-limit", "6", "--calib-seed", seed, "--out", out])
+        assert done.returncode == 0, done.stderr
+        found.append(out.read_bytes())
+    assert found[0] == found[1] != found[2]
