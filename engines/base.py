@@ -215,6 +215,10 @@ class Engine(abc.ABC):
     def _release(self) -> None:  # noqa: B027  (an adapter without anything to free leaves it)
         """Frees what `_build` took; called once."""
 
+    def cautions(self) -> tuple[str, ...]:
+        """What is known to be wrong with this runtime, at this precision, on this machine; one sentence each."""
+        return ()
+
     def describe(self) -> dict[str, Any]:
         """What shaped this engine beyond the graph, for run.json: JSON values."""
         request = self.request

@@ -13,14 +13,20 @@ def is_x86() -> bool:
 
 
 @functools.cache
-def has_vnni() -> bool:
-    """True where x86 multiplies u8 x s8 into 32-bit sums in one instruction (AVX-VNNI, AVX512-VNNI).
-
-    Read from Linux's /proc/cpuinfo; False where the system does not tell.
-    """
+def _flags() -> frozenset[str]:
+    """What Linux's /proc/cpuinfo lists; empty where the system does not tell."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return False
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    return "avx_vnni" in flags or "avx512_vnni" in flags
+        return frozenset()
+    return frozenset(next((line.split() for line in text.splitlines() if line.startswith("flags")), ()))
+
+
+def has_vnni() -> bool:
+    """True where x86 is known to multiply u8 x s8 into 32-bit sums in one instruction (AVX-VNNI, AVX512-VNNI)."""
+    return bool(_flags() & {"avx_vnni", "avx512_vnni"})
+
+
+def has_amx() -> bool:
+    """True where x86 is known to have 8-bit matrix tiles."""
+    return "amx_int8" in _flags()

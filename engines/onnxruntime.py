@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engines.audit import Audit
 from engines.base import Batch, Engine, Logits
-from engines.cpu import has_vnni, is_x86
+from engines.cpu import has_amx, has_vnni, is_x86
 from engines.graph import with_every_output
 from engines.onnxruntime_profile import named_nodes, read_audit, weight_shapes
 from engines.registry import ENGINES
@@ -25,6 +25,8 @@ _LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+# 1.23.2, 1.24.1 and 1.24.4 are wrong, 1.25.0, 1.25.1, 1.26.0 and 1.31.1 right, on the same file and machine.
+_RIGHT_ON_AMX = (1, 25)
 # MatMulNBits' accuracy_level of fp32. The default, 4, would round the activations of int4 to 8 bits: w4a8, unasked.
 _INT4_SUMS_IN_FLOAT = "1"
 
@@ -98,6 +100,16 @@ class OnnxRuntimeEngine(Engine):
             raise BuildError(f"ONNX Runtime built for {session.get_providers()} instead of {provider}.")
         return session
 
+    def cautions(self) -> tuple[str, ...]:
+        """Wrong int8 kernels of old versions, on processors that take them."""
+        version = str(self.version())
+        if self.request.precision == "int8" and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
+            return (
+                f"ONNX Runtime {version} computes int8 wrongly on processors with AMX (MobileNet v1: 4 of 10 labels "
+                "right that its own unfused graph gets right). Take 1.25 or newer, or --optimization disable.",
+            )
+        return ()
+
     def describe(self) -> dict[str, Any]:
         """Provider and precision switch beside the common options."""
         return {
@@ -106,6 +118,10 @@ class OnnxRuntimeEngine(Engine):
             "x64quantprecision": _needs_wide_sums(),
             "qdq_matmulnbits_accuracy_level": _INT4_SUMS_IN_FLOAT,
         }
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _needs_wide_sums() -> bool:

@@ -26,6 +26,7 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "model_digest": target.model.digest,
         "build_s": target.engine.build_s,
         "options": target.engine.describe(),
+        "cautions": list(target.engine.cautions()),
         "calibration": calibration_of(target.model),
         "layers": [dataclasses.asdict(layer) for layer in audit.layers],
         "other_ops": audit.other_ops,

@@ -88,6 +88,7 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     for target in plan.targets:
         warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
         notes.extend(f"{target.id}: {warning}" for warning in warnings)
+        notes.extend(audit["targets"][target.id].get("cautions", ()))
     made = plan.identity["corruptions"]
     if made is not None:
         notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")

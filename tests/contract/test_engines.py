@@ -266,3 +266,20 @@ def test_the_optimized_file_is_a_real_onnx_graph(request_small):
     with engines.build("onnxruntime", request_small) as engine:
         assert 0 < engine.engine_bytes < 10 * len(request_small.onnx_bytes)
     onnx.checker.check_model(onnx.load_model_from_string(request_small.onnx_bytes))
+
+
+@pytest.mark.parametrize(
+    ("version", "amx", "precision", "warned"),
+    [
+        ("1.24.4", True, "int8", True),
+        ("1.25.0", True, "int8", False),
+        ("1.24.4", False, "int8", False),
+        ("1.24.4", True, "fp32", False),
+    ],
+)
+def test_a_runtime_that_is_known_to_be_wrong_is_told_of(tmp_path, monkeypatch, version, amx, precision, warned):
+    monkeypatch.setattr("engines.onnxruntime.has_amx", lambda: amx)
+    monkeypatch.setattr(ENGINES["onnxruntime"], "version", classmethod(lambda cls: version))
+    with engines.build("onnxruntime", request_for(make_model(tmp_path / "m.onnx"), precision=precision)) as engine:
+        assert bool(engine.cautions()) is warned
+        assert all("1.25 or newer" in caution for caution in engine.cautions())

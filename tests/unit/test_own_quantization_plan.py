@@ -61,7 +61,7 @@ def test_what_needs_calibration(tmp_path, precision, own, needed):
 
     model = dataclasses.replace(exporters.load(make_model(tmp_path / "m.onnx"), contract=SMALL), precision=own)
     assert needs_calibration(model, TargetSpec("onnxruntime", precision), QuantizeOptions()) is needed
-    assert needs_calibration(model, REFERENCE) is False
+    assert needs_calibration(model, REFERENCE, QuantizeOptions()) is False
 
 
 def test_targets_of_one_model_may_take_different_inputs(tmp_path, data_folder):

@@ -252,7 +252,7 @@ for _name in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
 
 
 # What 1.23, the last for Python 3.10, gets wrong or refuses, and later versions do not.
-OLD_RUNTIME = tuple(map(int, ort.__version__.split(".")[:2])) < (1, 24)
+OLD_RUNTIME = tuple(map(int, ort.__version__.split(".")[:2])) < (1, 25)
 WRONG_IN_OLD_RUNTIME = ("layer norm with odd scale", "average pool [0, 1, 2, 3] 0 1", "average pool [0, 1, 2, 3] 1 1")
 
 
