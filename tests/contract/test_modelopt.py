@@ -7,6 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 from onnx_files import changed, set_batch
+from tensorrt_plans import build
 
 import calib
 import exporters
@@ -47,12 +48,7 @@ def scores(model, images):
 
 
 def builds(model, capability="SM89"):
-    """True where tensorrt-rtx is not installed, too."""
-    if importlib.util.find_spec("tensorrt_rtx") is None:
-        return True
-    import tensorrt_rtx
-    from tensorrt_plans import build
-
+    tensorrt_rtx = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
     return isinstance(build(tensorrt_rtx, model.onnx_bytes, capability), int)
 
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from calibration_images import ArrayImages as Images
 from conftest import ROOT, make_model
 from PIL import Image
 
@@ -23,22 +24,6 @@ if importlib.util.find_spec("nncf") is None:
     pytest.skip("NNCF is not installed", allow_module_level=True)
 
 SMALL = exporters.ContractOptions(size=(16, 16))
-
-
-class Images:
-    """Calibration images from an array."""
-
-    digest = "test"
-
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self, size):
-        for start in range(0, len(self.images), size):
-            yield self.images[start : start + size]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnx
 import pytest
+from calibration_images import ArrayImages as Images
 from conftest import ROOT, make_model
 from onnx import TensorProto, helper
 from PIL import Image
@@ -47,22 +48,6 @@ CONTRACTS = {
 }
 # How much worse int8 may be than float, as a share of the images.
 DROP = {"cifar10": 0.005, "gtsrb": 0.005, "imagenet": 0.015}
-
-
-class Images:
-    """Calibration images from an array."""
-
-    digest = "test"
-
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self, size):
-        for start in range(0, len(self.images), size):
-            yield self.images[start : start + size]
 
 
 @functools.cache

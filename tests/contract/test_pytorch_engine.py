@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from calibration_images import ArrayImages as Images
 from conftest import ROOT, make_model
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -51,22 +52,6 @@ INT8 = {
 # Below 1.25, on processors with AMX, this MobileNet fused gets 4 of 10 images like its float model; executed node by
 # node 93 %, as here and as in later versions.
 FUSED_KERNELS_ARE_WRONG = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 25)
-
-
-class Images:
-    """Calibration images from an array."""
-
-    digest = "test"
-
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self, size):
-        for start in range(0, len(self.images), size):
-            yield self.images[start : start + size]
 
 
 def load(shared, name):

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from calibration_images import RandomImages as Images
 from conftest import bench, make_model
 from onnx import numpy_helper
 
@@ -21,23 +22,6 @@ from engines.torch_graph import TorchGraph
 from exporters.presets import PRESETS
 
 SMALL = exporters.ContractOptions(size=(16, 16))
-
-
-class Images:
-    """Calibration images from a seed; counts how often it is read."""
-
-    def __init__(self, seed=0, count=20):
-        self.images = np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
-        self.digest = f"{seed} {count}"
-        self.largest = 0
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self, size):
-        for start in range(0, len(self.images), size):
-            self.largest = max(self.largest, len(self.images[start : start + size]))
-            yield self.images[start : start + size]
 
 
 class Cifar:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnx.version_converter
 import pytest
+from calibration_images import RandomImages as Images
 from conftest import make_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -25,23 +26,6 @@ RECIPE = calib.recipe_for("onnxruntime", "int4")
 SYMMETRIC = dataclasses.replace(RECIPE, weight_type="int4", symmetric_weights=True)
 RTN = QuantizeOptions(int4_method="rtn")
 SMALL = exporters.ContractOptions(size=(16, 16))
-
-
-class Images:
-    """Calibration images from a seed; counts how often it is read."""
-
-    def __init__(self, seed=0, count=20):
-        self.images = np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
-        self.digest = f"{seed} {count}"
-        self.largest = 0
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self, size):
-        for start in range(0, len(self.images), size):
-            self.largest = max(self.largest, len(self.images[start : start + size]))
-            yield self.images[start : start + size]
 
 
 @pytest.fixture
