@@ -8,10 +8,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
+import importlib.util
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar
 
@@ -19,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.audit import Audit
+from engines.builder_options import BuilderOptions
+from engines.device import device_kind
 from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
 
@@ -32,8 +37,9 @@ class BuildRequest:
 
     onnx_bytes: the graph, already at the precision asked for. input_shape, input_dtype: of one image's input tensor,
     without the batch, as in (3, 224, 224) and "float32". classes: number of logits. fixed_batch: the batch that the
-    graph is frozen at, None if free. threads: of one inference call. optimization: of the graph, in ONNX Runtime's
-    words (disable, basic, extended, all).
+    graph is frozen at, None if free. device: a word of the engine's manifest, with `:INDEX` where there are several.
+    threads: of one inference call. optimization: of the graph, in ONNX Runtime's words (disable, basic, extended,
+    all). builder: what only engines with a builder look at. cache: folder of built engines, None to build anew.
     """
 
     onnx_bytes: bytes
@@ -47,6 +53,8 @@ class BuildRequest:
     threads: int = 1
     optimization: str = "all"
     input_dtype: str = "float32"
+    builder: BuilderOptions = BuilderOptions()
+    cache: Path | None = None
 
 
 class Engine(abc.ABC):
@@ -69,6 +77,7 @@ class Engine(abc.ABC):
 
     build_s: float
     engine_bytes: int
+    from_cache: bool = False
 
     @classmethod
     def runtime(cls) -> ModuleType | None:
@@ -88,17 +97,45 @@ class Engine(abc.ABC):
         return getattr(cls.runtime(), "__version__", None)
 
     @classmethod
-    def check_support(cls, precision: str, device: str) -> None:
-        """UnsupportedError where this engine does not offer the precision on the device, or is not installed."""
-        if device not in cls.manifest:
+    def check_offered(cls, precision: str, device: str) -> None:
+        """UnsupportedError where the manifest lacks the precision on the device, or the runtime is not installed.
+
+        Imports nothing: safe in a process that a runtime must not take down.
+        """
+        kind = device_kind(device)
+        if kind not in cls.manifest:
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
-        if precision not in cls.manifest[device] and not (cls.simulates and is_simulated(precision)):
-            runs = (*cls.manifest[device], SIMULATED) if cls.simulates else cls.manifest[device]
+        if precision not in cls.manifest[kind] and not (cls.simulates and is_simulated(precision)):
+            runs = (*cls.manifest[kind], SIMULATED) if cls.simulates else cls.manifest[kind]
             because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
             )
+        if cls.module is not None and cls.module not in sys.modules and importlib.util.find_spec(cls.module) is None:
+            raise UnsupportedError(
+                f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.install}"
+            )
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """UnsupportedError where the runtime cannot be imported or does not see the device on this machine.
+
+        An adapter for more than the CPU adds the second part.
+        """
         cls.runtime()
+
+    @classmethod
+    def check_support(cls, precision: str, device: str) -> None:
+        """UnsupportedError where this engine does not offer the precision on the device, is not installed, or where
+        this machine lacks the device, or the device the precision.
+        """
+        cls.check_offered(precision, device)
+        cls.check_device(device)
+
+    @classmethod
+    def recipe(cls, device: str) -> str:
+        """Whose recipes (`calib.recipes`) give the files that this engine executes natively on the device."""
+        return cls.name
 
     def __init__(self, request: BuildRequest) -> None:
         """Builds; `build_s` is the wall time in seconds, `engine_bytes` the size of what was built."""
@@ -211,6 +248,14 @@ class Engine(abc.ABC):
     def _intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
         """Name -> value for a checked batch; an adapter that can show them overrides this."""
         raise UnsupportedError(f"Engine {self.name!r} does not show the values inside its graph.")
+
+    def save(self) -> bytes:
+        """The built engine as its runtime's own file; UnsupportedError where there is none."""
+        raise UnsupportedError(f"Engine {self.name!r} has no file of its own for what it built.")
+
+    def phases(self, batch: Batch) -> dict[str, float]:
+        """Milliseconds of one inference's parts by the device's own clock: h2d, compute, d2h; empty without one."""
+        return {}
 
     def _release(self) -> None:  # noqa: B027  (an adapter without anything to free leaves it)
         """Frees what `_build` took; called once."""

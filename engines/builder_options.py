@@ -1,0 +1,25 @@
+"""What can be asked of an engine that has a builder (TensorRT and ONNX Runtime's TensorRT providers)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class BuilderOptions:
+    """max_batch: largest batch of the optimisation profile, which reaches from 1 and is tuned for 1 and for it.
+
+    level: builder optimisation level, 0 to 5, None for the runtime's own. workspace_mib: limit of a layer's scratch
+    memory, None for the device's. timing_cache: keep measured kernel times between builds. version_compatible,
+    hardware_compatible: plans that other versions or other GPUs load, slower. cuda_graph: record a single query once
+    and replay it. compute_capability: "8.9", the GPU to build for where none is at hand; None for the one here.
+    """
+
+    max_batch: int = 64
+    level: int | None = None
+    workspace_mib: int | None = None
+    timing_cache: bool = True
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    cuda_graph: bool = True
+    compute_capability: str | None = None
