@@ -6,3 +6,8 @@ from engines.base import Engine
 from shipcheck.registry import Registry
 
 ENGINES: Registry[type[Engine]] = Registry("engine")
+
+
+def default_device(engine: str) -> str:
+    """The device that an engine is meant for: the first of its manifest."""
+    return next(iter(ENGINES[engine].manifest))

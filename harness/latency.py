@@ -1,10 +1,9 @@
-"""Single-stream latency: one query at a time, configurations in turn. Knows callables and inputs, nothing else."""
+"""Single-stream latency: one query at a time, configurations in turn."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,38 +17,36 @@ SAMPLES = 662
 BLOCK = 32
 MAX_S = 60.0
 
-Query = Callable[[Any], object]
+
+class Timed(Protocol):
+    """What times its own queries, where they are answered: no message travels inside a sample."""
+
+    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """int64 [stop - start] nanoseconds of wall time, of the queries of these numbers."""
 
 
 def single_stream(
-    queries: Mapping[str, Query],
-    inputs: Mapping[str, Sequence[Any]],
+    timed: Mapping[str, Timed],
     *,
     samples: int = SAMPLES,
     progress: Callable[[int], None] = lambda done: None,
+    max_s: float = MAX_S,
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Times every query over its `inputs`, round and round: name -> int64 [samples] nanoseconds of wall time.
+    """Name -> int64 [samples] nanoseconds, of warmed-up configurations.
 
-    A block is BLOCK calls of one configuration; the blocks go A B A B. Stops early, with what it has, after MAX_S
-    seconds for each configuration on average. progress: called with the samples taken so far, of all configurations.
+    A block is BLOCK queries of one configuration; the blocks go A B A B. Stops early, with what it has, where the
+    samples of all configurations together have taken `max_s` seconds for each. progress: called with the samples taken
+    so far, of all configurations.
     """
-    for name, query in queries.items():
-        begin = time.perf_counter()
-        query(inputs[name][0])
-        while time.perf_counter() - begin < WARMUP_S:
-            query(inputs[name][0])
-    taken: dict[str, list[int]] = {name: [] for name in queries}
-    deadline = time.perf_counter() + MAX_S * len(queries)
+    taken: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in timed}
+    spent = count = 0
     for start in range(0, samples, BLOCK):
-        if start and time.perf_counter() > deadline:
+        if spent > max_s * 1e9 * len(timed):
             break
-        for name, query in queries.items():
-            own = inputs[name]
-            query(own[start % len(own)])  # what ran before in this turn left its data in the caches
-            for index in range(start, min(start + BLOCK, samples)):
-                image = own[index % len(own)]
-                begin_ns = time.perf_counter_ns()
-                query(image)
-                taken[name].append(time.perf_counter_ns() - begin_ns)
-        progress(sum(map(len, taken.values())))
-    return {name: np.array(values, np.int64) for name, values in taken.items()}
+        for name, configuration in timed.items():
+            found = configuration.time(start, min(start + BLOCK, samples))
+            taken[name].append(found)
+            spent += int(found.sum())
+            count += len(found)
+        progress(count)
+    return {name: np.concatenate(parts) for name, parts in taken.items()}

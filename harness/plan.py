@@ -23,7 +23,7 @@ from harness.data.released import find_released
 from harness.demo import demo_model_path
 from harness.progress import Progress, Update
 from harness.request import build_request
-from harness.spec import DEMO, REFERENCE, RunSpec, TargetSpec
+from harness.spec import DEMO, REFERENCE, Build, RunSpec, TargetSpec
 from shipcheck import __version__
 from shipcheck.cache import cache_root
 from shipcheck.errors import UnsupportedError, UsageError
@@ -58,14 +58,30 @@ class Plan:
         """The run directory: as asked for, else `runs/MODEL-HASH`."""
         return self.spec.out or Path("runs") / f"{self.model.name}-{self.digest[:8]}"
 
+    @property
+    def builds(self) -> tuple[Build, ...]:
+        """The engines: one for the reference, `rebuilds` for every other target, the first builds first."""
+        first = tuple(Build(target) for target in self.targets)
+        further = range(2, self.spec.rebuilds + 1)
+        return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)
+
+    def answers(self, build: Build, condition: Condition) -> bool:
+        """True where that engine is asked under that condition: further builds only under the first."""
+        return build.number == 1 or condition == self.conditions[0]
+
     def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
-        """What the target's engine is built from; `model` is at the target's precision."""
+        """What the target's engine is built from; `model` is at the target's precision.
+
+        Independent builds do without the cache of built engines.
+        """
         return build_request(
             model,
             precision=target.precision,
             device=target.device,
             threads=self.spec.threads,
             optimization=self.spec.optimization,
+            builder=self.spec.builder,
+            cache=cache_root() / "engines" if self.spec.rebuilds == 1 else None,
         )
 
 
@@ -117,7 +133,12 @@ def needs_quantizing(model: DeployableModel, target: TargetSpec) -> bool:
     """
     if not ENGINES[target.engine].executes_graph or target.precision in ("fp32", model.precision):
         return False
-    return is_quantized(target.precision) or has_recipe(target.engine, target.precision)
+    return is_quantized(target.precision) or has_recipe(recipe_of(target), target.precision)
+
+
+def recipe_of(target: TargetSpec) -> str:
+    """Whose recipe makes the file of the target."""
+    return ENGINES[target.engine].recipe(target.device)
 
 
 def needs_calibration(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
@@ -146,6 +167,7 @@ def _check_numbers(spec: RunSpec) -> None:
         ("--threads", spec.threads),
         ("--workers", spec.workers),
         ("--batch-size", spec.batch_size),
+        ("--rebuilds", spec.rebuilds),
     ):
         if value is not None and value < 1:
             raise UsageError(f"{flag} is {value}; it must be at least 1.")
@@ -157,7 +179,7 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
     targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets]
     unique = tuple(dict.fromkeys((REFERENCE, *targets)))
     for target in unique:
-        ENGINES[target.engine].check_support(target.precision, target.device)
+        ENGINES[target.engine].check_offered(target.precision, target.device)
     return unique
 
 
@@ -214,6 +236,8 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
         "seed": spec.seed,
         "threads": spec.threads,
         "optimization": spec.optimization,
+        "builder": dataclasses.asdict(spec.builder),
+        "rebuilds": spec.rebuilds,
         "versions": _versions(plan.targets),
     }
 

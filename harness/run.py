@@ -9,27 +9,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engines.isolated import Arena
 from exporters import InputContract
 from harness.calibration import CalibrationSet
 from harness.data import Selection
 from harness.data.overlap import check_disjoint
-from harness.latency import SAMPLES, single_stream
+from harness.failures import Failure
+from harness.fleet import started
 from harness.pipeline import ImageReader, ImageStore, SourceReader, spool
 from harness.plan import Plan, make_plan
 from harness.progress import Progress, Silent
 from harness.report.html import write_report
 from harness.results.audits import describe_audits
 from harness.results.environment import describe_environment
-from harness.results.latencies import write_latencies
+from harness.results.latencies import timed_targets, write_latencies
 from harness.results.rundir import RunDirectory
 from harness.results.summary import summarise
 from harness.spec import RunSpec
 from harness.targets import BuiltTarget, built_targets
+from harness.timing import time_targets
 from harness.trials import remaining, run_trials
 from shipcheck.cache import cache_root
 from shipcheck.files import read_json, write_json
-
-_LATENCY_INPUTS = 32
 
 
 def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
@@ -42,13 +43,29 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     plan = make_plan(spec, progress)
     directory = RunDirectory(plan.out)
     directory.check(plan.identity)
-    if remaining(plan, directory.trials) or not directory.latency.exists() or not directory.audit.exists():
-        with _images(plan, progress) as (reader, calibration), built_targets(plan, calibration, progress) as targets:
-            _measure(plan, directory, reader, targets, progress)
-    summary = summarise(plan, directory, read_json(directory.audit))
+    if not _finished(plan, directory):
+        with started(plan) as fleet, _images(plan, progress) as (reader, calibration):
+            targets, failures = built_targets(plan, fleet, calibration, progress)
+            _measure(plan, directory, reader, targets, failures, fleet.arena, progress)
+    summary = summarise(plan, directory, read_json(directory.audit), _failures(directory))
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
     return summary, directory.root
+
+
+def _finished(plan: Plan, directory: RunDirectory) -> bool:
+    """True where nothing is left to do. A target that failed is tried again."""
+    return (
+        directory.latency.exists()
+        and directory.audit.exists()
+        and not directory.failures.exists()
+        and not remaining(plan, directory.trials)
+    )
+
+
+def _failures(directory: RunDirectory) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = read_json(directory.failures) if directory.failures.exists() else []
+    return found
 
 
 def _measure(
@@ -56,6 +73,8 @@ def _measure(
     directory: RunDirectory,
     reader: Callable[[str], ImageReader],
     targets: list[BuiltTarget],
+    failures: list[Failure],
+    arena: Arena,
     progress: Progress,
 ) -> None:
     description = {
@@ -67,18 +86,17 @@ def _measure(
     }
     directory.begin(description)
     write_json(directory.audit, describe_audits(targets))
-    if not directory.latency.exists():
-        images = reader(plan.conditions[0].id).read(0, min(_LATENCY_INPUTS, len(plan.data)))
-        inputs = {target.spec.id: target.model.contract.normalise(images) for target in targets}
-        with progress.stage("Timing single queries", SAMPLES * len(targets), "queries") as update:
-            samples = single_stream(
-                {target.spec.id: target.engine.infer for target in targets},
-                {name: [batch[index : index + 1] for index in range(len(batch))] for name, batch in inputs.items()},
-                progress=update,
-            )
-        write_latencies(directory.latency, samples)
+    names = {target.id for target in targets}
+    if not directory.latency.exists() or not names <= timed_targets(directory.latency):
+        samples, phases, failed = time_targets(targets, reader(plan.conditions[0].id), progress)
+        write_latencies(directory.latency, samples, phases)
+        failures = failures + failed
+    left = {failed.target for failed in failures}
+    alive = [target for target in targets if target.id not in left]
     work = remaining(plan, directory.trials)
-    directory.add_timing(run_trials(plan, work, reader, targets, directory.trials, progress))
+    seconds, failed = run_trials(plan, work, reader, alive, arena, directory.trials, progress)
+    directory.add_timing(seconds)
+    directory.tell_failures([found.to_dict() for found in [*failures, *failed]])
 
 
 @contextlib.contextmanager

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from calib.options import QuantizeOptions
+from engines.builder_options import BuilderOptions
+from engines.isolated import Limits
 from engines.precision import check_precision
 from exporters.options import ContractOptions
+from shipcheck.errors import UsageError
 
 DEMO = "demo"
 REFERENCE_ENGINE = "onnxruntime"
@@ -32,6 +35,19 @@ class TargetSpec:
         return f"{self.engine}/{self.precision}@{self.device}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """One of a target's independent builds, counted from 1."""
+
+    target: TargetSpec
+    number: int = 1
+
+    @property
+    def id(self) -> str:
+        """Its name in files: the target's own for the first, then with `#2`, `#3`, ..."""
+        return self.target.id if self.number == 1 else f"{self.target.id}#{self.number}"
+
+
 def default_workers() -> int:
     """One thread per core."""
     return os.cpu_count() or 1
@@ -53,8 +69,11 @@ class RunSpec:
     the size in px whose severity constants are used, None for the images' own. frost_textures: a folder of
     ImageNet-C's frost photographs. limit, calib_limit: the first N images of the seeded order, None for all.
     calib_seed: of the order of the calibration images and of what degrades them, None for `seed`. out: the run
-    directory, None for a name made from the spec. threads: of one inference call. workers, batch_size: how the work is
-    done; they change no result.
+    directory, None for a name made from the spec. threads: of one inference call. builder: of engines that have one.
+    rebuilds: how often each target is built, independently; builds vary. limits: of the engines' processes.
+    min_realized: least share of multiply-accumulates at the requested precision, below which the run fails; None for the
+    usual one, which advises. allow_fallback: lets a smaller share pass. workers,
+    batch_size: how the work is done; they change no result.
     """
 
     model: str = DEMO
@@ -79,5 +98,15 @@ class RunSpec:
     out: Path | None = None
     threads: int = 1
     optimization: str = "all"
+    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
+    rebuilds: int = 1
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    min_realized: float | None = None
+    allow_fallback: bool = False
     workers: int = dataclasses.field(default_factory=default_workers)
     batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        """UsageError for a share that none can be."""
+        if self.min_realized is not None and not 0 <= self.min_realized <= 1:
+            raise UsageError(f"--min-realized is {self.min_realized}; it is a share, from 0 to 1.")

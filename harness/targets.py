@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 import calib
-import engines
 from calib import CalibrationImages
-from engines import ENGINES, Engine
+from engines import ENGINES
+from engines.isolated import IsolatedEngine
 from exporters import DeployableModel
 from exporters.float_view import float_view
-from harness.plan import Plan, needs_quantizing
+from harness.failures import TARGET_ERRORS, Failure, failure
+from harness.fleet import Fleet
+from harness.plan import Plan, needs_quantizing, recipe_of
 from harness.progress import Progress
-from harness.spec import TargetSpec
+from harness.spec import REFERENCE, Build, TargetSpec
 from shipcheck.cache import cache_root
+from shipcheck.errors import ShipcheckError
 
 
 @dataclasses.dataclass(frozen=True)
 class BuiltTarget:
-    """A target's engine, and the model file that it was built from."""
+    """An engine of a target, and the model file that it was built from."""
 
-    spec: TargetSpec
-    engine: Engine
+    build: Build
+    engine: IsolatedEngine
     model: DeployableModel
 
+    @property
+    def id(self) -> str:
+        """The build's id."""
+        return self.build.id
 
-@contextlib.contextmanager
-def built_targets(plan: Plan, images: CalibrationImages | None, progress: Progress) -> Iterator[list[BuiltTarget]]:
-    """Builds all targets of the plan, in its order; closes their engines at the end.
 
-    images: what to calibrate on, None where no target needs it. Raises BuildError or UnsupportedError of the first
-    that fails.
+def built_targets(
+    plan: Plan, fleet: Fleet, images: CalibrationImages | None, progress: Progress
+) -> tuple[list[BuiltTarget], list[Failure]]:
+    """Builds all engines of the plan, in its order, one at a time: build times are measured.
+
+    images: what to calibrate on, None where no target needs it. What cannot be built is told among the failures; the
+    error is raised where it is the reference's, or where nothing but the reference is left to test.
     """
-    with contextlib.ExitStack() as stack:
-        built: list[BuiltTarget] = []
-        with progress.stage("Building engines", len(plan.targets), "engines") as update:
-            for target in plan.targets:
-                update(len(built), target.id)
-                model = _at_precision(plan, target, images)
-                engine = stack.enter_context(engines.build(target.engine, plan.request(target, model)))
+    built: list[BuiltTarget] = []
+    failures: list[Failure] = []
+    first: ShipcheckError | None = None
+    models: dict[TargetSpec, DeployableModel] = {}
+    with progress.stage("Building engines", len(plan.builds), "engines") as update:
+        for done, build in enumerate(plan.builds):
+            update(done, build.id)
+            try:
+                if build.target not in models:
+                    models[build.target] = _at_precision(plan, build.target, images)
+                model = models[build.target]
+                engine = IsolatedEngine(fleet.processes[build], plan.request(build.target, model))
                 engine.audit()
-                built.append(BuiltTarget(target, engine, model))
-            update(len(built))
-        yield built
+            except TARGET_ERRORS as error:
+                failures.append(failure(build.id, "build", error))
+                fleet.processes[build].close()
+                first = first or error
+            else:
+                built.append(BuiltTarget(build, engine, model))
+        update(len(plan.builds))
+    if first is not None and all(target.build.target == REFERENCE for target in built):
+        raise first
+    return built, failures
 
 
 def _at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
@@ -57,7 +76,7 @@ def _at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | No
     return calib.quantize(
         model,
         target.precision,
-        engine=target.engine,
+        engine=recipe_of(target),
         images=images,
         cache=cache_root() / "quantized",
         options=plan.spec.quantization,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 
+from engines.isolated import Arena
+from exporters import InputContract
 from harness.conditions import Condition
+from harness.failures import TARGET_ERRORS, Failure, failure
 from harness.pipeline import ImageReader, ordered_map
 from harness.plan import Plan
 from harness.progress import Progress
@@ -20,7 +25,7 @@ from harness.targets import BuiltTarget
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is left of a run: condition, and the ids of the targets that have not answered it."""
+    """What is left of a run: condition, and the ids of the builds that have not answered it."""
 
     condition: Condition
     targets: tuple[str, ...]
@@ -46,9 +51,10 @@ def remaining(plan: Plan, folder: Path) -> list[Work]:
     left = []
     for condition in plan.conditions:
         missing = tuple(
-            target.id
-            for target in plan.targets
-            if not is_finished(folder, spec=plan.digest, target=target.id, condition=condition.id)
+            build.id
+            for build in plan.builds
+            if plan.answers(build, condition)
+            and not is_finished(folder, spec=plan.digest, target=build.id, condition=condition.id)
         )
         if missing:
             left.append(Work(condition, missing))
@@ -60,32 +66,39 @@ def run_trials(
     work: Sequence[Work],
     reader: Callable[[str], ImageReader],
     targets: Sequence[BuiltTarget],
+    arena: Arena,
     folder: Path,
     progress: Progress,
-) -> dict[str, float]:
-    """Runs what is left; a trial's file appears when all its images are answered.
+) -> tuple[dict[str, float], list[Failure]]:
+    """Runs what is left for `targets`; a trial's file appears when all its images are answered.
 
-    reader: where the images of a condition come from, before it is applied.
+    reader: where the images of a condition come from, before it is applied. arena: where the engines read them.
 
-    Returns seconds: `wall`, `engines` (inside the engines) and `conditions` (reading, corrupting and normalising,
-    summed over the workers).
+    Returns seconds: `wall`, `engines` (waiting for the engines) and `conditions` (reading, corrupting and normalising,
+    summed over the workers); and the targets that failed meanwhile, which were asked no more.
     """
     cv2.setNumThreads(1)  # the workers are the parallelism
-    engines = {target.spec.id: target.engine for target in targets}
-    contracts = {target.spec.id: target.model.contract for target in targets}
-    kinds = {target.spec.id: target.model.scores for target in targets}
+    present = {target.id: target for target in targets}
+    work = [Work(item.condition, tuple(name for name in item.targets if name in present)) for item in work]
+    work = [item for item in work if item.targets]
+    lost = _Lost()
     ids, labels = plan.data.ids, plan.data.labels
 
     def answer(task: _Task) -> _Answer:
         begin = time.perf_counter()
         images = reader(task.work.condition.id).read(task.start, task.stop)
         changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
-        inputs = {contract: contract.normalise(changed) for contract in {contracts[name] for name in task.work.targets}}
-        ready = time.perf_counter()
-        scores = {name: engines[name].infer(inputs[contracts[name]]) for name in task.work.targets}
-        done = time.perf_counter()
+        asked = [present[name] for name in task.work.targets if name not in lost]
         labelled = labels[task.start : task.stop]
-        rows = {target: rows_of(values, labelled, kinds[target]) for target, values in scores.items()}
+        rows: dict[str, Predictions] = {}
+        with arena.slot() as slot:
+            inputs = {contract: slot.put(contract.normalise(changed)) for contract in _contracts(asked)}
+            ready = time.perf_counter()
+            for target in asked:
+                with lost.noting(target.id):
+                    scores = target.engine.infer(inputs[target.model.contract])
+                    rows[target.id] = rows_of(scores, labelled, target.model.scores)
+            done = time.perf_counter()
         return _Answer(task, rows, ready - begin, done - ready)
 
     begin, done = time.perf_counter(), 0
@@ -100,12 +113,40 @@ def run_trials(
             for target, rows in found.rows.items():
                 parts[target].append(rows)
             if task.stop == len(ids):
-                _write(plan, folder, task.work.condition.id, parts, ids)
+                whole = {target: rows for target, rows in parts.items() if sum(map(len, rows)) == len(ids)}
+                _write(plan, folder, task.work.condition.id, whole, ids)
             spent["engines"] += found.engines_s
             spent["conditions"] += found.conditions_s
             done += task.stop - task.start
             update(done, _note(work, done // len(ids)))
-    return {"wall": time.perf_counter() - begin, **spent}
+    return {"wall": time.perf_counter() - begin, **spent}, lost.failures
+
+
+class _Lost:
+    """The targets that failed, noted once each."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    @contextlib.contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Ends quietly where the body fails as a target may."""
+        try:
+            yield
+        except TARGET_ERRORS as error:
+            with self._lock:
+                if name not in self._names:
+                    self.failures.append(failure(name, "trials", error))
+                    self._names.add(name)
+
+
+def _contracts(targets: Sequence[BuiltTarget]) -> set[InputContract]:
+    return {target.model.contract for target in targets}
 
 
 def _write(plan: Plan, folder: Path, condition: str, rows: Mapping[str, list[Predictions]], ids: Sequence[str]) -> None:

@@ -43,3 +43,11 @@ class DeviceError(ShipcheckError):
     """The built engine failed while it ran."""
 
     exit_code = EXIT_UNAVAILABLE
+
+
+class EngineDiedError(DeviceError):
+    """An engine's process ended before it answered; `outcome` is `crashed`, `hung` or `out of memory`."""
+
+    def __init__(self, says: str, outcome: str = "crashed") -> None:
+        super().__init__(says)
+        self.outcome = outcome

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from engines.registry import ENGINES
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -119,3 +122,14 @@ def bench(arguments: Sequence[str | Path], **options: object) -> subprocess.Comp
         check=False,
         **options,  # type: ignore[call-overload]
     )
+
+
+@pytest.fixture
+def unruly() -> Iterator[None]:
+    """The engines of `unruly_engines`, known for the time of a test."""
+    sys.modules.pop("unruly_engines", None)
+    module = importlib.import_module("unruly_engines")
+    yield
+    for name in module.NAMES:
+        del ENGINES._parts[name]
+    del sys.modules["unruly_engines"]

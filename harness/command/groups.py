@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
+from engines.builder_options import BuilderOptions
+from engines.isolated import Limits
 from exporters import ContractOptions
 from exporters.contract import INTERPOLATIONS
 from exporters.presets import PRESETS
@@ -72,6 +75,67 @@ def add_contract_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mean", nargs="+", metavar="X", help="per channel, after the division: three numbers, or one")
     group.add_argument("--std", nargs="+", metavar="X", help="likewise")
     group.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it")
+
+
+def add_builder_flags(parser: argparse.ArgumentParser) -> None:
+    """What only engines with a builder look at."""
+    group = parser.add_argument_group("builder", "of TensorRT, also as a provider of ONNX Runtime")
+    group.add_argument("--max-batch", type=int, metavar="N", help="largest batch that engines take (default: 64)")
+    group.add_argument("--builder-level", type=int, metavar="N", help="optimisation level, 0 to 5")
+    group.add_argument("--workspace-mib", type=int, metavar="N", help="limit of a layer's scratch memory")
+    group.add_argument("--no-timing-cache", action="store_true", help="measure all kernels anew")
+    group.add_argument("--version-compatible", action="store_true", help="plans that later versions load")
+    group.add_argument("--hardware-compatible", action="store_true", help="plans that other GPUs load")
+    group.add_argument("--no-cuda-graph", action="store_true", help="enqueue single queries instead of replaying them")
+
+
+def take_builder(given: dict[str, Any]) -> BuilderOptions:
+    """Takes the builder's flags out of `given`; UsageError for numbers that none can be."""
+    options = BuilderOptions(
+        max_batch=given.pop("max_batch", 64),
+        level=given.pop("builder_level", None),
+        workspace_mib=given.pop("workspace_mib", None),
+        timing_cache=not given.pop("no_timing_cache", False),
+        version_compatible=given.pop("version_compatible", False),
+        hardware_compatible=given.pop("hardware_compatible", False),
+        cuda_graph=not given.pop("no_cuda_graph", False),
+        compute_capability=given.pop("compute_capability", None),
+    )
+    if options.max_batch < 1:
+        raise UsageError(f"--max-batch is {options.max_batch}; it must be at least 1.")
+    if options.level is not None and not 0 <= options.level <= 5:
+        raise UsageError(f"--builder-level is {options.level}; it must be from 0 to 5.")
+    if options.workspace_mib is not None and options.workspace_mib < 1:
+        raise UsageError(f"--workspace-mib is {options.workspace_mib}; it must be at least 1.")
+    capability = options.compute_capability
+    if capability is not None and re.fullmatch("[1-9][0-9]?[.][0-9]", capability) is None:
+        raise UsageError(f"--compute-capability {capability!r} is none: it looks like 8.9.")
+    return options
+
+
+def add_limit_flags(parser: argparse.ArgumentParser) -> None:
+    """How long and how large an engine's process may be."""
+    group = parser.add_argument_group(
+        "limits", "of each engine's own process; a target beyond them ends, the run goes on"
+    )
+    group.add_argument("--build-timeout", type=float, metavar="S", help="seconds for a build (default: 3600)")
+    group.add_argument("--timeout", type=float, metavar="S", help="seconds for one batch (default: 300)")
+    group.add_argument(
+        "--memory-limit", type=float, metavar="GIB", help="resident memory (default: 80 %% of the machine's)"
+    )
+
+
+def take_limits(given: dict[str, Any]) -> Limits:
+    """Takes the limits out of `given`; UsageError for what is not above zero."""
+    for name in ("build_timeout", "timeout", "memory_limit"):
+        if name in given and not 0 < given[name] < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} is {given[name]:g}; it must be above 0.")
+    limits, memory = Limits(), given.pop("memory_limit", None)
+    return Limits(
+        build_s=given.pop("build_timeout", limits.build_s),
+        call_s=given.pop("timeout", limits.call_s),
+        memory_bytes=None if memory is None else int(memory * (1 << 30)),
+    )
 
 
 def add_quantization_flags(parser: argparse.ArgumentParser) -> None:

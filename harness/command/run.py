@@ -12,13 +12,18 @@ from rich.console import Console
 
 from engines import ENGINES
 from engines.precision import BITS, precision_of_bits
+from engines.registry import default_device
 from harness.command.groups import (
     Parser,
+    add_builder_flags,
     add_classes_flag,
     add_contract_flags,
+    add_limit_flags,
     add_model_flags,
     add_quantization_flags,
+    take_builder,
     take_contract,
+    take_limits,
     take_quantization,
 )
 from harness.conditions import SUITES
@@ -26,7 +31,7 @@ from harness.progress import Progress
 from harness.report.console import print_summary
 from harness.run import run
 from harness.spec import RunSpec, TargetSpec
-from shipcheck.errors import EXIT_PASSED
+from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""
@@ -36,6 +41,7 @@ _EXAMPLES = """commands:
   export     PyTorch or ONNX -> one ONNX file that carries its input contract, compared with its source
   contract   finds out on labelled images how a model wants to be fed
   quantize   the file that an engine executes at a precision, and nothing more
+  doctor     which engines, precisions and devices this machine has, and how to get the others
   bench.py COMMAND --help tells more.
 
 examples:
@@ -71,7 +77,7 @@ def make_parser() -> Parser:
     target.add_argument("--engine", action="append", metavar="NAME", help=f"repeatable: {', '.join(ENGINES)}")
     target.add_argument("--bits", action="append", type=_integer, metavar="N", help=f"repeatable: {_spell_bits()}")
     target.add_argument("--precision", action="append", metavar="NAME", help="repeatable; in place of --bits, by name")
-    target.add_argument("--device", action="append", metavar="NAME", help="repeatable (default: cpu)")
+    target.add_argument("--device", action="append", metavar="NAME", help="repeatable (default: the engine's first)")
     target.add_argument("--threads", type=int, metavar="N", help="threads of one inference call (default: 1)")
     target.add_argument(
         "--optimization",
@@ -79,6 +85,17 @@ def make_parser() -> Parser:
         help="graph optimisation level (default: all)",
     )
 
+    target.add_argument(
+        "--rebuilds", type=int, metavar="N", help="independent builds of each target, for their spread (default: 1)"
+    )
+    target.add_argument(
+        "--min-realized",
+        type=float,
+        metavar="SHARE",
+        help="of the arithmetic at the requested precision, 0 to 1; less fails the run (default: 0.9, which only warns)",
+    )
+    target.add_argument("--allow-fallback", action="store_true", help="let less than that pass, and say so")
+    add_builder_flags(parser)
     add_quantization_flags(parser)
 
     asked = parser.add_argument_group("conditions")
@@ -97,6 +114,7 @@ def make_parser() -> Parser:
     work.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: runs/MODEL-HASH)")
     work.add_argument("--workers", type=int, metavar="N", help="threads that decode and corrupt")
     work.add_argument("--batch-size", type=int, metavar="N", help="images a call; changes no result (default: 32)")
+    add_limit_flags(parser)
     return parser
 
 
@@ -107,25 +125,33 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     targets = _targets(
         engines=given.pop("engine", ["onnxruntime"]),
         precisions=[*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())],
-        devices=given.pop("device", ["cpu"]),
+        devices=given.pop("device", ()),
     )
+    builder, limits = take_builder(given), take_limits(given)
     quantization = take_quantization(given)
     given["conditions"] = tuple(given.pop("conditions", ()))
     given["severities"] = tuple(given.pop("severity", ()))
-    return RunSpec(contract=contract, targets=targets, quantization=quantization, **given)
+    return RunSpec(
+        contract=contract, targets=targets, quantization=quantization, builder=builder, limits=limits, **given
+    )
 
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Runs and prints the answer; the command's exit status."""
     summary, directory = run(spec_of(flags), progress)
     print_summary(summary, directory, console)
-    return EXIT_PASSED
+    if summary["failed"]:
+        return EXIT_UNAVAILABLE
+    return EXIT_GATE_FAILED if summary["gate"]["failed"] else EXIT_PASSED
 
 
 def _targets(engines: Sequence[str], precisions: Sequence[str], devices: Sequence[str]) -> tuple[TargetSpec, ...]:
     names = map(ENGINES.canonical, engines)
-    grid = itertools.product(names, precisions or ["int8"], devices)
-    return tuple(TargetSpec(engine, precision, device) for engine, precision, device in grid)
+    return tuple(
+        TargetSpec(engine, precision, device)
+        for engine in names
+        for precision, device in itertools.product(precisions or ["int8"], devices or [default_device(engine)])
+    )
 
 
 def _integer(text: str) -> int:

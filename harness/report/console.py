@@ -80,17 +80,35 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)
+    for target in summary["targets"]:
+        if target["rebuilds"] is not None:
+            console.print(f"{target['id']}: {words.rebuilds(target['rebuilds'])}", markup=False, highlight=False)
     for note in summary["notes"]:
         console.print(note, markup=False, highlight=False)
+    for failure in summary["failed"]:
+        console.print(
+            Text(
+                f"{failure['target']} {words.OUTCOMES[failure['outcome']]} ({failure['stage']}): {failure['says']}",
+                "red",
+            )
+        )
     gate = summary["gate"]
+    for check in gate["checks"]:
+        _print_fallback(check, console)
     colour = "green" if gate["verdict"] == "ACCEPT" else "red"
-    console.print(f"Verdict: [bold {colour}]{escape(gate['verdict'])}[/] (advisory: exit status 0 either way)")
+    console.print(f"Verdict: [bold {colour}]{escape(gate['verdict'])}[/] ({words.enforcement(gate)})")
     for check in gate["checks"]:
         if not check["passed"]:
             console.print(
                 f"  failed: {check['target']}, {check['name']}: {check['says']}", markup=False, highlight=False
             )
     console.print(f"Report: {directory / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_fallback(check: Mapping[str, Any], console: Console) -> None:
+    for index, line in enumerate(words.fallback_lines(check)):
+        style = "bold yellow" if check["passed"] else "bold red"
+        console.print(Text(line, style) if index == 0 else Text(f"  {line}"))
 
 
 def _targets_table(summary: Mapping[str, Any]) -> Table:
@@ -104,7 +122,7 @@ def _targets_table(summary: Mapping[str, Any]) -> Table:
         table.add_row(
             escape(target["id"]),
             words.realized(target["realized"], target["simulated"]),
-            words.percent(clean and clean["top1"]),
+            words.with_spread(words.percent(clean and clean["top1"]), target["rebuilds"]),
             words.points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
             words.percent(target["metrics"]["corruption_top1"]),
             words.milliseconds(latency["p50_ms"]),

@@ -37,6 +37,73 @@ def realized(shares: Mapping[str, float], simulated: bool = False) -> str:
     return f"simulated in {spelled}" if simulated and spelled else spelled or "-"
 
 
+# What became of a target that has no figures.
+OUTCOMES = {
+    "refused": "could not be built",
+    "failed": "failed",
+    "crashed": "crashed",
+    "hung": "hung",
+    "out of memory": "ran out of memory",
+}
+
+
+def with_spread(top1: str, rebuilds: Mapping[str, Any] | None) -> str:
+    """ "91.73 %", with "± 0.05" where several builds were measured: the sample standard deviation, in points."""
+    if rebuilds is None or rebuilds["condition"] != "clean":
+        return top1
+    return f"{top1} ± {rebuilds['top1']['std'] * 100:.2f}"
+
+
+def rebuilds(found: Mapping[str, Any]) -> str:
+    """One sentence on the spread over independent builds."""
+    top1, p50 = found["top1"], found["p50_ms"]
+    return (
+        f"{found['builds']} builds: top-1 {percent(top1['mean'])} ± {top1['std'] * 100:.2f} ({percent(top1['min'])} to "
+        f"{percent(top1['max'])}, {found['condition']}), p50 {milliseconds(p50['mean'])} ± {p50['std']:.3f} ms "
+        f"({milliseconds(p50['min'])} to {milliseconds(p50['max'])}); all builds agree on {percent(found['agreement'])} "
+        "of the images."
+    )
+
+
+_LAYERS_NAMED = 5
+
+
+def fallback_lines(check: Mapping[str, Any]) -> list[str]:
+    """What ran at another precision than asked for: a headline, one line per reason, one with the worst layers; empty
+    where nothing did, or the check simply passed.
+    """
+    found = check.get("fallback")
+    if found is None or (check["passed"] and not check["accepted"]):
+        return []
+    layers = found["layers"]
+    named = [
+        f"{layer['name']} ({layer['op']}, {layer['realized']}, {percent(layer['share'], 1)})"
+        for layer in layers[:_LAYERS_NAMED]
+    ]
+    rest = len(layers) - len(named)
+    return [
+        f"Precision fallback{' (accepted)' if check['accepted'] else ''}: {check['target']} runs "
+        f"{percent(found['share'], 1)} of its arithmetic, {_counted(len(layers))}, at another precision than asked for.",
+        *(f"{percent(one['share'], 1)}, {_counted(one['layers'])}: {one['reason']}" for one in found["reasons"]),
+        f"Largest: {', '.join(named)}{f' and {rest} more, in audit.json' if rest else ''}",
+    ]
+
+
+def _counted(layers: int) -> str:
+    return f"{layers} layer{'' if layers == 1 else 's'}"
+
+
+def enforcement(gate: Mapping[str, Any]) -> str:
+    """What the verdict does to the exit status."""
+    if gate.get("failed"):
+        return "--min-realized is not reached: exit status 1"
+    return (
+        "--min-realized is reached; the other checks advise"
+        if gate["enforced"]
+        else "advisory: exit status 0 either way"
+    )
+
+
 def probability(value: float) -> str:
     """A p-value: "0.21", "< 0.001"."""
     return "< 0.001" if value < 0.001 else f"{value:.2g}"

@@ -7,27 +7,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from calib.warn import calibration_of
+from harness.results.fallback import explain
 from harness.targets import BuiltTarget
 
 
 def describe_audits(targets: Sequence[BuiltTarget]) -> dict[str, Any]:
     """JSON values: per target the requested precision, the realized shares, size, build time and every layer."""
-    return {"schema": 1, "targets": {target.spec.id: _describe(target) for target in targets}}
+    return {"schema": 1, "targets": {target.id: _describe(target) for target in targets}}
 
 
 def _describe(target: BuiltTarget) -> dict[str, Any]:
     audit = target.engine.audit()
     return {
-        "requested": target.spec.precision,
+        "requested": target.build.target.precision,
         "realized": audit.realized(),
         "share_as_requested": audit.share_as_requested(),
         "engine_bytes": target.engine.engine_bytes,
         "model_bytes": len(target.model.onnx_bytes),
         "model_digest": target.model.digest,
         "build_s": target.engine.build_s,
+        "from_cache": target.engine.from_cache,
         "options": target.engine.describe(),
         "cautions": list(target.engine.cautions()),
         "calibration": calibration_of(target.model),
-        "layers": [dataclasses.asdict(layer) for layer in audit.layers],
+        "layers": [
+            {**dataclasses.asdict(layer), "reason": reason}
+            for layer, reason in zip(audit.layers, _reasons(target), strict=True)
+        ],
         "other_ops": audit.other_ops,
     }
+
+
+def _reasons(target: BuiltTarget) -> list[str | None]:
+    spec, engine = target.build.target, target.engine
+    return explain(engine.audit(), target.model, engine=spec.engine, device=spec.device, options=engine.describe())

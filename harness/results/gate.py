@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ACCEPT, REGRESSION, ANOMALOUS = "ACCEPT", "REGRESSION", "ANOMALOUS"
@@ -12,6 +12,7 @@ MIN_REALIZED = 0.9
 # MLPerf Inference's accuracy target for image classification: 99 % of the reference.
 MIN_RECOVERY = 0.99
 ABOVE_CHANCE = "above chance"
+REALIZED = "realized"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Check:
     measured: float | None
     limit: float
     says: str
+    # Its failure fails the command, too.
+    binding: bool = False
+    # A fallback below the limit that --allow-fallback let pass.
+    accepted: bool = False
+    # Of the check of realized precision: which layers fell back, and why (`harness.results.fallback`).
+    fallback: Mapping[str, Any] | None = None
 
 
 def above_chance_check(target: str, lower: float, classes: int) -> Check:
@@ -39,14 +46,41 @@ def above_chance_check(target: str, lower: float, classes: int) -> Check:
     return Check(ABOVE_CHANCE, target, passed, lower, chance, says)
 
 
-def realized_check(target: str, share: float | None) -> Check:
-    """Passes where at least MIN_REALIZED of the multiply-accumulates run at the requested precision.
+def built_check(failure: Mapping[str, Any]) -> Check:
+    """Fails: the target came to no end. failure: as in failures.json."""
+    return Check("built and run", failure["target"], False, None, 1.0, f"{failure['outcome']}: {failure['says']}")
 
-    share: 0 to 1, None for an engine without such layers, which passes.
+
+def realized_check(
+    target: str,
+    share: float | None,
+    *,
+    limit: float | None = None,
+    allowed: bool = False,
+    fallback: Mapping[str, Any] | None = None,
+) -> Check:
+    """Passes where at least `limit` of the multiply-accumulates run at the requested precision, or a fallback is allowed.
+
+    share: 0 to 1, None for an engine without such layers, which passes. limit: 0 to 1, and the check is binding then;
+    None for MIN_REALIZED, and it is advisory. fallback: the layers behind the missing share.
     """
-    passed = share is None or share >= MIN_REALIZED
+    least = MIN_REALIZED if limit is None else limit
+    reached = share is None or share >= least
     says = "no layers to audit" if share is None else f"{share:.1%} of the arithmetic runs at the requested precision"
-    return Check("realized", target, passed, share, MIN_REALIZED, says)
+    if share is not None and not reached:
+        says += f"; at least {least:.1%} should"
+        says += f". A fallback of {1 - share:.1%} is accepted (--allow-fallback)" if allowed else ""
+    return Check(
+        REALIZED,
+        target,
+        reached or allowed,
+        share,
+        least,
+        says,
+        binding=limit is not None,
+        accepted=allowed and not reached,
+        fallback=fallback,
+    )
 
 
 def recovery_check(target: str, condition: str, reference_top1: float, delta: float, upper: float) -> Check:
@@ -67,8 +101,14 @@ def recovery_check(target: str, condition: str, reference_top1: float, delta: fl
 def decide(checks: Sequence[Check]) -> dict[str, Any]:
     """The `gate` part of the summary.
 
-    ANOMALOUS if the reference itself is not to be trusted, REGRESSION if any other check failed, else ACCEPT.
+    ANOMALOUS if the reference itself is not to be trusted, REGRESSION if any other check failed, else ACCEPT. enforced:
+    one of the checks is binding. failed: a binding check failed, and with it the command.
     """
     failed = {check.name for check in checks if not check.passed}
     verdict = ANOMALOUS if ABOVE_CHANCE in failed else REGRESSION if failed else ACCEPT
-    return {"verdict": verdict, "enforced": False, "checks": [dataclasses.asdict(check) for check in checks]}
+    return {
+        "verdict": verdict,
+        "enforced": any(check.binding for check in checks),
+        "failed": any(check.binding and not check.passed for check in checks),
+        "checks": [dataclasses.asdict(check) for check in checks],
+    }

@@ -37,6 +37,18 @@ class RunDirectory:
         return self.root / "audit.json"
 
     @property
+    def failures(self) -> Path:
+        """The targets that came to no end; not there where all did."""
+        return self.root / "failures.json"
+
+    def tell_failures(self, failures: list[dict[str, Any]]) -> None:
+        """Writes them, or removes those of an earlier try."""
+        if failures:
+            write_json(self.failures, failures)
+        else:
+            self.failures.unlink(missing_ok=True)
+
+    @property
     def timing(self) -> Path:
         """How long the trials took, summed over the processes that came to their end."""
         return self.root / "timing.json"

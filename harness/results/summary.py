@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engines.precision import is_simulated
@@ -12,9 +12,11 @@ from harness.calibration import ONE_CLASS
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from harness.plan import Plan
-from harness.results.gate import Check, above_chance_check, decide, realized_check, recovery_check
-from harness.results.latencies import SINGLE_STREAM, read_latencies
+from harness.results.fallback import describe_fallback
+from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
+from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
 from harness.results.predictions import Predictions
+from harness.results.rebuilds import describe_rebuilds
 from harness.results.robustness import robustness
 from harness.results.rundir import RunDirectory
 from harness.results.trials import read_trial
@@ -24,21 +26,38 @@ from shipcheck.files import read_json
 SCHEMA = 1
 
 
-def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Computes `summary.json` from what lies in the run directory. Accuracies, flips, agreement are shares, 0 to 1."""
-    latencies = read_latencies(directory.latency, [target.id for target in plan.targets])
+def summarise(
+    plan: Plan, directory: RunDirectory, audit: Mapping[str, Any], failures: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Computes `summary.json` from what lies in the run directory. Accuracies, flips, agreement are shares, 0 to 1.
+
+    failures: the builds that came to no end (`harness.failures`); a target whose first build is among them has no
+    figures.
+    """
+    failed = {failure["target"] for failure in failures}
+    builds = [build for build in plan.builds if build.id not in failed]
+    whole = [target for target in plan.targets if target.id not in failed]
+    latencies = read_latencies(directory.latency, [build.id for build in builds])
+    phases = read_phases(directory.latency)
     ids = plan.data.ids
-    measured: dict[str, dict[str, Any]] = {target.id: {} for target in plan.targets}
+    first = plan.conditions[0].id
+    answers: dict[str, Predictions] = {}  # under the first condition, which all builds answer
+    measured: dict[str, dict[str, Any]] = {target.id: {} for target in whole}
     for condition in plan.conditions:
         reference = read_trial(directory.trials, REFERENCE.id, condition.id, ids)
-        for target in plan.targets:
-            rows = reference if target == REFERENCE else read_trial(directory.trials, target.id, condition.id, ids)
-            measured[target.id][condition.id] = _condition(
-                rows, None if target == REFERENCE else reference, plan.spec.seed
-            )
+        for build in builds:
+            if not plan.answers(build, condition):
+                continue
+            compared = build.target != REFERENCE
+            rows = read_trial(directory.trials, build.id, condition.id, ids) if compared else reference
+            if condition.id == first:
+                answers[build.id] = rows
+            if build.number == 1:
+                measured[build.id][condition.id] = _condition(rows, reference if compared else None, plan.spec.seed)
     targets = []
-    for target in plan.targets:
+    for target in whole:
         built = audit["targets"][target.id]
+        of_target = [build.id for build in builds if build.target == target]
         targets.append(
             {
                 "id": target.id,
@@ -52,13 +71,22 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
                     "share_as_requested": built["share_as_requested"],
                     **robustness(measured[target.id], measured[REFERENCE.id], plan.model.classes),
                 },
-                "latency": {SINGLE_STREAM: latency_summary(latencies[target.id])},
+                "latency": {
+                    SINGLE_STREAM: latency_summary(latencies[target.id]),
+                    **({"device": dict(phases[target.id])} if target.id in phases else {}),
+                },
+                "rebuilds": describe_rebuilds(
+                    first,
+                    [answers[name] for name in of_target],
+                    [latencies[name] for name in of_target],
+                    [audit["targets"][name] for name in of_target],
+                ),
             }
         )
     identity = plan.identity
     return {
         "schema": SCHEMA,
-        "status": "complete",
+        "status": "partial" if failures else "complete",
         "model": {**identity["model"], "classes": plan.model.classes},
         "data": {**identity["data"], "calibration": identity["calibration"]},
         "corruptions": identity["corruptions"],
@@ -67,8 +95,12 @@ def summarise(plan: Plan, directory: RunDirectory, audit: Mapping[str, Any]) -> 
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
+        "failed": [dict(failure) for failure in failures],
         "gate": decide(
-            [check for target in targets for check in _checks(target, measured[REFERENCE.id], plan.model.classes)]
+            [
+                *(built_check(failure) for failure in failures),
+                *(check for target in targets for check in _checks(target, measured[REFERENCE.id], plan, audit)),
+            ]
         ),
     }
 
@@ -86,6 +118,8 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     if plan.calib is not None and plan.calib_condition.id != CLEAN:
         notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
     for target in plan.targets:
+        if target.id not in audit["targets"]:
+            continue
         warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
         notes.extend(f"{target.id}: {warning}" for warning in warnings)
         notes.extend(audit["targets"][target.id].get("cautions", ()))
@@ -119,14 +153,24 @@ def _condition(rows: Predictions, reference: Predictions | None, seed: int) -> d
     return result
 
 
-def _checks(target: Mapping[str, Any], reference: Mapping[str, Any], classes: int) -> list[Check]:
+def _checks(
+    target: Mapping[str, Any], reference: Mapping[str, Any], plan: Plan, audit: Mapping[str, Any]
+) -> list[Check]:
     clean = reference.get(CLEAN)
     if target["id"] == REFERENCE.id:
-        return [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], classes)]
+        return [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], plan.model.classes)]
     # A simulated precision is realized by nothing, by definition.
     checks = []
     if not target["simulated"]:
-        checks.append(realized_check(target["id"], target["metrics"]["share_as_requested"]))
+        checks.append(
+            realized_check(
+                target["id"],
+                target["metrics"]["share_as_requested"],
+                limit=plan.spec.min_realized,
+                allowed=plan.spec.allow_fallback,
+                fallback=describe_fallback(audit["targets"][target["id"]]["layers"]),
+            )
+        )
     if clean is not None:
         against = target["conditions"][CLEAN]["vs_reference"]
         checks.append(recovery_check(target["id"], CLEAN, clean["top1"], against["delta"], against["ci95"][1]))

@@ -170,7 +170,7 @@ def test_a_disk_that_takes_no_more(root, limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [sys.executable, ROOT / "bench.py", *map(str, words(root))],
+        [sys.executable, ROOT / "bench.py", *map(str, words(root)), "--workers", "1", "--batch-size", "1"],
         capture_output=True,
         text=True,
         preexec_fn=full,

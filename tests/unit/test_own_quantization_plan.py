@@ -12,6 +12,7 @@ from harness.plan import make_plan, needs_calibration
 from harness.progress import Silent
 from harness.results.predictions import rows_of
 from harness.spec import REFERENCE, RunSpec, TargetSpec
+from harness.fleet import started
 from harness.targets import built_targets
 from shipcheck.errors import UnsupportedError, UsageError
 
@@ -28,7 +29,9 @@ def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp
     plan = make_plan(spec_for(path, data_folder), Silent())
     assert plan.calib is None
     assert plan.identity["model"]["precision"] == "int8"
-    with built_targets(plan, None, Silent()) as (reference, int8):
+    with started(plan) as fleet:
+        (reference, int8), failures = built_targets(plan, fleet, None, Silent())
+        assert failures == []
         assert int8.model is plan.model
         assert int8.engine.audit().realized()["int8"] >= 0.99
         assert reference.model.digest == float_view(plan.model).digest != plan.model.digest
@@ -67,7 +70,8 @@ def test_what_needs_calibration(tmp_path, precision, own, needed):
 def test_targets_of_one_model_may_take_different_inputs(tmp_path, data_folder):
     plan = make_plan(spec_for(changed(tmp_path / "h.onnx", half), data_folder, targets=(REFERENCE,)), Silent())
     assert plan.identity["model"]["precision"] == "fp16"
-    with built_targets(plan, None, Silent()) as (reference,):
+    with started(plan) as fleet:
+        (reference,), _ = built_targets(plan, fleet, None, Silent())
         assert (plan.model.contract.dtype, reference.model.contract.dtype) == ("float16", "float32")
         batch = reference.model.contract.normalise(np.zeros((2, 16, 16, 3), np.uint8))
         assert reference.engine.infer(batch).shape == (2, 4)

@@ -38,6 +38,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "engine_bytes": 123456,
             "build_s": 0.5,
             "simulated": False,
+            "rebuilds": None,
             "conditions": conditions,
             "metrics": {
                 "corruption_top1": 0.7,
@@ -62,6 +63,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
         "seed": 0,
         "reference": "ref/x@cpu",
         "targets": [target("ref", None, 2.0), target("new", -0.02, 1.0)],
+        "failed": [{"target": "bad/x@cpu", "stage": "build", "outcome": "crashed", "says": name}],
         "gate": {
             "verdict": "REGRESSION",
             "enforced": False,

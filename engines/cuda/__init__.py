@@ -1,0 +1,8 @@
+"""The little of CUDA that an engine with its own buffers needs, through PyCUDA or cuda-python."""
+
+from __future__ import annotations
+
+from engines.cuda.interface import Cuda, DeviceInfo
+from engines.cuda.select import INSTALL, open_cuda
+
+__all__ = ["INSTALL", "Cuda", "DeviceInfo", "open_cuda"]

@@ -1,0 +1,143 @@
+"""An engine in a process of its own, with the methods of one that is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.audit import Audit, Layer
+from engines.base import Batch, BuildRequest, Logits
+from engines.isolated.arena import Place
+from engines.isolated.limits import Limits
+from engines.isolated.process import EngineProcess
+from engines.isolated.wire import Array, Message
+from shipcheck.errors import DeviceError
+
+
+class IsolatedEngine:
+    """What `engines.base.Engine` is, with its runtime in `process`: a crash, a hang or a leak there raises
+    EngineDiedError here. Arrays are copied on the way, but for those that lie in the process's arena.
+    """
+
+    def __init__(self, process: EngineProcess, request: BuildRequest) -> None:
+        """Builds; raises what building raises."""
+        self.process, self.request = process, request
+        self.name = process.engine
+        answer, _ = process.ask(
+            {"ask": "build", "request": _fields(request)},
+            [np.frombuffer(request.onnx_bytes, np.uint8)],
+            limit_s=process.limits.build_s,
+        )
+        self.build_s = float(answer["build_s"])
+        self.engine_bytes = int(answer["engine_bytes"])
+        self.from_cache = bool(answer["from_cache"])
+        self._description: dict[str, Any] = dict(answer["describe"])
+        self._cautions = tuple(map(str, answer["cautions"]))
+        self._audit: Audit | None = None
+
+    def infer(self, batch: Batch | Place) -> Logits:
+        """As `Engine.infer`."""
+        _, arrays = self._feed("infer", batch)
+        logits = arrays[0] if len(arrays) == 1 else np.empty(0, np.float32)
+        expected = (len(batch.array if isinstance(batch, Place) else batch), self.request.classes)
+        if logits.shape != expected or logits.dtype != np.float32:
+            raise DeviceError(
+                f"Engine {self.name!r} answered {logits.dtype} {list(logits.shape)}, not {list(expected)}."
+            )
+        return logits
+
+    def intermediates(self, batch: Batch | Place) -> dict[str, npt.NDArray[Any]]:
+        """As `Engine.intermediates`."""
+        answer, arrays = self._feed("intermediates", batch)
+        return dict(zip(map(str, answer["names"]), arrays, strict=True))
+
+    def audit(self) -> Audit:
+        """As `Engine.audit`."""
+        if self._audit is None:
+            answer, _ = self.process.ask({"ask": "audit"}, limit_s=self.process.limits.build_s)
+            layers = tuple(_layer(layer) for layer in answer["layers"])
+            self._audit = Audit(layers, {str(name): int(count) for name, count in answer["other_ops"].items()})
+        return self._audit
+
+    def save(self) -> bytes:
+        """As `Engine.save`."""
+        return self.process.ask({"ask": "save"})[1][0].tobytes()
+
+    def describe(self) -> dict[str, Any]:
+        """As `Engine.describe`."""
+        return self._description
+
+    def cautions(self) -> tuple[str, ...]:
+        """As `Engine.cautions`."""
+        return self._cautions
+
+    def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> None:
+        """Sends what `time` and `phases` ask with, and lets the engine answer the first of them for so many seconds."""
+        self.process.ask({"ask": "queries"}, queries)
+        self.process.ask({"ask": "warm up", "seconds": warm_up_s})
+
+    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Wall time of the inferences `start` to `stop` over the queries, round and round, as its own process sees it:
+        int64 [stop - start] nanoseconds. One more runs before, untimed.
+        """
+        return self.process.ask({"ask": "time", "start": start, "stop": stop})[1][0].astype(np.int64, copy=False)
+
+    def phases(self, index: int) -> dict[str, float]:
+        """As `Engine.phases`, for the query of that number."""
+        found = self.process.ask({"ask": "phases", "index": index})[0]["phases"]
+        return {str(name): float(value) for name, value in found.items()}
+
+    def close(self) -> None:
+        """Ends its process."""
+        self.process.close()
+
+    def __enter__(self) -> IsolatedEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _feed(self, ask: str, batch: Batch | Place) -> tuple[Message, list[Array]]:
+        if isinstance(batch, Place):
+            array = batch.array
+            return self.process.ask({"ask": ask, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
+        return self.process.ask({"ask": ask}, [batch])
+
+
+def build(name: str, request: BuildRequest, limits: Limits | None = None) -> IsolatedEngine:
+    """Builds `request` in a new process; close the engine, or use it as a context manager.
+
+    Raises as `engines.build`, and EngineDiedError.
+    """
+    process = EngineProcess(name, limits)
+    try:
+        return IsolatedEngine(process, request)
+    except BaseException:
+        process.close()
+        raise
+
+
+def _fields(request: BuildRequest) -> dict[str, Any]:
+    fields = {
+        field.name: getattr(request, field.name)
+        for field in dataclasses.fields(request)
+        if field.name not in ("onnx_bytes", "builder", "cache")
+    }
+    return {
+        **fields,
+        "builder": dataclasses.asdict(request.builder),
+        "cache": None if request.cache is None else str(request.cache),
+    }
+
+
+def _layer(fields: dict[str, Any]) -> Layer:
+    return Layer(
+        str(fields["name"]), str(fields["op"]), int(fields["macs"]), str(fields["requested"]), str(fields["realized"])
+    )

@@ -1,0 +1,44 @@
+"""How long an engine's process may stay silent, and how much memory it may take."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import psutil
+
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+# What is left for the run itself and for the other engines.
+_SHARE_OF_MEMORY = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """start_s: until the runtime is imported. build_s: until the engine is built. call_s: until a batch is answered.
+
+    memory_bytes: resident memory of one engine's process, without what it shares with the run; None for
+    `default_memory()`.
+    """
+
+    start_s: float = 300.0
+    build_s: float = 3600.0
+    call_s: float = 300.0
+    memory_bytes: int | None = None
+
+    @property
+    def memory(self) -> int:
+        """The limit in bytes."""
+        return default_memory() if self.memory_bytes is None else self.memory_bytes
+
+
+def default_memory() -> int:
+    """80 % of this machine's memory in bytes, or of what the container may take."""
+    total = int(psutil.virtual_memory().total)
+    for path in _CGROUP_LIMITS:
+        try:
+            text = path.read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            total = min(total, int(text))
+    return int(total * _SHARE_OF_MEMORY)

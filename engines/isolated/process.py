@@ -1,0 +1,216 @@
+"""The process of one engine, seen from the run: started, asked, watched, ended."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+import psutil
+
+from engines.isolated.arena import Arena
+from engines.isolated.limits import Limits
+from engines.isolated.wire import Array, Message, WireError, receive, send
+from engines.registry import ENGINES
+from shipcheck import errors
+from shipcheck.errors import EngineDiedError, ShipcheckError
+
+# Nothing is imported before the path is the run's own: not from the folder that the user happens to stand in.
+_START = (
+    "import sys; path = sys.argv[1]; sys.path[:] = path.split(chr(10)); "
+    "import json; from engines.isolated.server import main; main(*json.loads(sys.argv[2]))"
+)
+_POLL_S = 0.1
+_TAIL_LINES = 24
+_LONGEST_LINE = 400
+
+
+class EngineProcess:
+    """Python with one engine's runtime, in a process of its own. Close it, or use it as a context manager.
+
+    Once it has died, every call raises the EngineDiedError that says how.
+    """
+
+    def __init__(
+        self, engine: str, limits: Limits | None = None, *, lanes: int = 1, arena: Arena | None = None
+    ) -> None:
+        """lanes: calls at once. arena: where batches may lie that are given by place. Returns at once: the runtime is
+        imported meanwhile, `check` waits for it.
+        """
+        self.engine = ENGINES.canonical(engine)
+        self.limits = limits or Limits()
+        self._arena = arena
+        self._died: EngineDiedError | None = None
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        pairs = [socket.socketpair() for _ in range(max(1, lanes))]
+        theirs = [pair[1].fileno() for pair in pairs]
+        shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
+        arguments = [self.engine, ENGINES[self.engine].__module__, theirs, shared]
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
+            [sys.executable, "-c", _START, "\n".join(sys.path), json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[*theirs, *([] if arena is None else [arena.fileno])],
+            start_new_session=True,  # Ctrl-C in the terminal is for the run
+        )
+        for _, their in pairs:
+            their.close()
+        self._channels = [mine for mine, _ in pairs]
+        self._lanes: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
+        for channel in self._channels:
+            self._lanes.put(channel)
+        self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+        self._watch = threading.Thread(target=self._guard, daemon=True)
+        self._watch.start()
+
+    def check(self, precision: str, device: str) -> str | None:
+        """The runtime's version, once it is imported; UnsupportedError as `Engine.check_support`."""
+        answer, _ = self.ask({"ask": "check", "precision": precision, "device": device}, limit_s=self.limits.start_s)
+        version = answer["version"]
+        return None if version is None else str(version)
+
+    def ask(
+        self, message: Message, arrays: Sequence[Array] = (), *, limit_s: float | None = None
+    ) -> tuple[Message, list[Array]]:
+        """Sends a message and waits for its answer, `limits.call_s` seconds at most unless told otherwise.
+
+        Raises what the engine raised, or EngineDiedError where its process ended, hung, or took too much memory. May be
+        called from several threads.
+        """
+        channel = self._lanes.get()
+        try:
+            return self._talk(channel, message, arrays, self.limits.call_s if limit_s is None else limit_s)
+        finally:
+            self._lanes.put(channel)
+
+    def _talk(
+        self, channel: socket.socket, message: Message, arrays: Sequence[Array], limit_s: float
+    ) -> tuple[Message, list[Array]]:
+        if self._died is not None:
+            raise self._died
+        if self._closing.is_set():
+            raise ValueError(f"Engine {self.engine!r} is closed.")
+        try:
+            channel.settimeout(limit_s)
+            send(channel, message, arrays)
+            answer, found = receive(channel)
+        except TimeoutError:
+            doing = "build" if message["ask"] == "build" else "answer"
+            self._end("hung", f"did not {doing} within {limit_s:g} s")
+        except WireError as error:
+            self._end("crashed", f"sent what is no answer ({error})")
+        except (EOFError, OSError):
+            self._end("crashed", self._last_words())
+        else:
+            if "error" in answer:
+                raise _raised(answer)
+            return answer, found
+        assert self._died is not None
+        raise self._died
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        for channel in self._channels:
+            channel.close()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._kill()
+        self._watch.join()
+        self._reader.join(timeout=5)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def __enter__(self) -> EngineProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _end(self, outcome: str, says: str) -> None:
+        with self._lock:
+            if self._died is None:
+                self._kill()
+                self._reader.join(timeout=1)
+                said = "".join(f"\n    {line}" for line in self._tail)
+                self._died = EngineDiedError(
+                    f"Engine {self.engine!r} {says}." + (f" Its last output:{said}" if said else ""), outcome
+                )
+
+    def _kill(self) -> None:
+        # Its children, too: compilers, for instance.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "closed its channel"
+        if status == -signal.SIGKILL:
+            return "was killed by the system (signal 9), most likely because memory ran out"
+        if status < 0:
+            return f"crashed ({_signal_name(-status)})"
+        return f"ended with exit status {status}"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(ValueError, OSError):
+            while line := self._process.stdout.readline(_LONGEST_LINE):
+                text = line.decode("utf-8", "replace").rstrip()
+                if text:
+                    # It goes to a terminal: no escape sequences.
+                    self._tail.append("".join(sign if sign.isprintable() else "?" for sign in text))
+
+    def _guard(self) -> None:
+        """Ends the process when it takes too much memory."""
+        limit = self.limits.memory
+        try:
+            watched = psutil.Process(self._process.pid)
+            while not self._closing.wait(_POLL_S) and self._died is None:
+                memory = watched.memory_info()
+                own = memory.rss - getattr(memory, "shared", 0)
+                if own > limit:
+                    self._end(
+                        "out of memory",
+                        f"took more than {limit / (1 << 30):.3g} GiB of memory, its limit, and was ended",
+                    )
+        except psutil.Error:
+            return
+
+
+def _raised(answer: Message) -> Exception:
+    kind, says = str(answer["error"]), str(answer.get("says", ""))
+    found = getattr(errors, kind, None)
+    if isinstance(found, type) and issubclass(found, ShipcheckError) and found is not EngineDiedError:
+        return found(says)
+    return ValueError(says) if kind == "ValueError" else RuntimeError(f"an engine's process failed:\n{says}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name}, signal {number}"
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,9 @@
+"""Why a layer does not run at the precision that was asked for: what the file that was built says about it."""
+
+from __future__ import annotations
+
+from harness.results.fallback.explain import explain
+from harness.results.fallback.rules import UNEXPLAINED
+from harness.results.fallback.shares import describe_fallback
+
+__all__ = ["UNEXPLAINED", "describe_fallback", "explain"]
