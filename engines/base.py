@@ -104,6 +104,11 @@ class Engine(abc.ABC):
         return getattr(cls.runtime(), "__version__", None)
 
     @classmethod
+    def is_installed(cls) -> bool:
+        """True where the runtime's module is there; it is not imported, which may fail."""
+        return cls.module is None or cls.module in sys.modules or importlib.util.find_spec(cls.module) is not None
+
+    @classmethod
     def check_offered(cls, precision: str, device: str) -> None:
         """UnsupportedError where the manifest lacks the precision on the device, or the runtime is not installed.
 
@@ -118,7 +123,7 @@ class Engine(abc.ABC):
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
             )
-        if cls.module is not None and cls.module not in sys.modules and importlib.util.find_spec(cls.module) is None:
+        if not cls.is_installed():
             raise UnsupportedError(
                 f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.install}"
             )

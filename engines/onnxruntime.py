@@ -1,7 +1,9 @@
-"""ONNX Runtime on the CPU: provider, threads and graph optimisation are explicit, nothing is left to defaults."""
+"""ONNX Runtime: provider, threads and graph optimisation are explicit, nothing is left to defaults."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.audit import Audit
-from engines.base import Batch, Engine, Logits
+from engines.base import Batch, BuildRequest, Engine, Logits
+from engines.build_cache import Entry
 from engines.cpu import has_amx, has_vnni, is_x86
+from engines.device import device_index, device_kind
 from engines.graph import with_every_output
+from engines.onnxruntime_binding import DeviceBinding
+from engines.onnxruntime_compiled import kept_or_compiled, unseen_audit
 from engines.onnxruntime_profile import named_nodes, read_audit, weight_shapes
+from engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
+from engines.precision import is_simulated
 from engines.registry import ENGINES
-from shipcheck.errors import BuildError
+from shipcheck.errors import BuildError, ShipcheckError, UnsupportedError
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider"}
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -29,40 +36,109 @@ _LEVELS = {
 _RIGHT_ON_AMX = (1, 25)
 # MatMulNBits' accuracy_level of fp32. The default, 4, would round the activations of int4 to 8 bits: w4a8, unasked.
 _INT4_SUMS_IN_FLOAT = "1"
+# Read by CUDA's libraries and TensorRT when they are loaded; TensorRT's provider has no option for it.
+_NO_TF32 = ("NVIDIA_TF32_OVERRIDE", "0")
 
 
 @ENGINES.register("onnxruntime", "ort")
 class OnnxRuntimeEngine(Engine):
-    """Runs the graph in an InferenceSession; the audit profiles one inference of a session with the same options."""
+    """Runs the graph in an InferenceSession of one provider; the audit profiles one inference of a session with the
+    same options.
+
+    On the CPU, inputs are read where they are, and bound outputs save nothing (ResNet-20, one thread: 407 us for an
+    image with and without); on a GPU, buffers on the device stay bound. No node runs elsewhere than on the provider
+    asked for: a graph with such nodes is refused.
+    """
 
     name: ClassVar[str] = "onnxruntime"
     module: ClassVar[str | None] = "onnxruntime"
     install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
     thread_safe: ClassVar[bool] = True
     simulates: ClassVar[bool] = True
-    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32", "int8", "int4")}
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        device: provider.precisions for device, provider in PROVIDERS.items()
+    }
+
+    @classmethod
+    def check_offered(cls, precision: str, device: str) -> None:
+        """As for every engine; simulated precisions on the CPU alone: the others may execute what is only simulated."""
+        super().check_offered(precision, device)
+        if is_simulated(precision) and device_kind(device) != "cpu":
+            raise UnsupportedError(
+                f"Engine {cls.name!r} does not simulate {precision} on {device!r}. Take --device cpu, or --engine "
+                "pytorch, which simulates on a GPU, too."
+            )
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """As for every engine; also UnsupportedError where the device's provider is missing or does not start."""
+        _switch_off_tf32(device)
+        check_provider(cls.runtime(), device)
+
+    @classmethod
+    def recipe(cls, device: str) -> str:
+        """As for every engine; on a GPU the forms of TensorRT, whose float16 files the CUDA provider takes, too."""
+        return provider_of(device).recipe
 
     def _build(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
-            # The optimized graph is what the session holds: its size is the engine's.
-            optimized = Path(folder) / "optimized.onnx"
-            self._session: Any = self._create(self.request.onnx_bytes, optimized_model_filepath=str(optimized))
-            self.engine_bytes = optimized.stat().st_size
-        self._outputs = [self.request.output_name]
+        request = self.request
+        self._provider = provider_of(request.device)
+        self._settings = self._provider.options(request)
+        self._outputs = [request.output_name]
+        self._entry: Entry | None = None
+        self._binding: DeviceBinding | None = None
+        self._most = request.builder.max_batch if self._provider.compiles and request.fixed_batch is None else None
+        if self._provider.compiles:
+            self._entry = kept_or_compiled(request, self._provider, self._versions(), self._open_compiling)
+            self._session: Any = self._create(self._entry.compiled)
+            self.engine_bytes, self.from_cache = len(self._entry.compiled), self._entry.from_cache
+        else:
+            self._session, optimized = self._create_and_save()
+            self.engine_bytes = len(optimized)  # the optimized graph is what the session holds
+        if self._provider.memory is not None:
+            names = (request.input_name, request.output_name)
+            index = device_index(request.device)
+            self._binding = DeviceBinding(self.runtime(), self._session, names, self._provider.memory, index)
 
     def _infer(self, batch: Batch) -> Logits:
+        most = self._most
+        if most is None or len(batch) <= most:
+            return self._answer(batch)
+        return np.concatenate([self._answer(batch[start : start + most]) for start in range(0, len(batch), most)])
+
+    def _answer(self, batch: Batch) -> Logits:
+        if self._binding is not None:
+            return self._binding.infer(batch)
         logits: Logits = self._session.run(self._outputs, {self.request.input_name: batch})[0]
         return logits
 
+    def _at_once(self) -> int:
+        # The buffers on a device are those of one query.
+        return super()._at_once() if device_kind(self.request.device) == "cpu" else 1
+
     def _read_audit(self) -> Audit:
+        if self._provider.compiles:
+            return unseen_audit(self.request, self._provider, self._count_on_cpu)
+        return self._profiled(named_nodes(self.request.onnx_bytes), self.request.device, {})
+
+    def _count_on_cpu(self, onnx_bytes: bytes) -> Audit:
+        ort: Any = self.runtime()
+        as_written = {"graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL}
+        return self._profiled(onnx_bytes, "cpu", as_written)
+
+    def _profiled(self, onnx_bytes: bytes, device: str, attributes: Mapping[str, object]) -> Audit:
         request = self.request
         with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             session = self._create(
-                named_nodes(request.onnx_bytes),
-                optimized_model_filepath=str(optimized),
-                enable_profiling=True,
-                profile_file_prefix=str(Path(folder) / "profile"),
+                onnx_bytes,
+                {
+                    "optimized_model_filepath": str(optimized),
+                    "enable_profiling": True,
+                    "profile_file_prefix": str(Path(folder) / "profile"),
+                    **attributes,
+                },
+                device=device,
             )
             batch = np.zeros((request.fixed_batch or 1, *request.input_shape), request.input_dtype)
             session.run(self._outputs, {request.input_name: batch})
@@ -74,36 +150,51 @@ class OnnxRuntimeEngine(Engine):
         values = self._create(onnx_bytes).run(names, {self.request.input_name: batch})
         return {name: value for name, value in zip(names, values, strict=True) if value.dtype.kind == "f"}
 
-    def _release(self) -> None:
-        self._session = None
+    def save(self) -> bytes:
+        """The graph as optimised for this processor, or the one that holds a compiled engine: ONNX files both."""
+        return self._create_and_save()[1] if self._entry is None else self._entry.compiled
 
-    def _create(self, onnx_bytes: bytes, **settings: object) -> Any:
-        ort: Any = self.runtime()
+    def _release(self) -> None:
+        self._session = self._binding = None
+
+    def _create_and_save(self) -> tuple[Any, bytes]:
+        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+            optimized = Path(folder) / "optimized.onnx"
+            session = self._create(self.request.onnx_bytes, {"optimized_model_filepath": str(optimized)})
+            return session, optimized.read_bytes()
+
+    def _open_compiling(self, onnx_bytes: bytes, entries: Mapping[str, str], settings: Mapping[str, str]) -> Any:
+        return self._create(onnx_bytes, entries=entries, provider_settings=settings)
+
+    def _create(
+        self,
+        onnx_bytes: bytes,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        device: str | None = None,
+        entries: Mapping[str, str] | None = None,
+        provider_settings: Mapping[str, str] | None = None,
+    ) -> Any:
+        """A session; attributes and configuration entries are those of its options."""
         request = self.request
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = request.threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[request.optimization])
-        if _needs_wide_sums():
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _INT4_SUMS_IN_FLOAT)
-        options.log_severity_level = 3
-        for name, value in settings.items():
-            setattr(options, name, value)
-        provider = _PROVIDERS[request.device]
+        device = device or request.device
+        options = _session_options(self.runtime(), request, device)
+        for name, value in (entries or {}).items():
+            options.add_session_config_entry(name, value)
+        for name, attribute in (attributes or {}).items():
+            setattr(options, name, attribute)
+        given = {**(self._settings if device == request.device else {}), **(provider_settings or {})}
         try:
-            session = ort.InferenceSession(onnx_bytes, options, providers=[provider])
+            return open_session(self.runtime(), onnx_bytes, options, device, given)
+        except ShipcheckError:
+            raise
         except Exception as error:  # pybind's Fail, InvalidGraph, NotImplemented, ... share no base but Exception
             raise BuildError(f"ONNX Runtime cannot build the {request.precision} model: {error}") from error
-        if session.get_providers() != [provider]:
-            raise BuildError(f"ONNX Runtime built for {session.get_providers()} instead of {provider}.")
-        return session
 
     def cautions(self) -> tuple[str, ...]:
         """Wrong int8 kernels of old versions, on processors that take them."""
-        version = str(self.version())
-        if self.request.precision == "int8" and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
+        version, on_cpu = str(self.version()), device_kind(self.request.device) == "cpu"
+        if self.request.precision == "int8" and on_cpu and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
             return (
                 f"ONNX Runtime {version} computes int8 wrongly on processors with AMX (MobileNet v1: 4 of 10 labels "
                 "right that its own unfused graph gets right). Take 1.25 or newer, or --optimization disable.",
@@ -111,13 +202,53 @@ class OnnxRuntimeEngine(Engine):
         return ()
 
     def describe(self) -> dict[str, Any]:
-        """Provider and precision switch beside the common options."""
-        return {
+        """Provider, its options and precision switches beside the common options."""
+        described = {
             **super().describe(),
-            "provider": _PROVIDERS[self.request.device],
+            "provider": self._provider.name,
             "x64quantprecision": _needs_wide_sums(),
             "qdq_matmulnbits_accuracy_level": _INT4_SUMS_IN_FLOAT,
         }
+        return described if not self._settings else {**described, **self._versions()}
+
+    def _versions(self) -> dict[str, Any]:
+        """What shapes a build on a GPU beside the request: versions of runtime and libraries, options."""
+        ort: Any = self.runtime()
+        packages = ("tensorrt", self._provider.plugin or "") if self._provider.compiles else ()
+        return {
+            "onnxruntime": ort.__version__,
+            "cuda": getattr(ort, "cuda_version", ""),
+            "packages": {name: version for name in packages if name and (version := _package_version(name))},
+            "provider_options": self._settings,
+            _NO_TF32[0]: _NO_TF32[1],
+        }
+
+
+def _session_options(ort: Any, request: BuildRequest, device: str) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = request.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[request.optimization])
+    if _needs_wide_sums():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _INT4_SUMS_IN_FLOAT)
+    if device_kind(device) != "cpu":
+        options.add_session_config_entry(*NO_CPU_NODES)
+    options.log_severity_level = 3
+    return options
+
+
+def _switch_off_tf32(device: str) -> None:
+    if device_kind(device) != "cpu":
+        os.environ[_NO_TF32[0]] = _NO_TF32[1]
+
+
+def _package_version(module: str) -> str | None:
+    try:
+        return importlib.metadata.version(module.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -21,9 +21,12 @@ from shipcheck.errors import BuildError, UnsupportedError
 CPU = "CPUExecutionProvider"
 # ONNX Runtime gives nodes that no listed provider takes to the CPU's, without a word, unless this is set.
 NO_CPU_NODES = ("session.disable_cpu_ep_fallback", "1")
-_PIP_GPU = "pip uninstall onnxruntime && pip install 'shipcheck[gpu]' (onnxruntime-gpu is the same module: one of the two)"
+_PIP_GPU = (
+    "pip uninstall onnxruntime && pip install 'shipcheck[gpu]' (onnxruntime-gpu is the same module: one of the two)"
+)
 _PIP_RTX = "pip install onnxruntime-ep-nv-tensorrt-rtx (beside onnxruntime 1.24 or newer, not onnxruntime-gpu)"
-_PIP_TENSORRT = f"{_PIP_GPU}; pip install 'tensorrt<11'"
+_PIP_CUDA = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+_PIP_TENSORRT = f"{_PIP_CUDA} 'tensorrt<11'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Provider:
     """What runs a graph on one kind of device.
 
     name: ONNX Runtime's own. precisions: that it has kernels for. recipe: whose recipes give its files. options: of
-    the session, as ONNX Runtime takes them. install: the line that gives it. compiles: it builds an engine of the whole
+    the session, as ONNX Runtime takes them. install, libraries: the lines that give it and what it loads. compiles: it builds an engine of the whole
     graph, which can be kept. memory: where inputs and outputs are kept between queries, in OrtValue's words; None where
     ONNX Runtime copies them itself. plugin: the module of a provider that is a package of its own.
     """
@@ -41,6 +44,7 @@ class Provider:
     recipe: str
     options: Callable[[BuildRequest], dict[str, str]]
     install: str
+    libraries: str = ""
     compiles: bool = False
     memory: str | None = None
     plugin: str | None = None
@@ -121,14 +125,13 @@ def _profile_shapes(request: BuildRequest, prefix: str) -> dict[str, str]:
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
     {
         "cpu": Provider(CPU, ("fp32", "int8", "int4"), "onnxruntime", _no_options, "pip install 'shipcheck[cpu]'"),
-        "cuda": Provider(
-            "CUDAExecutionProvider", ("fp32", "fp16"), "tensorrt", _cuda_options, _PIP_GPU, memory="cuda"
-        ),
+        "cuda": Provider("CUDAExecutionProvider", ("fp32", "fp16"), "tensorrt", _cuda_options, _PIP_GPU, memory="cuda"),
         "tensorrt": Provider(
             "TensorrtExecutionProvider",
             ("fp32", "fp16", "int8"),
             "tensorrt",
             _tensorrt_options,
+            _PIP_GPU,
             _PIP_TENSORRT,
             compiles=True,
             memory="cuda",
@@ -138,6 +141,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
             ("fp32", "fp16", "int8"),
             "tensorrt-rtx",
             _rtx_options,
+            _PIP_RTX,
             _PIP_RTX,
             compiles=True,
             plugin="onnxruntime_ep_nv_tensorrt_rtx",
@@ -187,7 +191,8 @@ def check_provider(ort: Any, device: str) -> None:
     if reason is not None:
         raise UnsupportedError(
             f"Engine 'onnxruntime' cannot use {device!r}: {provider.name} of ONNX Runtime {ort.__version__} does not "
-            f"start here. {reason} Install what is missing: {provider.install}; an NVIDIA driver; or take --device cpu."
+            f"start here. {reason} Install what is missing, an NVIDIA driver or libraries ({provider.libraries}), or take "
+            "--device cpu."
         )
 
 

@@ -7,22 +7,17 @@ import dataclasses
 from pathlib import Path
 
 import calib
-import engines
 import exporters
 from calib import QuantizeOptions, Recipe, needs_images, recipe_for
 from calib.warn import warnings_of
-from engines import ENGINES
+from engines import ENGINES, isolated
 from exporters import ContractOptions, DeployableModel
-from harness.calibration import ONE_CLASS, CalibrationSet
-from harness.conditions import CorruptionOptions, make_condition
-from harness.data import labeller
+from harness.calibrating import open_calibration
+from harness.calibration import ONE_CLASS
 from harness.demo import demo_model_path
-from harness.pipeline import spool
-from harness.plan import calibration_images
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, default_workers
-from shipcheck.cache import cache_root
 from shipcheck.errors import ShipcheckError, UsageError
 from shipcheck.files import replacing
 
@@ -83,7 +78,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     with contextlib.ExitStack() as stack:
         images, one_class = None, False
         if spec.calib is not None or needs_images(spec.precision, spec.quantization):
-            images, one_class = _images(spec, model, progress, stack)
+            images, one_class = open_calibration(spec, model, progress, stack)
         with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
             made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)
             update(1)
@@ -94,28 +89,11 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason, warnings)
 
 
-def _images(
-    spec: QuantizeSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
-) -> tuple[CalibrationSet, bool]:
-    label_of = labeller(model.classes, model.class_names, spec.classes)
-    source = spec.calib or (DEMO if spec.model == DEMO else None)
-    chosen = calibration_images(source, model, label_of, seed=_seed(spec), limit=spec.calib_limit, progress=progress)
-    with progress.stage("Decoding calibration images", len(chosen)) as update:
-        store = spool(chosen, model.contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
-    stack.enter_context(store)
-    condition = make_condition(spec.calib_condition, CorruptionOptions(None, None))
-    return CalibrationSet(store, chosen.ids, condition, _seed(spec)), len(set(chosen.labels.tolist())) == 1
-
-
-def _seed(spec: QuantizeSpec) -> int:
-    return spec.seed if spec.calib_seed is None else spec.calib_seed
-
-
 def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:
     if engine not in ENGINES:
         return None, f"no engine {engine!r} is there to build it"
     try:
-        with engines.build(engine, build_request(model, precision=precision)) as built:
+        with isolated.build(engine, build_request(model, precision=precision)) as built:
             return built.audit().realized(), None
     except ShipcheckError as error:
         return None, str(error)

@@ -71,9 +71,9 @@ class RunSpec:
     calib_seed: of the order of the calibration images and of what degrades them, None for `seed`. out: the run
     directory, None for a name made from the spec. threads: of one inference call. builder: of engines that have one.
     rebuilds: how often each target is built, independently; builds vary. limits: of the engines' processes.
-    min_realized: least share of multiply-accumulates at the requested precision, below which the run fails; None for the
-    usual one, which advises. allow_fallback: lets a smaller share pass. workers,
-    batch_size: how the work is done; they change no result.
+    min_realized: share of multiply-accumulates at the requested precision, below which the run fails; None for the
+    usual one, which only warns. allow_fallback: lets a smaller share pass. workers, batch_size: how the work is done;
+    they change no result.
     """
 
     model: str = DEMO

@@ -67,9 +67,8 @@ class CudaPython(Cuda):
         """An array in page-locked memory."""
         size = byte_size(shape, dtype)
         address = int(self._checked(self._driver.cuMemHostAlloc(size, 0)))
-        memory = (ctypes.c_ubyte * size).from_address(address)
-        count = int(np.prod(shape, dtype=np.int64))
-        array = np.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
+        memory = memoryview((ctypes.c_ubyte * size).from_address(address))
+        array: Array = np.ndarray(shape, dtype, buffer=memory)
         self._pinned[address] = array
         return array
 

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class DeviceInfo:
-    """A GPU: its name, compute capability as in (8, 9), memory in bytes, and the CUDA version of its driver ("13.1")."""
+    """A GPU: name, compute capability as in (8, 9), memory in bytes, and the CUDA version of its driver ("13.1")."""
 
     name: str
     compute_capability: tuple[int, int]

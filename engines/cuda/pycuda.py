@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from engines.cuda.driver_api import load_driver_api
@@ -15,6 +17,21 @@ from engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
 from shipcheck.errors import DeviceError, UnsupportedError
 
 _NO_GRAPHS = "PyCUDA has no CUDA graphs; beside cuda-python it takes them from there: pip install 'cuda-python>=12.6'"
+
+# CU_STREAM_NON_BLOCKING, for which PyCUDA has no name.
+_NON_BLOCKING = 1
+
+_contexts: dict[int, Any] = {}
+
+
+def _primary_context(device: Any, index: int) -> Any:
+    """The GPU's primary context, one for the life of the process: PyCUDA 2026.1 leaves a context that it releases on
+    the thread's stack, where a later call would find it dead. Without the release at the end it warns.
+    """
+    if index not in _contexts:
+        _contexts[index] = device.retain_primary_context()
+        atexit.register(_contexts[index].detach)
+    return _contexts[index]
 
 
 class PyCuda(Cuda):
@@ -34,7 +51,7 @@ class PyCuda(Cuda):
         with self._errors():
             self._driver.init()
             self._device = self._driver.Device(index)
-            self._context = self._device.retain_primary_context()
+            self._context = _primary_context(self._device, index)
         self._memory: dict[int, Any] = {}
         self._streams: dict[int, Any] = {}
         self._events: dict[int, Any] = {}
@@ -78,20 +95,20 @@ class PyCuda(Cuda):
         """An array in page-locked memory."""
         with self._errors():
             raw: Array = self._driver.pagelocked_empty(byte_size(shape, dtype), "u1")
-        array = raw[: byte_size(shape, dtype) if 0 not in shape else 0].view(dtype).reshape(shape)
+        array: Array = np.ndarray(shape, dtype, buffer=raw.data)
         self._pinned[array.ctypes.data] = raw
         return array
 
     def unpin(self, array: Array) -> None:
         """Gives back what `pinned` gave."""
-        raw = self._pinned.pop(array.ctypes.data)
+        allocation: Any = self._pinned.pop(array.ctypes.data).base
         with self._errors():
-            raw.base.free()  # type: ignore[union-attr]  (a PagelockedHostAllocation)
+            allocation.free()
 
     def stream(self) -> int:
         """A new stream that does not wait for the default one."""
         with self._errors():
-            stream = self._driver.Stream(self._driver.stream_flags.NON_BLOCKING)
+            stream = self._driver.Stream(_NON_BLOCKING)
         self._streams[int(stream.handle)] = stream
         return int(stream.handle)
 
@@ -156,11 +173,9 @@ class PyCuda(Cuda):
         self._with_graphs().destroy(graph)
 
     def close(self) -> None:
-        """Lets go of the primary context."""
+        """Forgets the handles; the primary context stays, see `_primary_context`."""
         for kept in (self._memory, self._streams, self._events, self._pinned):
             kept.clear()
-        with self._errors():
-            self._context.detach()
 
     def _with_graphs(self) -> Graphs:
         if self._graphs is None:

@@ -23,7 +23,7 @@ def open_cuda(index: int = 0) -> Cuda:
             missing.append(str(error))
         except (DeviceError, RuntimeError) as error:  # cuda-python raises RuntimeError where libcuda is not there
             raise UnsupportedError(
-                f"CUDA has no usable GPU {index} on this machine ({str(error).rstrip('.')}): it needs an NVIDIA GPU and its "
-                "driver; `nvidia-smi` lists both."
+                f"CUDA has no usable GPU {index} on this machine ({str(error).rstrip('.')}). It needs an NVIDIA GPU "
+                "and its driver; `nvidia-smi` lists both."
             ) from error
     raise UnsupportedError(f"No Python package for CUDA is installed ({'; '.join(missing)}). Install one: {INSTALL}")

@@ -5,6 +5,6 @@ from __future__ import annotations
 from engines.isolated.arena import Arena
 from engines.isolated.engine import IsolatedEngine, build
 from engines.isolated.limits import Limits
-from engines.isolated.process import EngineProcess
+from engines.isolated.process import CompiledFile, EngineProcess
 
-__all__ = ["Arena", "EngineProcess", "IsolatedEngine", "Limits", "build"]
+__all__ = ["Arena", "CompiledFile", "EngineProcess", "IsolatedEngine", "Limits", "build"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,7 @@ from engines.base import Batch, BuildRequest, Logits
 from engines.isolated.arena import Place
 from engines.isolated.limits import Limits
 from engines.isolated.process import EngineProcess
+from engines.isolated.requests import request_fields
 from engines.isolated.wire import Array, Message
 from shipcheck.errors import DeviceError
 
@@ -29,7 +29,7 @@ class IsolatedEngine:
         self.process, self.request = process, request
         self.name = process.engine
         answer, _ = process.ask(
-            {"ask": "build", "request": _fields(request)},
+            {"ask": "build", "request": request_fields(request)},
             [np.frombuffer(request.onnx_bytes, np.uint8)],
             limit_s=process.limits.build_s,
         )
@@ -111,30 +111,18 @@ class IsolatedEngine:
         return self.process.ask({"ask": ask}, [batch])
 
 
-def build(name: str, request: BuildRequest, limits: Limits | None = None) -> IsolatedEngine:
-    """Builds `request` in a new process; close the engine, or use it as a context manager.
+def build(name: str, request: BuildRequest, limits: Limits | None = None, *, lanes: int = 1) -> IsolatedEngine:
+    """Builds `request` in a new process that takes `lanes` calls at once; close the engine, or use it as a context
+    manager.
 
     Raises as `engines.build`, and EngineDiedError.
     """
-    process = EngineProcess(name, limits)
+    process = EngineProcess(name, limits, lanes=lanes)
     try:
         return IsolatedEngine(process, request)
     except BaseException:
         process.close()
         raise
-
-
-def _fields(request: BuildRequest) -> dict[str, Any]:
-    fields = {
-        field.name: getattr(request, field.name)
-        for field in dataclasses.fields(request)
-        if field.name not in ("onnx_bytes", "builder", "cache")
-    }
-    return {
-        **fields,
-        "builder": dataclasses.asdict(request.builder),
-        "cache": None if request.cache is None else str(request.cache),
-    }
 
 
 def _layer(fields: dict[str, Any]) -> Layer:

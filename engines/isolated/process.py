@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import queue
@@ -15,10 +16,13 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
+import numpy as np
 import psutil
 
+from engines.base import BuildRequest
 from engines.isolated.arena import Arena
 from engines.isolated.limits import Limits
+from engines.isolated.requests import request_fields
 from engines.isolated.wire import Array, Message, WireError, receive, send
 from engines.registry import ENGINES
 from shipcheck import errors
@@ -32,6 +36,20 @@ _START = (
 _POLL_S = 0.1
 _TAIL_LINES = 24
 _LONGEST_LINE = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledFile:
+    """content: the runtime's own file, None where it has none. engine_bytes: its size. build_s: seconds, those of the
+    first time where it is `from_cache`. realized: shares of the multiply-accumulates by precision, None where only the
+    device could tell.
+    """
+
+    content: bytes | None
+    engine_bytes: int
+    build_s: float
+    from_cache: bool
+    realized: dict[str, float] | None
 
 
 class EngineProcess:
@@ -81,6 +99,32 @@ class EngineProcess:
         answer, _ = self.ask({"ask": "check", "precision": precision, "device": device}, limit_s=self.limits.start_s)
         version = answer["version"]
         return None if version is None else str(version)
+
+    def check_compile(self, precision: str, device: str, compute_capability: str | None) -> None:
+        """UnsupportedError where the engine cannot be built here, be it for another machine's GPU."""
+        message = {
+            "ask": "check compile",
+            "precision": precision,
+            "device": device,
+            "compute_capability": compute_capability,
+        }
+        self.ask(message, limit_s=self.limits.start_s)
+
+    def compile(self, request: BuildRequest) -> CompiledFile:
+        """Builds, and asks nothing of what was built but its file; raises what building raises."""
+        answer, arrays = self.ask(
+            {"ask": "compile", "request": request_fields(request)},
+            [np.frombuffer(request.onnx_bytes, np.uint8)],
+            limit_s=self.limits.build_s,
+        )
+        realized = answer["realized"]
+        return CompiledFile(
+            arrays[0].tobytes() if arrays else None,
+            int(answer["engine_bytes"]),
+            float(answer["build_s"]),
+            bool(answer["from_cache"]),
+            None if realized is None else {str(name): float(share) for name, share in realized.items()},
+        )
 
     def ask(
         self, message: Message, arrays: Sequence[Array] = (), *, limit_s: float | None = None

@@ -17,16 +17,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from engines.base import BuildRequest, Engine
-from engines.builder_options import BuilderOptions
+from engines.base import Engine
+from engines.compiled import CompiledEngine
 from engines.isolated.arena import Arena
+from engines.isolated.requests import request_of
 from engines.isolated.wire import Array, Message, WireError, receive, send
 from engines.registry import ENGINES
-from shipcheck.errors import ShipcheckError
+from shipcheck.errors import ShipcheckError, UnsupportedError
 
 Answer = tuple[Message, list[Array]]
 
@@ -89,6 +89,8 @@ class _Server:
         self._queries: list[Array] = []
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
             "check": self._check,
+            "check compile": self._check_compile,
+            "compile": self._compile,
             "build": self._build,
             "infer": self._infer,
             "intermediates": self._intermediates,
@@ -113,8 +115,35 @@ class _Server:
         self._class.check_support(message["precision"], message["device"])
         return {"version": self._class.version()}, []
 
+    def _check_compile(self, message: Message, arrays: list[Array]) -> Answer:
+        precision, device = message["precision"], message["device"]
+        if issubclass(self._class, CompiledEngine):
+            self._class.check_compile(precision, device, message["compute_capability"])
+        elif message["compute_capability"] is not None:
+            raise UnsupportedError(
+                f"Engine {self._class.name!r} builds for this machine only: it has no --compute-capability."
+            )
+        else:
+            self._class.check_support(precision, device)
+        return {}, []
+
+    def _compile(self, message: Message, arrays: list[Array]) -> Answer:
+        request = request_of(message["request"], arrays[0].tobytes())
+        if issubclass(self._class, CompiledEngine):
+            entry = self._class.compile(request)
+            size, build_s, from_cache = len(entry.compiled), entry.build_s, entry.from_cache
+            files, realized = [np.frombuffer(entry.compiled, np.uint8)], None
+        else:
+            with self._class(request) as engine:
+                size, build_s, from_cache = engine.engine_bytes, engine.build_s, engine.from_cache
+                files, realized = [], engine.audit().realized()
+                with contextlib.suppress(UnsupportedError):
+                    files = [np.frombuffer(engine.save(), np.uint8)]
+        facts = {"engine_bytes": size, "build_s": build_s, "from_cache": from_cache, "realized": realized}
+        return facts, files
+
     def _build(self, message: Message, arrays: list[Array]) -> Answer:
-        self._engine = engine = self._class(_request(message["request"], arrays[0].tobytes()))
+        self._engine = engine = self._class(request_of(message["request"], arrays[0].tobytes()))
         return {
             "build_s": engine.build_s,
             "engine_bytes": engine.engine_bytes,
@@ -170,19 +199,6 @@ class _Server:
         if self._arena is None:
             raise ValueError("No arena.")
         return self._arena.view(message["at"], np.dtype(message["dtype"]), tuple(message["shape"]))
-
-
-def _request(fields: dict[str, Any], onnx_bytes: bytes) -> BuildRequest:
-    cache = fields.pop("cache")
-    builder = BuilderOptions(**fields.pop("builder"))
-    shape = tuple(fields.pop("input_shape"))
-    return BuildRequest(
-        onnx_bytes=onnx_bytes,
-        input_shape=shape,
-        builder=builder,
-        cache=None if cache is None else Path(cache),
-        **fields,
-    )
 
 
 if __name__ == "__main__":

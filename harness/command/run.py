@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from engines import ENGINES
-from engines.precision import BITS, precision_of_bits
-from engines.registry import default_device
+from harness.command import build
+from harness.command.build import add_compute_capability_flag
 from harness.command.groups import (
     Parser,
     add_builder_flags,
@@ -26,12 +23,13 @@ from harness.command.groups import (
     take_limits,
     take_quantization,
 )
+from harness.command.targets import add_target_flags, take_targets
 from harness.conditions import SUITES
 from harness.progress import Progress
 from harness.report.console import print_summary
 from harness.run import run
-from harness.spec import RunSpec, TargetSpec
-from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE
+from harness.spec import RunSpec
+from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""
@@ -41,6 +39,7 @@ _EXAMPLES = """commands:
   export     PyTorch or ONNX -> one ONNX file that carries its input contract, compared with its source
   contract   finds out on labelled images how a model wants to be fed
   quantize   the file that an engine executes at a precision, and nothing more
+  build      the built engine as a file, also for another machine's GPU
   doctor     which engines, precisions and devices this machine has, and how to get the others
   bench.py COMMAND --help tells more.
 
@@ -71,20 +70,7 @@ def make_parser() -> Parser:
     model.add_argument("--seed", type=int, metavar="N", help="of order, noise and bootstrap (default: 0)")
     add_contract_flags(parser)
 
-    target = parser.add_argument_group(
-        "targets", "fp32 on the reference engine is always added, as the pair of comparisons"
-    )
-    target.add_argument("--engine", action="append", metavar="NAME", help=f"repeatable: {', '.join(ENGINES)}")
-    target.add_argument("--bits", action="append", type=_integer, metavar="N", help=f"repeatable: {_spell_bits()}")
-    target.add_argument("--precision", action="append", metavar="NAME", help="repeatable; in place of --bits, by name")
-    target.add_argument("--device", action="append", metavar="NAME", help="repeatable (default: the engine's first)")
-    target.add_argument("--threads", type=int, metavar="N", help="threads of one inference call (default: 1)")
-    target.add_argument(
-        "--optimization",
-        choices=("disable", "basic", "extended", "all"),
-        help="graph optimisation level (default: all)",
-    )
-
+    target = add_target_flags(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
     target.add_argument(
         "--rebuilds", type=int, metavar="N", help="independent builds of each target, for their spread (default: 1)"
     )
@@ -92,8 +78,10 @@ def make_parser() -> Parser:
         "--min-realized",
         type=float,
         metavar="SHARE",
-        help="of the arithmetic at the requested precision, 0 to 1; less fails the run (default: 0.9, which only warns)",
+        help="of the arithmetic at the requested precision, 0 to 1; less fails the run (default: 0.9, which warns)",
     )
+    target.add_argument("--build-only", action="store_true", help="build the targets and stop; as `bench.py build`")
+    add_compute_capability_flag(target)
     target.add_argument("--allow-fallback", action="store_true", help="let less than that pass, and say so")
     add_builder_flags(parser)
     add_quantization_flags(parser)
@@ -122,11 +110,7 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     """Parsed flags -> RunSpec; UsageError for what cannot be meant."""
     given = dict(flags)
     contract = take_contract(given)
-    targets = _targets(
-        engines=given.pop("engine", ["onnxruntime"]),
-        precisions=[*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())],
-        devices=given.pop("device", ()),
-    )
+    targets = take_targets(given)
     builder, limits = take_builder(given), take_limits(given)
     quantization = take_quantization(given)
     given["conditions"] = tuple(given.pop("conditions", ()))
@@ -138,28 +122,13 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Runs and prints the answer; the command's exit status."""
+    if flags.get("build_only"):
+        known = {action.dest for action in build.make_parser()._actions}
+        return build.execute({name: value for name, value in flags.items() if name in known}, progress, console)
+    if "compute_capability" in flags:
+        raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
     summary, directory = run(spec_of(flags), progress)
     print_summary(summary, directory, console)
     if summary["failed"]:
         return EXIT_UNAVAILABLE
     return EXIT_GATE_FAILED if summary["gate"]["failed"] else EXIT_PASSED
-
-
-def _targets(engines: Sequence[str], precisions: Sequence[str], devices: Sequence[str]) -> tuple[TargetSpec, ...]:
-    names = map(ENGINES.canonical, engines)
-    return tuple(
-        TargetSpec(engine, precision, device)
-        for engine in names
-        for precision, device in itertools.product(precisions or ["int8"], devices or [default_device(engine)])
-    )
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; known: {_spell_bits()}") from None
-
-
-def _spell_bits() -> str:
-    return ", ".join(f"{bits} ({name})" for bits, name in BITS.items())

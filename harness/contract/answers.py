@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Engine
+from engines.isolated import IsolatedEngine
 from exporters.contract import InputContract
 from harness.contract.images import DecodedImages
 from harness.contract.statistics import Floats, best_confidence, log_likelihood
@@ -83,7 +83,7 @@ class Asker:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: IsolatedEngine,
         images: DecodedImages,
         labels: Labels,
         *,

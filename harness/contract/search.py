@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 
-import engines
+from engines import isolated
 from exporters import InputContract
 from harness.contract import candidates as values
 from harness.contract.answers import Asker
@@ -53,7 +53,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
     with progress.stage("Decoding images", len(selection)) as update:
         images = DecodedImages(selection, cache_root() / "scratch", workers=spec.workers, progress=update)
     probabilities = model.scores == "probabilities"
-    with images, engines.build(REFERENCE_ENGINE, build_request(model)) as engine:
+    with images, isolated.build(REFERENCE_ENGINE, build_request(model), lanes=spec.workers) as engine:
         asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
         plan = _Plan(images, model.contract, declared)
         races = Races(asker, len(images), plan.compared, progress)

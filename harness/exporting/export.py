@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-import engines
 import exporters
+from engines import isolated
 from engines.precision import is_quantized
 from exporters import ContractOptions, DeployableModel, OnnxSource
 from exporters.batch import with_batch
@@ -108,9 +108,9 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         update(1)
     with contextlib.ExitStack() as stack:
         images, labels, data = _images(spec, final, progress, stack)
-        exported = stack.enter_context(engines.build(REFERENCE_ENGINE, build_request(final)))
+        exported = stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(final)))
         reference: Executor = (
-            stack.enter_context(engines.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
+            stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
             if isinstance(source, OnnxSource)
             else source
         )

@@ -48,7 +48,7 @@ OUTCOMES = {
 
 
 def with_spread(top1: str, rebuilds: Mapping[str, Any] | None) -> str:
-    """ "91.73 %", with "± 0.05" where several builds were measured: the sample standard deviation, in points."""
+    """A top-1 with " ± 0.05" behind it where several builds were measured: the sample standard deviation, in points."""
     if rebuilds is None or rebuilds["condition"] != "clean":
         return top1
     return f"{top1} ± {rebuilds['top1']['std'] * 100:.2f}"
@@ -60,8 +60,8 @@ def rebuilds(found: Mapping[str, Any]) -> str:
     return (
         f"{found['builds']} builds: top-1 {percent(top1['mean'])} ± {top1['std'] * 100:.2f} ({percent(top1['min'])} to "
         f"{percent(top1['max'])}, {found['condition']}), p50 {milliseconds(p50['mean'])} ± {p50['std']:.3f} ms "
-        f"({milliseconds(p50['min'])} to {milliseconds(p50['max'])}); all builds agree on {percent(found['agreement'])} "
-        "of the images."
+        f"({milliseconds(p50['min'])} to {milliseconds(p50['max'])}); on {percent(found['agreement'])} of the images "
+        "all agree."
     )
 
 
@@ -83,7 +83,8 @@ def fallback_lines(check: Mapping[str, Any]) -> list[str]:
     rest = len(layers) - len(named)
     return [
         f"Precision fallback{' (accepted)' if check['accepted'] else ''}: {check['target']} runs "
-        f"{percent(found['share'], 1)} of its arithmetic, {_counted(len(layers))}, at another precision than asked for.",
+        f"{percent(found['share'], 1)} of its arithmetic, {_counted(len(layers))}, at another precision than asked "
+        "for.",
         *(f"{percent(one['share'], 1)}, {_counted(one['layers'])}: {one['reason']}" for one in found["reasons"]),
         f"Largest: {', '.join(named)}{f' and {rest} more, in audit.json' if rest else ''}",
     ]

@@ -59,7 +59,7 @@ def realized_check(
     allowed: bool = False,
     fallback: Mapping[str, Any] | None = None,
 ) -> Check:
-    """Passes where at least `limit` of the multiply-accumulates run at the requested precision, or a fallback is allowed.
+    """Passes where `limit` of the multiply-accumulates run at the requested precision, or a fallback is allowed.
 
     share: 0 to 1, None for an engine without such layers, which passes. limit: 0 to 1, and the check is binding then;
     None for MIN_REALIZED, and it is advisory. fallback: the layers behind the missing share.

@@ -16,7 +16,7 @@ from exporters.quantized import DQ, Q, Reader
 _SUFFIX = re.compile(r"_token_\d+|_nchwc|/MatMulAddFusion|/WithoutBiases|/duplicated")
 _PREFIX = re.compile(r"fused ")
 _ACTIVATIONS = ("Relu", "Clip")
-_LEAST = {TensorProto.INT8: -128, TensorProto.UINT8: 0}
+_LEAST: dict[int | None, int] = {TensorProto.INT8: -128, TensorProto.UINT8: 0}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,13 @@ from harness.results.fallback.facts import FileFacts, Operand
 UNEXPLAINED = "the runtime chose it; nothing in the file explains it"
 _FOUR_BITS = (TensorProto.INT4, TensorProto.UINT4)
 _PRODUCTS = ("MatMul", "Gemm")
-_FLOAT_WORDS = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+# Calibration's words for nodes that the user named.
+_ASKED = {"asked for": "--keep-float", "named by keep_float": "--keep-float"}
+_FLOAT_WORDS: dict[int | None, str] = {
+    TensorProto.FLOAT: "fp32",
+    TensorProto.FLOAT16: "fp16",
+    TensorProto.BFLOAT16: "bf16",
+}
 _HINT_WORDS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
@@ -64,7 +70,7 @@ def _left_in_float(case: Case) -> str | None:
     why = case.kept.get(case.node.name)
     if why is None:
         return None
-    return f"left in float in the file ({'--keep-float' if why == 'asked for' else why})"
+    return f"left in float in the file ({_ASKED.get(why, why)})"
 
 
 def _float_file(case: Case) -> str | None:
@@ -138,17 +144,6 @@ def _ort_signed(case: Case) -> str | None:
     )
 
 
-def _ort_types(case: Case) -> str | None:
-    data = case.data
-    if "Conv" not in case.node.op_type or data is None:
-        return None
-    result = case.facts.result(case.node)
-    if data.data_type == result.data_type or data.data_type is None or result.data_type is None:
-        return None
-    spelled = [TensorProto.DataType.Name(kind).lower() for kind in (data.data_type, result.data_type)]
-    return f"{spelled[0]} activations in, {spelled[1]} out: ONNX Runtime's integer convolutions have one type for both"
-
-
 def _ort_float_bias(case: Case) -> str | None:
     bias = case.facts.operand(case.node, 2)
     if case.node.op_type != "Gemm" or bias is None or bias.quantized or case.facts.result(case.node).rounded:
@@ -159,13 +154,6 @@ def _ort_float_bias(case: Case) -> str | None:
 def _ort_int4_level(case: Case) -> str | None:
     found = _ort_level(case)
     return None if found is None else found.replace("integer kernels of Q/DQ", "MatMulNBits of 4-bit weights")
-
-
-def _ort_int4_constant(case: Case) -> str | None:
-    weight = case.weight
-    if weight is None or not weight.quantized or weight.constant:
-        return None
-    return "its 4-bit weights are computed, not constants: MatMulNBits takes constants"
 
 
 def _ort_int4_layout(case: Case) -> str | None:
@@ -200,6 +188,13 @@ def _openvino_unsigned_weights(case: Case) -> str | None:
     return "uint8 weights: OpenVINO's integer kernels take int8 ones"
 
 
+def _openvino_computed_weights(case: Case) -> str | None:
+    weight = case.weight
+    if weight is None or not weight.quantized or weight.constant or weight.readers:
+        return None
+    return "its quantized weights are computed, not constants"
+
+
 def _openvino_two_activations(case: Case) -> str | None:
     data, other = case.data, case.weight
     if data is None or other is None or other.constant or not (data.zero or other.zero):
@@ -228,7 +223,7 @@ def _openvino_hint(case: Case) -> str | None:
 
 def _other_float_weights(case: Case) -> str | None:
     weight = case.weight
-    word = None if weight is None or weight.quantized else _FLOAT_WORDS.get(weight.data_type or 0)
+    word = None if weight is None or weight.quantized else _FLOAT_WORDS.get(weight.data_type)
     return None if word != case.layer.realized else f"its weights are {word} in the file"
 
 
@@ -239,11 +234,16 @@ _FLOAT: tuple[Rule, ...] = (_left_in_float,)
 _ORT = ("onnxruntime", "cpu")
 _OPENVINO = ("openvino", "cpu")
 _INTEGER_OF: dict[tuple[str, str], tuple[Rule, ...]] = {
-    _ORT: (_ort_level, _ort_result, _ort_signed, _ort_types, _ort_float_bias),
-    _OPENVINO: (_openvino_unsigned_weights, _openvino_two_activations, _openvino_subgraph),
+    _ORT: (_ort_level, _ort_result, _ort_signed, _ort_float_bias),
+    _OPENVINO: (
+        _openvino_unsigned_weights,
+        _openvino_computed_weights,
+        _openvino_two_activations,
+        _openvino_subgraph,
+    ),
 }
 _WEIGHT_ONLY_OF: dict[tuple[str, str], tuple[Rule, ...]] = {
-    _ORT: (_ort_int4_level, _ort_int4_constant, _ort_int4_layout, _ort_int4_fused),
+    _ORT: (_ort_int4_level, _ort_int4_layout, _ort_int4_fused),
     _OPENVINO: (_openvino_subgraph,),
 }
 _FLOAT_OF: dict[tuple[str, str], tuple[Rule, ...]] = {_OPENVINO: (_openvino_hint,)}

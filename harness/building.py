@@ -1,0 +1,138 @@
+"""`bench.py build`: engines built, for this machine or for another's GPU, and nothing asked of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import calib
+import exporters
+from calib import CalibrationImages, QuantizeOptions
+from engines import ENGINES
+from engines.base import BuildRequest
+from engines.builder_options import BuilderOptions
+from engines.isolated import CompiledFile, EngineProcess, Limits
+from exporters import ContractOptions, DeployableModel
+from exporters.float_view import float_view
+from harness.calibrating import open_calibration
+from harness.demo import demo_model_path
+from harness.failures import TARGET_ERRORS
+from harness.plan import needs_calibration, needs_quantizing, recipe_of
+from harness.progress import Progress
+from harness.request import build_request
+from harness.spec import DEMO, TargetSpec, default_workers
+from shipcheck.cache import cache_root
+from shipcheck.errors import ShipcheckError, UsageError
+from shipcheck.files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildSpec:
+    """What to build. targets: each is built for itself; out: where the only one's file goes, None to keep it in the
+    cache alone. The rest is as in RunSpec.
+    """
+
+    targets: tuple[TargetSpec, ...]
+    out: Path | None = None
+    model: str = DEMO
+    weights: Path | None = None
+    output: str | None = None
+    calib: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None
+    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
+    calib_condition: str = "clean"
+    calib_limit: int | None = None
+    calib_seed: int | None = None
+    seed: int = 0
+    threads: int = 1
+    optimization: str = "all"
+    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    workers: int = dataclasses.field(default_factory=default_workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """One target. nodes: of the graph that the engine took. built: None where it failed, as `error` says. file: where
+    it was written.
+    """
+
+    target: TargetSpec
+    nodes: int
+    built: CompiledFile | None
+    error: ShipcheckError | None
+    file: Path | None
+
+
+def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
+    """Builds every target; a target that cannot be built is told in its result.
+
+    Raises UsageError and BadInputError for what concerns them all.
+    """
+    if spec.out is not None and len(spec.targets) > 1:
+        raise UsageError(
+            f"--out names one file, and there are {len(spec.targets)} targets. Give one engine and precision."
+        )
+    source = demo_model_path() if spec.model == DEMO else spec.model
+    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    results = []
+    with contextlib.ExitStack() as stack:
+        images: CalibrationImages | None = None
+        if any(needs_calibration(model, target, spec.quantization) for target in spec.targets):
+            images, _ = open_calibration(spec, model, progress, stack)
+        with progress.stage("Building", len(spec.targets), "engines") as update:
+            for done, target in enumerate(spec.targets):
+                update(done, target.id)
+                results.append(_one(spec, model, target, images))
+            update(len(spec.targets))
+    return results
+
+
+def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> BuildResult:
+    nodes = 0
+    try:
+        ENGINES[target.engine].check_offered(target.precision, target.device)
+        with EngineProcess(target.engine, spec.limits) as process:
+            process.check_compile(target.precision, target.device, spec.builder.compute_capability)
+            made = _at_precision(spec, model, target, images)
+            nodes = len(made.proto.graph.node)
+            built = process.compile(_request(spec, made, target))
+    except TARGET_ERRORS as error:
+        return BuildResult(target, nodes, None, error, None)
+    if spec.out is not None and built.content is not None:
+        with replacing(spec.out) as temporary:
+            temporary.write_bytes(built.content)
+    elif spec.out is not None:
+        raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
+    return BuildResult(target, nodes, built, None, spec.out)
+
+
+def _at_precision(
+    spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None
+) -> DeployableModel:
+    if target.precision == model.precision:
+        return model
+    if not needs_quantizing(model, target):
+        return float_view(model)
+    return calib.quantize(
+        model,
+        target.precision,
+        engine=recipe_of(target),
+        images=images,
+        cache=cache_root() / "quantized",
+        options=spec.quantization,
+    )
+
+
+def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> BuildRequest:
+    return build_request(
+        model,
+        precision=target.precision,
+        device=target.device,
+        threads=spec.threads,
+        optimization=spec.optimization,
+        builder=spec.builder,
+        cache=cache_root() / "engines",
+    )
