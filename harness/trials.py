@@ -101,12 +101,17 @@ def run_trials(
             done = time.perf_counter()
         return _Answer(task, rows, ready - begin, done - ready)
 
+    def close() -> None:
+        for target in targets:
+            target.engine.close()
+
     begin, done = time.perf_counter(), 0
     spent = {"engines": 0.0, "conditions": 0.0}
     parts: dict[str, list[Predictions]] = {}
     with progress.stage("Running trials", len(ids) * len(work)) as update:
         update(0, _note(work, 0))
-        for found in ordered_map(answer, _tasks(work, len(ids), plan.spec.batch_size), workers=plan.spec.workers):
+        tasks = _tasks(work, len(ids), plan.spec.batch_size)
+        for found in ordered_map(answer, tasks, workers=plan.spec.workers, abandon=close):
             task = found.task
             if task.start == 0:
                 parts = {target: [] for target in task.work.targets}

@@ -157,6 +157,8 @@ class EngineProcess:
         except WireError as error:
             self._end("crashed", f"sent what is no answer ({error})")
         except (EOFError, OSError):
+            if self._closing.is_set():
+                raise ValueError(f"Engine {self.engine!r} was closed while it answered.") from None
             self._end("crashed", self._last_words())
         else:
             if "error" in answer:
@@ -166,12 +168,13 @@ class EngineProcess:
         raise self._died
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process, also while it is asked; who waits gets a ValueError."""
         if self._closing.is_set():
             return
         self._closing.set()
         for channel in self._channels:
-            channel.close()
+            with contextlib.suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -181,6 +184,8 @@ class EngineProcess:
             self._kill()
         self._watch.join()
         self._reader.join(timeout=5)
+        for channel in self._channels:
+            channel.close()
         assert self._process.stdout is not None
         self._process.stdout.close()
 

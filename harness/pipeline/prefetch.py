@@ -12,13 +12,19 @@ Result = TypeVar("Result")
 
 
 def ordered_map(
-    work: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int, ahead: int = 2
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    ahead: int = 2,
+    abandon: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """Yields work(task) in the order of the tasks, computed by `workers` threads.
 
     At most workers * ahead results exist that nobody has taken yet, so that memory stays bounded; tasks are drawn only
     as needed. Decoding, resizing, noise and file access all leave Python's lock, which is why threads serve. An
-    exception of a task is raised in its place; whatever ends the consumer also ends the work.
+    exception of a task is raised in its place; whatever ends the consumer also ends the work. abandon: called when it
+    ends early, before the tasks that have begun are waited for: what makes them come to an end.
     """
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="shipcheck")
     pending: deque[Future[Result]] = deque()
@@ -29,5 +35,8 @@ def ordered_map(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    except BaseException:
+        abandon()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -208,6 +208,26 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch):
     assert not (tmp_path / "imported").exists()
 
 
+def test_it_can_be_closed_while_it_hangs(unruly, request_small, batch):
+    engine = build("sleeps", request_small)
+    raised = []
+
+    def ask():
+        try:
+            engine.infer(batch)
+        except ValueError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.5)
+    begin = time.monotonic()
+    engine.close()
+    thread.join()
+    assert time.monotonic() - begin < 10
+    assert raised == ["Engine 'sleeps' was closed while it answered."]
+
+
 def test_closing_takes_no_time(request_small):
     engine = build("onnxruntime", request_small)
     begin = time.monotonic()

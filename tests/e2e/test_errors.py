@@ -94,7 +94,7 @@ CASES = [
     (nothing, ["--engine", "tensorfow"], 2, "Known: null, onnxruntime"),
     (nothing, ["--bits", "3"], 2, "Known: 32 (fp32), 16 (fp16), 8 (int8), 4 (int4)"),
     (nothing, ["--precision", "fp8"], 3, "does not run fp8"),
-    (nothing, ["--device", "cuda"], 3, "It has: cpu"),
+    (nothing, ["--device", "tpu"], 3, "It has: cpu"),
     (nothing, ["--data", "nowhere"], 2, "no data at nowhere"),
     (nothing, ["--suite", "endless"], 2, "Known: quick, standard, full"),
     (nothing, ["--limit", "0"], 2, "at least 1"),
