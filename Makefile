@@ -20,12 +20,12 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test]'
-	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test]'
+	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test,lint]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base
@@ -41,7 +41,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not performance and not gpu"
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

@@ -22,11 +22,24 @@ CONTRACT_KEY = "shipcheck.contract"
 CLASSES_KEY = "shipcheck.classes"
 SCHEMA = 1
 
-RESIZE_RULES = ("none", "exact", "short-side")
+RESIZE_RULES = ("none", "exact", "short-side", "squash-crop", "letterbox")
+CROP_OFFSETS = ("half-even", "down", "up")
 COLORS = ("rgb", "bgr")
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = ("float32", "float16", "uint8")
-DECODERS = ("pillow", "opencv")
+DECODERS = (
+    "pillow",
+    "opencv",
+    "ffmpeg",
+    "turbojpeg",
+    "turbojpeg-fast-dct",
+    "turbojpeg-fast-upsample",
+    "turbojpeg-fast",
+    "torchvision",
+    "dali",
+    "nvjpeg",
+)
+ORIENTATIONS = ("ignore", "apply")
 INTERPOLATIONS = (
     "pillow-nearest",
     "pillow-box",
@@ -35,10 +48,18 @@ INTERPOLATIONS = (
     "pillow-bicubic",
     "pillow-lanczos",
     "opencv-nearest",
+    "opencv-nearest-exact",
     "opencv-bilinear",
+    "opencv-linear-exact",
     "opencv-area",
     "opencv-bicubic",
     "opencv-lanczos4",
+    "torch-nearest",
+    "torch-nearest-exact",
+    "torch-bilinear",
+    "torch-bilinear-antialias",
+    "torch-bicubic",
+    "torch-bicubic-antialias",
 )
 
 Size = tuple[int, int]
@@ -51,13 +72,19 @@ class InputContract:
     """How an encoded image or a uint8 RGB array becomes the model's input.
 
     size: (height, width) of the model's input in pixels.
-    resize: "none" (the image has the size already), "exact" (both sides to `size`, aspect ratio not kept) or
+    resize: "none" (the image has the size already), "exact" (both sides to `size`, aspect ratio not kept),
         "short-side" (short side to `resize_to` pixels, long side truncated to an integer, then a centre crop of
-        `size` at the rounded offset: torchvision's Resize(int) and CenterCrop).
-    interpolation: library and filter of the resize. decoder: library that decodes; EXIF orientation is ignored.
+        `size`: torchvision's Resize(int) and CenterCrop), "squash-crop" (both sides to `resize_to` pixels, aspect
+        ratio not kept, then the centre crop: SysNoise's ImageNet transform) or "letterbox" (scaled to fit into `size`,
+        aspect ratio kept, and centred on the grey of `pad_value`: Ultralytics' LetterBox).
+    interpolation: library and filter of the resize. decoder: library that decodes. orientation: whether EXIF's
+        orientation is ignored or applied to what was decoded.
     color: channel order that the model expects. divisor: what the uint8 values are divided by, usually 255.
     mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std.
     layout, dtype: of the tensor. A uint8 tensor holds the pixels as they are: divisor 1, mean 0, std 1.
+    crop_offset: how half a pixel of the centre crop's offset is rounded: "half-even" (torchvision, Python's round),
+        "down" (integer division, as most C code has it) or "up".
+    pad_value: 0 to 255, all three channels of what a letterbox leaves free.
     """
 
     size: Size
@@ -71,22 +98,31 @@ class InputContract:
     std: Triple = (1.0, 1.0, 1.0)
     layout: str = "nchw"
     dtype: str = "float32"
+    crop_offset: str = "half-even"
+    pad_value: int = 114
+    orientation: str = "ignore"
 
     def __post_init__(self) -> None:
         """Raises UsageError for values that no image can follow."""
         _one_of("resize rule", self.resize, RESIZE_RULES)
         _one_of("interpolation", self.interpolation, INTERPOLATIONS)
         _one_of("decoder", self.decoder, DECODERS)
+        _one_of("orientation", self.orientation, ORIENTATIONS)
         _one_of("color order", self.color, COLORS)
         _one_of("layout", self.layout, LAYOUTS)
         _one_of("input dtype", self.dtype, DTYPES)
+        _one_of("crop offset", self.crop_offset, CROP_OFFSETS)
+        if not 0 <= self.pad_value <= 255:
+            raise UsageError(f"The pad value {self.pad_value} is outside 0..255.")
         if min(self.size) < 1 or max(self.size) > 8192:
             raise UsageError(f"The input size {self.size} is outside 1..8192 pixels.")
-        if (self.resize == "short-side") != (self.resize_to is not None):
-            raise UsageError("The short-side resize needs `resize_to` (pixels), and no other rule takes it.")
+        if self.crops != (self.resize_to is not None):
+            raise UsageError(
+                "The rules short-side and squash-crop need `resize_to` (pixels), and no other rule takes it."
+            )
         if self.resize_to is not None and not max(self.size) <= self.resize_to <= 16384:
             raise UsageError(
-                f"A short side of {self.resize_to} px cannot be cropped to {self.size[0]}x{self.size[1]}: "
+                f"A side of {self.resize_to} px cannot be cropped to {self.size[0]}x{self.size[1]}: "
                 "make --resize at least as large as --crop."
             )
         numbers = (self.divisor, *self.mean, *self.std)
@@ -116,6 +152,8 @@ class InputContract:
                 fields[name] = _floats(fields[name], 3)
             if fields.get("resize_to") is not None:
                 fields["resize_to"] = _integers([fields["resize_to"]], 1)[0]
+            if "pad_value" in fields:
+                fields["pad_value"] = _integers([fields["pad_value"]], 1)[0]
             fields["divisor"] = _floats([fields["divisor"]], 1)[0]
             return cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
@@ -125,8 +163,13 @@ class InputContract:
 
     def image_side(self) -> dict[str, Any]:
         """The part that decides the uint8 RGB pixels, and nothing of the numbers that follow."""
-        names = ("size", "resize", "resize_to", "interpolation", "decoder")
+        names = ("size", "resize", "resize_to", "crop_offset", "pad_value", "interpolation", "decoder", "orientation")
         return {name: value for name, value in self.to_dict().items() if name in names}
+
+    @property
+    def crops(self) -> bool:
+        """True for the rules that end in a centre crop."""
+        return self.resize in ("short-side", "squash-crop")
 
     @property
     def takes_raw_pixels(self) -> bool:
@@ -142,18 +185,29 @@ class InputContract:
         """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, 3, H, W], or
         [N, H, W, 3] for the layout "nhwc", of the contract's dtype.
 
-        A table of the 256 possible values per channel, made with the float32 arithmetic of torchvision's ToTensor and
-        Normalize, is looked up: every image's numbers are the same in any batch. float16 is rounded from that.
+        `value_table` is looked up: every image's numbers are the same in any batch.
+        """
+        return self.look_up(images, self.value_table())
+
+    def value_table(self) -> npt.NDArray[np.float32]:
+        """What the 256 values of each channel become, in the model's colour order: float32 [3, 256], before the cast to
+        the contract's dtype. The float32 arithmetic of torchvision's ToTensor and Normalize.
         """
         values = np.arange(256, dtype=np.float32) / np.float32(self.divisor)
+        mean, std = np.array([self.mean, self.std], np.float32)[..., None]
+        table: npt.NDArray[np.float32] = (values - mean) / std
+        return table
+
+    def look_up(self, images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Tensor:
+        """`normalise` with another table, float32 [3, 256], rounded to the contract's dtype."""
         count, height, width, _ = images.shape
         nhwc = self.layout == "nhwc"
+        cast: Tensor = table.astype(self.dtype)
         tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)
         for channel in range(3):
-            table = ((values - np.float32(self.mean[channel])) / np.float32(self.std[channel])).astype(self.dtype)
             source = 2 - channel if self.color == "bgr" else channel
             out = tensor[..., channel] if nhwc else tensor[:, channel]
-            np.take(table, images[..., source], out=out, mode="clip")
+            np.take(cast[channel], images[..., source], out=out, mode="clip")
         return tensor
 
 

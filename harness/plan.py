@@ -15,7 +15,9 @@ from engines.base import BuildRequest
 from engines.precision import is_quantized
 from exporters import DeployableModel
 from harness.conditions import Condition, CorruptionOptions, choose, make_condition, parse_corruption
+from harness.conditions.asked import Asked, resolve
 from harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
+from harness.conditions.pipeline import COMBINED
 from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.data.labels import LabelOf
@@ -35,7 +37,9 @@ class Plan:
     """All that a run needs to start.
 
     data: the images, in their order. released: for data that are corrupted already, the same images under each
-    condition. targets: the reference first. identity: what shapes the results.
+    condition. targets: the reference first. identity: what shapes the results. notes: what was left out, and why.
+    combined: whether the worst of the pipeline conditions are stacked once they are known; stack: then their ids, in
+    the order in which they were put on top of each other.
     """
 
     spec: RunSpec
@@ -47,6 +51,9 @@ class Plan:
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
     identity: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    combined: bool = False
+    stack: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -102,13 +109,15 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         ids = choose(spec.suite, spec.conditions, spec.severities)
         data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
         selections = None
-        conditions = tuple(make_condition(condition_id, options) for condition_id in ids)
+        # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
+        sized = model.contract.resize == "none" or data.source.image_size == model.contract.size
+        asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
     else:
         ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
         released.check_alike(ids)
         data = select(released.source(ids[0]), seed=spec.seed, limit=spec.limit)
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
-        conditions = tuple(Condition(condition_id) for condition_id in ids)
+        asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
     calib = None
     if any(needs_calibration(model, target, spec.quantization) for target in targets):
         of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
@@ -121,7 +130,19 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
             progress=progress,
         )
     degraded = make_condition(spec.calib_condition, options)
-    plan = Plan(spec, model, data, selections, calib, degraded, targets, conditions, {})
+    plan = Plan(
+        spec,
+        model,
+        data,
+        selections,
+        calib,
+        degraded,
+        targets,
+        asked.conditions,
+        {},
+        notes=asked.notes,
+        combined=asked.combined,
+    )
     return dataclasses.replace(plan, identity=_identity(plan, path.resolve().name, progress))
 
 
@@ -231,7 +252,7 @@ def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
         "calibration": calibration,
         "quantization": _quantization(plan),
         "targets": [target.id for target in plan.targets],
-        "conditions": [condition.id for condition in plan.conditions],
+        "conditions": [*(condition.id for condition in plan.conditions), *([COMBINED] if plan.combined else [])],
         "corruptions": _corruptions(plan),
         "seed": spec.seed,
         "threads": spec.threads,
@@ -251,7 +272,7 @@ def _quantization(plan: Plan) -> dict[str, Any] | None:
 
 def _corruptions(plan: Plan) -> dict[str, Any] | None:
     used = [*plan.conditions, plan.calib_condition]
-    made = [condition.id for condition in used if condition.transform is not None]
+    made = [condition.id for condition in used if condition.id.startswith("corruption/")]
     if not made:
         return None
     frost = None

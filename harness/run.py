@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import datetime
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from engines.isolated import Arena
-from exporters import InputContract
-from harness.calibration import CalibrationSet
-from harness.data import Selection
-from harness.data.overlap import check_disjoint
 from harness.failures import Failure
 from harness.fleet import started
-from harness.pipeline import ImageReader, ImageStore, SourceReader, spool
+from harness.images import RunImages, run_images
 from harness.plan import Plan, make_plan
 from harness.progress import Progress, Silent
 from harness.report.html import write_report
@@ -25,11 +18,12 @@ from harness.results.environment import describe_environment
 from harness.results.latencies import timed_targets, write_latencies
 from harness.results.rundir import RunDirectory
 from harness.results.summary import summarise
+from harness.rewritten import rewritten
 from harness.spec import RunSpec
+from harness.stack import with_stack
 from harness.targets import BuiltTarget, built_targets
 from harness.timing import time_targets
 from harness.trials import remaining, run_trials
-from shipcheck.cache import cache_root
 from shipcheck.files import read_json, write_json
 
 
@@ -43,11 +37,11 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     plan = make_plan(spec, progress)
     directory = RunDirectory(plan.out)
     directory.check(plan.identity)
-    if not _finished(plan, directory):
-        with started(plan) as fleet, _images(plan, progress) as (reader, calibration):
+    if not _finished(with_stack(plan, directory.trials), directory):
+        with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             targets, failures = built_targets(plan, fleet, calibration, progress)
-            _measure(plan, directory, reader, targets, failures, fleet.arena, progress)
-    summary = summarise(plan, directory, read_json(directory.audit), _failures(directory))
+            _measure(plan, directory, images, targets, failures, fleet.arena, progress)
+    summary = summarise(with_stack(plan, directory.trials), directory, read_json(directory.audit), _failures(directory))
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
     return summary, directory.root
@@ -71,7 +65,7 @@ def _failures(directory: RunDirectory) -> list[dict[str, Any]]:
 def _measure(
     plan: Plan,
     directory: RunDirectory,
-    reader: Callable[[str], ImageReader],
+    images: RunImages,
     targets: list[BuiltTarget],
     failures: list[Failure],
     arena: Arena,
@@ -88,43 +82,34 @@ def _measure(
     write_json(directory.audit, describe_audits(targets))
     names = {target.id for target in targets}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
-        samples, phases, failed = time_targets(targets, reader(plan.conditions[0].id), progress)
+        samples, phases, failed = time_targets(targets, images.reader(plan.conditions[0].id), progress)
         write_latencies(directory.latency, samples, phases)
         failures = failures + failed
-    left = {failed.target for failed in failures}
-    alive = [target for target in targets if target.id not in left]
-    work = remaining(plan, directory.trials)
-    seconds, failed = run_trials(plan, work, reader, alive, arena, directory.trials, progress)
-    directory.add_timing(seconds)
-    directory.tell_failures([found.to_dict() for found in [*failures, *failed]])
+    failures = failures + _answer(plan, directory, images, targets, failures, arena, progress)
+    whole = with_stack(plan, directory.trials)
+    if whole is not plan:  # the single conditions decide what the stacked ones are
+        failures = failures + _answer(whole, directory, images, targets, failures, arena, progress)
+    directory.tell_failures([found.to_dict() for found in failures])
 
 
-@contextlib.contextmanager
-def _images(plan: Plan, progress: Progress) -> Iterator[tuple[Callable[[str], ImageReader], CalibrationSet | None]]:
-    """Where each condition's images come from, and the calibration images where a target needs them.
-
-    No calibration image is a test image; that cannot be told of test images that are corrupted already.
-    """
-    with contextlib.ExitStack() as stack:
-        calibration = None
-        if plan.calib is not None:
-            store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-            calibration = CalibrationSet(
-                store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
-            )
-        if plan.released is not None:
-            # Released images are as large as they should be: cropped by whoever released them.
-            contract = dataclasses.replace(plan.model.contract, resize="none", resize_to=None)
-            readers = {name: SourceReader(selection, contract) for name, selection in plan.released.items()}
-            yield readers.__getitem__, calibration
-            return
-        images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
-        if plan.calib is not None and calibration is not None:
-            check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.store.pixel_digests)
-        yield lambda condition: images, calibration
-
-
-def _spool(plan: Plan, selection: Selection, stage: str, progress: Progress) -> ImageStore:
-    contract: InputContract = plan.model.contract
-    with progress.stage(stage, len(selection)) as update:
-        return spool(selection, contract, folder=cache_root() / "scratch", workers=plan.spec.workers, progress=update)
+def _answer(
+    plan: Plan,
+    directory: RunDirectory,
+    images: RunImages,
+    targets: list[BuiltTarget],
+    failures: list[Failure],
+    arena: Arena,
+    progress: Progress,
+) -> list[Failure]:
+    """Runs the trials that are left, of the targets that have not failed; the failures that come to it."""
+    found: list[Failure] = []
+    left = remaining(plan, directory.trials)
+    for rewrites in dict.fromkeys(trials.condition.rewrites for trials in left):
+        lost = {failure.target for failure in [*failures, *found]}
+        alive = [target for target in targets if target.id not in lost]
+        part = [trials for trials in left if trials.condition.rewrites == rewrites]
+        with rewritten(plan, alive, rewrites, arena, progress) as (built, failed):
+            seconds, more = run_trials(plan, part, images, built, arena, directory.trials, progress)
+        directory.add_timing(seconds)
+        found.extend([*failed, *more])
+    return found

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,9 @@ from engines.isolated import Arena
 from exporters import InputContract
 from harness.conditions import Condition
 from harness.failures import TARGET_ERRORS, Failure, failure
-from harness.pipeline import ImageReader, ordered_map
+from harness.images import RunImages, way
+from harness.pipeline import ordered_map
+from harness.pipeline.numbers import tensor
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.results.predictions import Predictions, concatenate, rows_of
@@ -24,11 +26,15 @@ from harness.targets import BuiltTarget
 
 
 @dataclasses.dataclass(frozen=True)
-class Work:
-    """What is left of a run: condition, and the ids of the builds that have not answered it."""
+class Trials:
+    """What is left of one condition: the ids of the builds that have not answered it."""
 
     condition: Condition
     targets: tuple[str, ...]
+
+
+# Conditions whose images are read together.
+Work = tuple[Trials, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +47,12 @@ class _Task:
 @dataclasses.dataclass(frozen=True)
 class _Answer:
     task: _Task
-    rows: dict[str, Predictions]
+    rows: dict[tuple[str, str], Predictions]
     conditions_s: float
     engines_s: float
 
 
-def remaining(plan: Plan, folder: Path) -> list[Work]:
+def remaining(plan: Plan, folder: Path) -> list[Trials]:
     """The trials of the plan without a finished file in `folder`, in the plan's order."""
     left = []
     for condition in plan.conditions:
@@ -57,14 +63,23 @@ def remaining(plan: Plan, folder: Path) -> list[Work]:
             and not is_finished(folder, spec=plan.digest, target=build.id, condition=condition.id)
         )
         if missing:
-            left.append(Work(condition, missing))
+            left.append(Trials(condition, missing))
     return left
+
+
+def grouped(trials: Sequence[Trials], contract: InputContract) -> list[Work]:
+    """Conditions that decode the stored images alike go together, every other one alone; in order of their first."""
+    groups: dict[object, list[Trials]] = {}
+    for one in trials:
+        key = way(one.condition, contract).decoding if one.condition.from_source else one.condition.id
+        groups.setdefault(key, []).append(one)
+    return [tuple(group) for group in groups.values()]
 
 
 def run_trials(
     plan: Plan,
-    work: Sequence[Work],
-    reader: Callable[[str], ImageReader],
+    trials: Sequence[Trials],
+    images: RunImages,
     targets: Sequence[BuiltTarget],
     arena: Arena,
     folder: Path,
@@ -72,34 +87,38 @@ def run_trials(
 ) -> tuple[dict[str, float], list[Failure]]:
     """Runs what is left for `targets`; a trial's file appears when all its images are answered.
 
-    reader: where the images of a condition come from, before it is applied. arena: where the engines read them.
+    images: what the conditions are applied to. arena: where the engines read them.
 
     Returns seconds: `wall`, `engines` (waiting for the engines) and `conditions` (reading, corrupting and normalising,
     summed over the workers); and the targets that failed meanwhile, which were asked no more.
     """
     cv2.setNumThreads(1)  # the workers are the parallelism
     present = {target.id: target for target in targets}
-    work = [Work(item.condition, tuple(name for name in item.targets if name in present)) for item in work]
-    work = [item for item in work if item.targets]
+    left = [Trials(one.condition, tuple(name for name in one.targets if name in present)) for one in trials]
+    groups = grouped([one for one in left if one.targets], plan.model.contract)
     lost = _Lost()
     ids, labels = plan.data.ids, plan.data.labels
 
     def answer(task: _Task) -> _Answer:
-        begin = time.perf_counter()
-        images = reader(task.work.condition.id).read(task.start, task.stop)
-        changed = task.work.condition.apply(images, ids[task.start : task.stop], plan.spec.seed)
-        asked = [present[name] for name in task.work.targets if name not in lost]
-        labelled = labels[task.start : task.stop]
-        rows: dict[str, Predictions] = {}
-        with arena.slot() as slot:
-            inputs = {contract: slot.put(contract.normalise(changed)) for contract in _contracts(asked)}
-            ready = time.perf_counter()
-            for target in asked:
-                with lost.noting(target.id):
-                    scores = target.engine.infer(inputs[target.model.contract])
-                    rows[target.id] = rows_of(scores, labelled, target.model.scores)
-            done = time.perf_counter()
-        return _Answer(task, rows, ready - begin, done - ready)
+        begin, engines_s = time.perf_counter(), 0.0
+        part = slice(task.start, task.stop)
+        pixels = images.read([one.condition for one in task.work], task.start, task.stop)
+        rows: dict[tuple[str, str], Predictions] = {}
+        for one in task.work:
+            condition = one.condition
+            changed = condition.apply(pixels[condition.id], ids[part], plan.spec.seed)
+            asked = [present[name] for name in one.targets if name not in lost]
+            with arena.slot() as slot:
+                inputs = {
+                    contract: slot.put(tensor(changed, contract, condition.numbers)) for contract in _contracts(asked)
+                }
+                ready = time.perf_counter()
+                for target in asked:
+                    with lost.noting(target.id):
+                        scores = target.engine.infer(inputs[target.model.contract])
+                        rows[condition.id, target.id] = rows_of(scores, labels[part], target.model.scores)
+                engines_s += time.perf_counter() - ready
+        return _Answer(task, rows, time.perf_counter() - begin - engines_s, engines_s)
 
     def close() -> None:
         for target in targets:
@@ -107,23 +126,31 @@ def run_trials(
 
     begin, done = time.perf_counter(), 0
     spent = {"engines": 0.0, "conditions": 0.0}
-    parts: dict[str, list[Predictions]] = {}
-    with progress.stage("Running trials", len(ids) * len(work)) as update:
-        update(0, _note(work, 0))
-        tasks = _tasks(work, len(ids), plan.spec.batch_size)
+    parts: dict[tuple[str, str], list[Predictions]] = {}
+    with progress.stage("Running trials", len(ids) * sum(map(len, groups))) as update:
+        update(0)
+        tasks = _tasks(groups, len(ids), plan.spec.batch_size)
         for found in ordered_map(answer, tasks, workers=plan.spec.workers, abandon=close):
             task = found.task
             if task.start == 0:
-                parts = {target: [] for target in task.work.targets}
-            for target, rows in found.rows.items():
-                parts[target].append(rows)
+                parts = {(one.condition.id, name): [] for one in task.work for name in one.targets}
+            for key, rows in found.rows.items():
+                parts[key].append(rows)
             if task.stop == len(ids):
-                whole = {target: rows for target, rows in parts.items() if sum(map(len, rows)) == len(ids)}
-                _write(plan, folder, task.work.condition.id, whole, ids)
+                for (condition_id, name), of_trial in parts.items():
+                    if sum(map(len, of_trial)) == len(ids):
+                        write_trial(
+                            folder,
+                            spec=plan.digest,
+                            target=name,
+                            condition=condition_id,
+                            ids=ids,
+                            rows=concatenate(of_trial),
+                        )
             spent["engines"] += found.engines_s
             spent["conditions"] += found.conditions_s
-            done += task.stop - task.start
-            update(done, _note(work, done // len(ids)))
+            done += (task.stop - task.start) * len(task.work)
+            update(done, _note(groups, task))
     return {"wall": time.perf_counter() - begin, **spent}, lost.failures
 
 
@@ -154,16 +181,12 @@ def _contracts(targets: Sequence[BuiltTarget]) -> set[InputContract]:
     return {target.model.contract for target in targets}
 
 
-def _write(plan: Plan, folder: Path, condition: str, rows: Mapping[str, list[Predictions]], ids: Sequence[str]) -> None:
-    for target, parts in rows.items():
-        write_trial(folder, spec=plan.digest, target=target, condition=condition, ids=ids, rows=concatenate(parts))
-
-
-def _tasks(work: Sequence[Work], images: int, size: int) -> Iterator[_Task]:
-    for item in work:
+def _tasks(groups: Sequence[Work], images: int, size: int) -> Iterator[_Task]:
+    for work in groups:
         for start in range(0, images, size):
-            yield _Task(item, start, min(start + size, images))
+            yield _Task(work, start, min(start + size, images))
 
 
-def _note(work: Sequence[Work], index: int) -> str:
-    return f"{index + 1}/{len(work)} {work[index].condition.id}" if index < len(work) else ""
+def _note(groups: Sequence[Work], task: _Task) -> str:
+    more = f" and {len(task.work) - 1} more" if len(task.work) > 1 else ""
+    return f"{groups.index(task.work) + 1}/{len(groups)} {task.work[0].condition.id}{more}"

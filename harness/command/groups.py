@@ -12,7 +12,7 @@ from calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
 from engines.builder_options import BuilderOptions
 from engines.isolated import Limits
 from exporters import ContractOptions
-from exporters.contract import INTERPOLATIONS
+from exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
 from exporters.presets import PRESETS
 from shipcheck import __version__
 from shipcheck.errors import UsageError
@@ -66,11 +66,19 @@ def add_contract_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", metavar="NAME", help=", ".join(PRESETS))
     group.add_argument("--size", metavar="S", help="the model's input: N or HxW; alone: straight to that size")
     group.add_argument(
-        "--resize", metavar="R", help="N: short side to N px, then --crop; HxW or exact: both sides; none"
+        "--resize",
+        metavar="R",
+        help="N: short side to N px, then --crop; HxW or exact: both sides (NxN with --crop: then cropped); letterbox: "
+        "to fit, padded; none",
     )
     group.add_argument("--crop", metavar="S", help="centre crop after --resize N: N or HxW")
+    group.add_argument(
+        "--crop-offset", metavar="NAME", help=f"half a pixel of the crop's offset: {', '.join(CROP_OFFSETS)}"
+    )
+    group.add_argument("--pad-value", type=int, metavar="N", help="grey of a letterbox, 0 to 255 (114, unless given)")
     group.add_argument("--interpolation", metavar="NAME", help=f"of the resize: {', '.join(INTERPOLATIONS)}")
-    group.add_argument("--decoder", metavar="NAME", help="of encoded images: pillow, opencv")
+    group.add_argument("--decoder", metavar="NAME", help=f"of encoded images: {', '.join(DECODERS)}")
+    group.add_argument("--orientation", metavar="NAME", help=f"EXIF's, of encoded images: {', '.join(ORIENTATIONS)}")
     group.add_argument("--divisor", type=float, metavar="X", help="what pixels are divided by (255, unless given)")
     group.add_argument("--mean", nargs="+", metavar="X", help="per channel, after the division: three numbers, or one")
     group.add_argument("--std", nargs="+", metavar="X", help="likewise")
@@ -194,6 +202,9 @@ def take_contract(given: dict[str, Any]) -> ContractOptions:
         mean=_triple("--mean", given.pop("mean", None)),
         std=_triple("--std", given.pop("std", None)),
         color=given.pop("color", None),
+        crop_offset=given.pop("crop_offset", None),
+        pad_value=given.pop("pad_value", None),
+        orientation=given.pop("orientation", None),
     )
 
 
@@ -210,8 +221,8 @@ def _size(flag: str, text: str | None) -> tuple[int, int] | None:
 def _resize(text: str | None) -> str | int | tuple[int, int] | None:
     if text is None or text == "none":
         return text
-    if text == "exact":
-        return "exact"
+    if text in ("exact", "letterbox"):
+        return text
     size = _size("--resize", text)
     assert size is not None
     return size if "x" in text.lower() else size[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.conditions.condition import Condition, generator
 from harness.conditions.suites import (
     CLEAN,
+    CORRUPTION,
     SUITES,
     CorruptionOptions,
     choose,
@@ -16,6 +17,7 @@ from harness.conditions.suites import (
 
 __all__ = [
     "CLEAN",
+    "CORRUPTION",
     "SUITES",
     "Condition",
     "CorruptionOptions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,27 @@ Transform = Callable[[Pixels, np.random.Generator], Pixels]
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """id: as in flags, files and reports. transform: (uint8 [H, W, 3], rng) -> uint8 [H, W, 3]; None leaves images as
-    they are.
+    """One way from the stored image to the engine's answer.
+
+    id: as in flags, files and reports. transform: (uint8 [H, W, 3], rng) -> uint8 [H, W, 3] at the model's size; None
+    leaves images as they are. contract: fields of the image side of the input contract, in place of the contract's own.
+    reencode, enlarge: what makes decoding and resizing a question for images that are stored as arrays, or at the
+    model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names of
+    `exporters.rewrites`, applied to every target's graph.
     """
 
     id: str
     transform: Transform | None = None
+    contract: tuple[tuple[str, Any], ...] = ()
+    reencode: bool = False
+    enlarge: bool = False
+    numbers: str | None = None
+    rewrites: tuple[str, ...] = ()
+
+    @property
+    def from_source(self) -> bool:
+        """True where the images are read anew: decoded or resized in another way than the contract says."""
+        return bool(self.contract) or self.reencode or self.enlarge
 
     def apply(self, images: Pixels, ids: Sequence[str], seed: int) -> Pixels:
         """uint8 [N, H, W, 3] -> the same under this condition, each image with randomness of its own."""

@@ -12,25 +12,32 @@ import numpy as np
 
 from harness.conditions.condition import Condition
 from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, names, using_frost_textures
+from harness.conditions.pipeline import PREFIX as PIPELINE
+from harness.conditions.pipeline import known_pipeline_ids
 from harness.data.source import Pixels
 from shipcheck.errors import UsageError
 
 CLEAN = "clean"
+CORRUPTION = "corruption/"
 
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """severities: at which every corruption is asked for. held_out: also those four that mCE leaves out."""
+    """severities: at which every corruption is asked for. held_out: also those four that mCE leaves out. pipeline: all
+    pipeline conditions, too, and their combination.
+    """
 
     severities: tuple[int, ...]
-    held_out: bool
+    held_out: bool = False
+    pipeline: bool = False
 
 
 # `clean` is part of each.
 SUITES: dict[str, Suite] = {
-    "quick": Suite((3,), held_out=False),
-    "standard": Suite(SEVERITIES, held_out=False),
+    "quick": Suite((3,)),
+    "standard": Suite(SEVERITIES),
     "full": Suite(SEVERITIES, held_out=True),
+    "pipeline": Suite((), pipeline=True),
 }
 
 
@@ -51,19 +58,20 @@ class CorruptionOptions:
 
 def corruption_id(name: str, severity: int) -> str:
     """`corruption/NAME@SEVERITY`."""
-    return f"corruption/{name}@{severity}"
+    return f"{CORRUPTION}{name}@{severity}"
 
 
 def known_ids() -> list[str]:
     """Every condition id there is, in the order of reports: clean first, then corruption by corruption."""
-    return [CLEAN, *(corruption_id(name, severity) for name in names() for severity in SEVERITIES)]
+    corruptions = (corruption_id(name, severity) for name in names() for severity in SEVERITIES)
+    return [CLEAN, *corruptions, *known_pipeline_ids()]
 
 
 def make_condition(condition_id: str, options: CorruptionOptions | None = None) -> Condition:
-    """The condition behind an id; UsageError for an unknown one."""
+    """`clean`, or the corruption behind an id; UsageError for any other."""
     if condition_id == CLEAN:
         return Condition(CLEAN)
-    if condition_id not in known_ids():
+    if condition_id not in known_ids() or condition_id.startswith(PIPELINE):
         raise UsageError(f"Unknown condition {condition_id!r}. Known: {_spelled()}.")
     name, severity = parse_corruption(condition_id)
     return Condition(condition_id, functools.partial(_corrupt, name, severity, options or CorruptionOptions()))
@@ -71,7 +79,7 @@ def make_condition(condition_id: str, options: CorruptionOptions | None = None) 
 
 def parse_corruption(condition_id: str) -> tuple[str, int]:
     """`corruption/NAME@SEVERITY` -> name, severity."""
-    name, _, severity = condition_id.removeprefix("corruption/").rpartition("@")
+    name, _, severity = condition_id.removeprefix(CORRUPTION).rpartition("@")
     return name, int(severity)
 
 
@@ -99,8 +107,12 @@ def choose(
     for condition_id in known:
         if condition_id == CLEAN:
             continue
-        name, severity = parse_corruption(condition_id)
         asked = any(fnmatch.fnmatchcase(condition_id, glob) for glob in globs) if globs else True
+        if condition_id.startswith(PIPELINE):
+            if asked and (globs or SUITES[suite].pipeline):
+                chosen.append(condition_id)
+            continue
+        name, severity = parse_corruption(condition_id)
         if asked and severity in wanted and (held_out or name not in HELD_OUT):
             chosen.append(condition_id)
     if not chosen and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
@@ -115,4 +127,5 @@ def _corrupt(name: str, severity: int, options: CorruptionOptions, image: Pixels
 
 
 def _spelled() -> str:
-    return f"clean, {', '.join(f'corruption/{name}@1..5' for name in names())}"
+    corruptions = ", ".join(f"corruption/{name}@1..5" for name in names())
+    return f"clean, {corruptions}, {', '.join(known_pipeline_ids())}"

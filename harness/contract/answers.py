@@ -172,6 +172,12 @@ def _image_side(contract: InputContract) -> InputContract:
 
 
 def _number_side(contract: InputContract) -> InputContract:
-    return dataclasses.replace(
-        contract, resize="none", resize_to=None, interpolation="pillow-bilinear", decoder="pillow"
+    return InputContract(
+        contract.size,
+        color=contract.color,
+        divisor=contract.divisor,
+        mean=contract.mean,
+        std=contract.std,
+        layout=contract.layout,
+        dtype=contract.dtype,
     )

@@ -164,8 +164,15 @@ def with_numbers(base: InputContract, other: InputContract) -> InputContract:
 
 
 def with_rule(base: InputContract, other: InputContract) -> InputContract:
-    """The base with the other's resize rule."""
-    return dataclasses.replace(base, resize=other.resize, resize_to=other.resize_to)
+    """The base with the other's resize rule, and what belongs to it."""
+    plain = InputContract(base.size)
+    return dataclasses.replace(
+        base,
+        resize=other.resize,
+        resize_to=other.resize_to,
+        crop_offset=other.crop_offset if other.crops else plain.crop_offset,
+        pad_value=other.pad_value if other.resize == "letterbox" else plain.pad_value,
+    )
 
 
 def with_reader(base: InputContract, other: InputContract) -> InputContract:
@@ -209,9 +216,15 @@ def numbers_name(contract: InputContract) -> str:
 def rule_name(contract: InputContract) -> str:
     """The resize rule in words, as in "short side 256, crop 224x224"."""
     size = f"{contract.size[0]}x{contract.size[1]}"
-    if contract.resize == "short-side":
-        return f"short side {contract.resize_to}, crop {size}"
-    return f"straight to {size}" if contract.resize == "exact" else "none"
+    rounded = "" if contract.crop_offset == "half-even" else f", offset rounded {contract.crop_offset}"
+    names = {
+        "none": "none",
+        "exact": f"straight to {size}",
+        "short-side": f"short side {contract.resize_to}, crop {size}{rounded}",
+        "squash-crop": f"both sides {contract.resize_to}, crop {size}{rounded}",
+        "letterbox": f"letterbox {size} on {contract.pad_value}",
+    }
+    return names[contract.resize]
 
 
 def merged(contracts: Iterable[InputContract]) -> list[InputContract]:

@@ -23,7 +23,7 @@ def deviations(best: InputContract, declared: InputContract) -> dict[str, InputC
         found["color"] = values.with_numbers(best, declared) if alike else values.with_color(best, declared.color)
     if not alike:
         found["numbers"] = values.with_color(values.with_numbers(best, declared), best.color)
-    if (best.resize, best.resize_to) != (declared.resize, declared.resize_to):
+    if values.rule_name(best) != values.rule_name(declared):
         found["resize"] = values.with_rule(best, declared)
     if best.interpolation != declared.interpolation:
         found["interpolation"] = dataclasses.replace(best, interpolation=declared.interpolation)

@@ -12,14 +12,21 @@ def flags_of(contract: InputContract) -> tuple[str, ...]:
     '--size 32x48 --resize none --decoder pillow --divisor 255 --mean 0.5 --std 0.25 --color rgb'
     """
     size = f"{contract.size[0]}" if contract.size[0] == contract.size[1] else f"{contract.size[0]}x{contract.size[1]}"
-    words = (
-        ["--resize", f"{contract.resize_to}", "--crop", size]
-        if contract.resize == "short-side"
-        else ["--size", size, "--resize", contract.resize]
-    )
+    side = contract.resize_to
+    if contract.crops:
+        sides = f"{side}" if contract.resize == "short-side" else f"{side}x{side}"
+        words = ["--resize", sides, "--crop", size]
+        if contract.crop_offset != "half-even":
+            words += ["--crop-offset", contract.crop_offset]
+    else:
+        words = ["--size", size, "--resize", contract.resize]
+    if contract.resize == "letterbox":
+        words += ["--pad-value", f"{contract.pad_value}"]
     if contract.resize != "none":
         words += ["--interpolation", contract.interpolation]
     words += ["--decoder", contract.decoder]
+    if contract.orientation != "ignore":
+        words += ["--orientation", contract.orientation]
     if contract.dtype != "uint8":
         words += ["--divisor", _spell(contract.divisor)]
         words += ["--mean", *_triple(contract.mean), "--std", *_triple(contract.std)]

@@ -6,16 +6,16 @@ import dataclasses
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from exporters.contract import DECODERS, InputContract
+from exporters.contract import InputContract
 from harness.data.source import Payload, Pixels, Selection
 from harness.pipeline import ordered_map
-from harness.pipeline.decode import decode
+from harness.pipeline.decoders import decode
 from harness.pipeline.resize import to_size
 from shipcheck.errors import UsageError
 from shipcheck.files import disk_errors
@@ -40,12 +40,17 @@ class DecodedImages:
         folder: Path,
         *,
         workers: int,
+        decoders: Sequence[str] = ("pillow", "opencv"),
+        orientation: str = "ignore",
         progress: Callable[[int], None] = lambda done: None,
     ) -> None:
         """Decodes all images; BadInputError naming the first that does not decode, UsageError where the disk refuses.
 
-        progress: called with the number of images done.
+        decoders: those that are compared. orientation: of all of them, as in the contract. progress: called with the
+        number of images done.
         """
+        self._decoders = decoders
+        self._orientation = orientation
         self._folder = folder
         self._lock = threading.Lock()
         self._end = 0
@@ -88,12 +93,13 @@ class DecodedImages:
     def _take(self, task: tuple[int, Payload]) -> None:
         position, payload = task
         self._names[position] = payload.where
-        first = decode(payload, DECODERS[0])
-        places = {DECODERS[0]: self._put(first)}
-        for decoder in DECODERS[1:]:
-            other = decode(payload, decoder)
+        reference, *others = self._decoders
+        first = decode(payload, reference, self._orientation)
+        places = {reference: self._put(first)}
+        for decoder in others:
+            other = decode(payload, decoder, self._orientation)
             same = np.array_equal(first, other)
-            places[decoder] = places[DECODERS[0]] if same else self._put(other)
+            places[decoder] = places[reference] if same else self._put(other)
         self._places[position] = places
 
     def _put(self, pixels: Pixels) -> _Place:

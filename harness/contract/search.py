@@ -13,6 +13,7 @@ value is taken, else the most customary one.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +52,14 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
         )
     cv2.setNumThreads(1)  # the workers are the parallelism
     with progress.stage("Decoding images", len(selection)) as update:
-        images = DecodedImages(selection, cache_root() / "scratch", workers=spec.workers, progress=update)
+        images = DecodedImages(
+            selection,
+            cache_root() / "scratch",
+            workers=spec.workers,
+            decoders=_decoders(declared),
+            orientation="ignore" if declared is None else declared.orientation,
+            progress=update,
+        )
     probabilities = model.scores == "probabilities"
     with images, isolated.build(REFERENCE_ENGINE, build_request(model), lanes=spec.workers) as engine:
         asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
@@ -95,8 +103,11 @@ class _Plan:
     def __init__(self, images: DecodedImages, shape: InputContract, declared: InputContract | None) -> None:
         self.images, self.declared = images, declared
         self.resizes = images.sizes != {shape.size}
-        self.decoders = ("pillow", "opencv") if images.differing else ("pillow",)
-        self.start = values.customary(shape.size, shape.layout, shape.dtype, resizes=self.resizes)
+        self.decoders = _decoders(declared) if images.differing else ("pillow",)
+        customary = values.customary(shape.size, shape.layout, shape.dtype, resizes=self.resizes)
+        # Not searched for: images that carry an orientation are rare, and whether it is applied is known.
+        orientation = customary.orientation if declared is None else declared.orientation
+        self.start = dataclasses.replace(customary, orientation=orientation)
         counts = [len(self.scalings()), len(self.rules(self.start)), len(self.readers(self.start))]
         self.compared = sum(counts)
         self.grid = counts[0] * counts[1] * counts[2] * len(images)
@@ -122,12 +133,24 @@ class _Plan:
                 f"All images are {height}x{width} px already: how others must be resized cannot be told from them."
             )
         count = self.images.differing
+        names = _listed(_decoders(self.declared))
         found.append(
-            f"Pillow and OpenCV decode {count} of {len(self.images)} images to different pixels."
+            f"{names} decode {count} of {len(self.images)} images to different pixels."
             if count
-            else "Pillow and OpenCV decode all these images to the same pixels: the decoder makes no difference."
+            else f"{names} decode all these images to the same pixels: the decoder makes no difference."
         )
         return tuple(found)
+
+
+def _decoders(declared: InputContract | None) -> tuple[str, ...]:
+    """Those in common use, and the declared one."""
+    common = ("pillow", "opencv")
+    return common if declared is None or declared.decoder in common else (*common, declared.decoder)
+
+
+def _listed(decoders: tuple[str, ...]) -> str:
+    names = [{"pillow": "Pillow", "opencv": "OpenCV"}.get(name, name) for name in decoders]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _run(plan: _Plan, races: Races) -> tuple[tuple[Stage, ...], InputContract | None]:

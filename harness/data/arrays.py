@@ -43,6 +43,8 @@ class ArraySource:
     Nothing is unpickled, and the images are never in memory together.
     """
 
+    encoded = False
+
     def __init__(self, path: Path, classes: int) -> None:
         """Raises BadInputError for another layout and for labels that are no index of `classes` outputs."""
         self.path = path
@@ -68,6 +70,11 @@ class ArraySource:
         self.labels: npt.NDArray[np.int64] = labels.astype(np.int64)
         check_labels(np.unique(self.labels).tolist(), classes)
         self.ids = self._ids(shape[0])
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of every image."""
+        return self._image_shape[0], self._image_shape[1]
 
     def digests(self, indices: Sequence[int]) -> list[str]:
         """The archive's SHA-256 and the position: the content of the whole file stands for each image's."""

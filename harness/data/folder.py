@@ -26,6 +26,9 @@ class FolderSource:
     are refused.
     """
 
+    encoded = True
+    image_size = None
+
     def __init__(self, root: Path, label_of: LabelOf, *, by_content: bool = True) -> None:
         """Lists the images; raises BadInputError for what is not such a folder.
 

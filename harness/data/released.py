@@ -94,6 +94,8 @@ def _arrays(path: Path, classes: int) -> ReleasedSet:
 class NpySource:
     """One severity of a CIFAR-10-C file. Ids are the positions in the test set, `000000` and so on."""
 
+    encoded = False
+
     def __init__(self, file: Path, severity: int, classes: int) -> None:
         """Raises BadInputError for another layout, and for labels that are no index of `classes` outputs."""
         self.file = file
@@ -108,6 +110,7 @@ class NpySource:
             raise BadInputError(
                 f"{file.parent / _LABELS} is {labels.dtype} {list(labels.shape)}; expected [{len(images)}]."
             )
+        self.image_size: tuple[int, int] | None = (images.shape[1], images.shape[2])
         self._first = (severity - 1) * count
         begin = self._first if len(labels) > count else 0
         self.labels: npt.NDArray[np.int64] = labels[begin : begin + count].astype(np.int64)

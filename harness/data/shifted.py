@@ -17,6 +17,8 @@ class ShiftedSource:
         self._source = source
         self.name = source.name
         self.ids = source.ids
+        self.encoded = source.encoded
+        self.image_size = source.image_size
         self.labels: npt.NDArray[np.int64] = source.labels + offset
 
     def digests(self, indices: Sequence[int]) -> list[str]:

@@ -38,6 +38,14 @@ class DataSource(Protocol):
     def labels(self) -> npt.NDArray[np.int64]:
         """int64 [N], indices of the model's outputs."""
 
+    @property
+    def encoded(self) -> bool:
+        """True for files that a decoder reads, at their own sizes, in any order; False for arrays of one size."""
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(height, width) of all images where the source says it, None for files."""
+
     def digests(self, indices: Sequence[int]) -> list[str]:
         """A content hash per image, of what is stored (not of decoded pixels)."""
 

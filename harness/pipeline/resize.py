@@ -2,70 +2,99 @@
 
 from __future__ import annotations
 
-import cv2
+import math
+from collections.abc import Callable
+
 import numpy as np
-from PIL import Image
 
 from exporters.contract import InputContract
 from harness.data.source import Pixels
+from harness.pipeline.resizers import resize
 from shipcheck.errors import BadInputError
 
-_PILLOW = {
-    "pillow-nearest": Image.Resampling.NEAREST,
-    "pillow-box": Image.Resampling.BOX,
-    "pillow-bilinear": Image.Resampling.BILINEAR,
-    "pillow-hamming": Image.Resampling.HAMMING,
-    "pillow-bicubic": Image.Resampling.BICUBIC,
-    "pillow-lanczos": Image.Resampling.LANCZOS,
-}
-# Unlike Pillow's, these do not widen the filter when they shrink an image: all but "area" alias.
-_OPENCV = {
-    "opencv-nearest": cv2.INTER_NEAREST,
-    "opencv-bilinear": cv2.INTER_LINEAR,
-    "opencv-area": cv2.INTER_AREA,
-    "opencv-bicubic": cv2.INTER_CUBIC,
-    "opencv-lanczos4": cv2.INTER_LANCZOS4,
-}
+__all__ = ["resize", "to_size"]
 
 
 def to_size(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
-    """Resizes and crops uint8 RGB [H, W, 3] by the contract's rule: uint8 [height, width, 3] of its size.
+    """Resizes, crops or pads uint8 RGB [H, W, 3] by the contract's rule: uint8 [height, width, 3] of its size.
 
-    where: names the image in errors. Raises BadInputError where the rule is "none" and the size differs.
+    where: names the image in errors. Raises BadInputError where the rule is "none" and the size differs,
+    UnsupportedError where the filter's library is missing.
+    """
+    return _RULES[contract.resize](pixels, contract, where)
+
+
+def _none(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
+    if pixels.shape[:2] == contract.size:
+        return pixels
+    height, width = contract.size
+    raise BadInputError(
+        f"{where} is {pixels.shape[1]}x{pixels.shape[0]} px, the model takes {width}x{height} and the "
+        "contract does not resize. "
+        f"Name a rule: --resize {height}x{width} (both sides) or --resize N --crop {height} (short "
+        "side, centre crop)."
+    )
+
+
+def _exact(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
+    return resize(pixels, contract.size, contract.interpolation)
+
+
+def _short_side(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
+    assert contract.resize_to is not None
+    height, width = pixels.shape[:2]
+    target = contract.resize_to
+    # torchvision's Resize(int): the long side is truncated.
+    size = (int(target * height / width), target) if width <= height else (target, int(target * width / height))
+    return _centre(resize(pixels, size, contract.interpolation), contract)
+
+
+def _squash_crop(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
+    assert contract.resize_to is not None
+    size = (contract.resize_to, contract.resize_to)
+    return _centre(resize(pixels, size, contract.interpolation), contract)
+
+
+def _letterbox(pixels: Pixels, contract: InputContract, where: str) -> Pixels:
+    """Ultralytics' LetterBox (auto=False, scaleup=True, center=True): sides are rounded half to even; of an odd number
+    of free pixels the larger half lies at the bottom or right. A side that would round to 0 is 1 px here.
     """
     height, width = contract.size
-    if contract.resize == "exact":
-        return resize(pixels, contract.size, contract.interpolation)
-    if contract.resize == "short-side":
-        assert contract.resize_to is not None
-        resized = resize(pixels, _short_side(pixels.shape[:2], contract.resize_to), contract.interpolation)
-        # torchvision's CenterCrop: the offset is rounded half to even.
-        top, left = round((resized.shape[0] - height) / 2), round((resized.shape[1] - width) / 2)
-        return resized[top : top + height, left : left + width]
-    if pixels.shape[:2] != contract.size:
-        raise BadInputError(
-            f"{where} is {pixels.shape[1]}x{pixels.shape[0]} px, the model takes {width}x{height} and the "
-            "contract does not resize. "
-            f"Name a rule: --resize {height}x{width} (both sides) or --resize N --crop {height} (short "
-            "side, centre crop)."
-        )
-    return pixels
+    factor = min(height / pixels.shape[0], width / pixels.shape[1])
+    inner = max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor))
+    found = np.full((height, width, 3), contract.pad_value, np.uint8)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    found[top : top + inner[0], left : left + inner[1]] = resize(pixels, inner, contract.interpolation)
+    return found
 
 
-def resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Pixels:
-    """uint8 [H, W, 3] -> uint8 [height, width, 3] for size = (height, width), by a name of `INTERPOLATIONS`."""
-    height, width = size
-    if interpolation in _PILLOW:
-        return np.asarray(Image.fromarray(pixels).resize((width, height), _PILLOW[interpolation]))
-    resized: Pixels = cv2.resize(  # type: ignore[assignment]  # uint8 in, uint8 out
-        pixels, (width, height), interpolation=_OPENCV[interpolation]
-    )
-    return resized
+_RULES: dict[str, Callable[[Pixels, InputContract, str], Pixels]] = {
+    "none": _none,
+    "exact": _exact,
+    "short-side": _short_side,
+    "squash-crop": _squash_crop,
+    "letterbox": _letterbox,
+}
 
 
-def _short_side(size: tuple[int, ...], target: int) -> tuple[int, int]:
-    # torchvision's Resize(int): the long side is truncated.
-    height, width = size
-    if width <= height:
-        return int(target * height / width), target
-    return target, int(target * width / height)
+def _down(free: int) -> int:
+    return free // 2
+
+
+def _up(free: int) -> int:
+    return math.ceil(free / 2)
+
+
+def _half_even(free: int) -> int:
+    # torchvision's CenterCrop.
+    return round(free / 2)
+
+
+_OFFSETS: dict[str, Callable[[int], int]] = {"half-even": _half_even, "down": _down, "up": _up}
+
+
+def _centre(pixels: Pixels, contract: InputContract) -> Pixels:
+    height, width = contract.size
+    offset = _OFFSETS[contract.crop_offset]
+    top, left = offset(pixels.shape[0] - height), offset(pixels.shape[1] - width)
+    return pixels[top : top + height, left : left + width]

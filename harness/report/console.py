@@ -26,6 +26,7 @@ from rich.text import Text
 
 from harness.progress import Update
 from harness.report import words
+from harness.report.pipeline import print_pipeline
 
 
 class RichProgress:
@@ -77,6 +78,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
                 console.print(
                     f"{target['id']}: {words.corruption_error(target['metrics'])}", markup=False, highlight=False
                 )
+    if summary.get("pipeline"):
+        print_pipeline(summary["pipeline"], console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)

@@ -33,8 +33,7 @@ def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
         axis.grid(alpha=0.25)
         for index, target in enumerate(targets):
             severities, top1 = _curve(target["conditions"], names if panel == "mean" else [panel])
-            style = {"color": _COLOURS[index % 6], "marker": _MARKERS[index % 6], "linestyle": _LINES[index % 2]}
-            axis.plot(severities, top1, label=target["id"], markersize=4, linewidth=1.5, **style)
+            axis.plot(severities, top1, label=target["id"], markersize=4, linewidth=1.5, **line_style(index))
         axis.set_xticks(range(6))
         axis.set_ylim(0, 100)
     for axis in axes[len(panels) :]:
@@ -43,7 +42,12 @@ def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
     figure.supylabel("top-1 accuracy, %", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), fontsize=9, frameon=False)
-    return _svg(figure)
+    return svg_text(figure)
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Colour, marker and dashes of the line of the target at that place."""
+    return {"color": _COLOURS[index % 6], "marker": _MARKERS[index % 6], "linestyle": _LINES[index % 2]}
 
 
 def _curve(conditions: Mapping[str, Any], names: Sequence[str]) -> tuple[list[int], list[float]]:
@@ -53,7 +57,8 @@ def _curve(conditions: Mapping[str, Any], names: Sequence[str]) -> tuple[list[in
     return severities, means
 
 
-def _svg(figure: Any) -> str:
+def svg_text(figure: Any) -> str:
+    """A matplotlib figure as an SVG element: the same figures give the same bytes."""
     import matplotlib
 
     buffer = io.StringIO()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.conditions import CLEAN, corruption_id, parse_corruption
+from harness.conditions import CLEAN, CORRUPTION, corruption_id, parse_corruption
 from harness.conditions.corruptions import CORRUPTIONS, MCE_CORRUPTIONS, SEVERITIES
 from harness.metrics.corruption_error import (
     ALEXNET,
@@ -26,7 +26,7 @@ def robustness(conditions: Figures, reference: Figures, classes: int) -> dict[st
 
     conditions, reference: condition id -> figures, of the target and of the fp32 reference.
     """
-    corrupted = {name: values for name, values in conditions.items() if name != CLEAN}
+    corrupted = {name: values for name, values in conditions.items() if name.startswith(CORRUPTION)}
     return {
         "corruption_top1": _mean([values["top1"] for values in corrupted.values()]),
         "corruption_delta": _mean(_deltas(corrupted.values())),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engines.precision import is_simulated
@@ -15,6 +16,7 @@ from harness.plan import Plan
 from harness.results.fallback import describe_fallback
 from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
 from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
+from harness.results.pipeline import describe_pipeline
 from harness.results.predictions import Predictions
 from harness.results.rebuilds import describe_rebuilds
 from harness.results.robustness import robustness
@@ -95,6 +97,9 @@ def summarise(
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
+        "pipeline": describe_pipeline(
+            {target.id: Answers(directory.trials, target.id, plan) for target in whole}, REFERENCE.id, plan.spec.seed
+        ),
         "failed": [dict(failure) for failure in failures],
         "gate": decide(
             [
@@ -105,6 +110,25 @@ def summarise(
     }
 
 
+class Answers(Mapping[str, Predictions]):
+    """Condition id -> prediction rows of one target, read when they are asked for."""
+
+    def __init__(self, folder: Path, target: str, plan: Plan) -> None:
+        self._folder, self._target, self._plan = folder, target, plan
+        self._names = [condition.id for condition in plan.conditions]
+
+    def __getitem__(self, condition_id: str) -> Predictions:
+        if condition_id not in self._names:
+            raise KeyError(condition_id)
+        return read_trial(self._folder, self._target, condition_id, self._plan.data.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     # A process that is killed leaves its trials but not its seconds.
     return {**read_json(directory.timing), "cores": os.cpu_count()} if directory.timing.exists() else None
@@ -112,7 +136,7 @@ def _timing(directory: RunDirectory) -> dict[str, Any] | None:
 
 def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     """What a reader must know to judge the figures."""
-    notes = []
+    notes = list(plan.notes)
     if plan.calib is not None and len(set(plan.calib.labels.tolist())) == 1:
         notes.append(ONE_CLASS)
     if plan.calib is not None and plan.calib_condition.id != CLEAN:

@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import torchvision_without_cuda
 from PIL import Image
 
 import exporters
@@ -14,23 +15,13 @@ from harness.data.source import Payload
 from harness.pipeline.reference import model_pixels
 from shipcheck.errors import BadInputError, UsageError
 
-# torchvision's detection operators, which a build for CUDA does not bring to a machine without CUDA.
-_OPERATORS = ("nms", "qnms", *(f"{kind}{name}" for name in ("roi_align", "roi_pool") for kind in ("", "q", "ps_")))
-
 
 @pytest.fixture(scope="module")
 def torchvision():
-    try:
-        import torchvision
-    except RuntimeError:  # "operator torchvision::nms does not exist": declared here, so that the rest can be imported
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in (*_OPERATORS, "deform_conv2d", *(f"_{name}_backward" for name in _BACKWARD)):
-            library.define(f"{name}(Tensor x) -> Tensor")
-        import torchvision
+    torchvision_without_cuda.make_importable()
+    import torchvision
+
     return torchvision
-
-
-_BACKWARD = ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,16 @@ def test_contract_and_class_names_survive_the_onnx_file(name, tmp_path):
         {"surprise": 1},
         {"layout": "chwn"},
         {"dtype": "uint8"},
+        {"crop_offset": "floor"},
+        {"crop_offset": None},
+        {"crop_offset": ["down"]},
+        {"pad_value": "114"},
+        {"pad_value": 114.0},
+        {"pad_value": True},
+        {"pad_value": None},
+        {"pad_value": 256},
+        {"resize": "squash-crop", "resize_to": None},
+        {"resize": "letterbox"},
     ],
 )
 def test_a_malformed_contract_is_bad_input(change):
@@ -100,6 +110,11 @@ def test_metadata_that_is_no_contract_is_bad_input(text, tmp_path):
         {"resize_to": 200},
         {"resize_to": None},
         {"interpolation": "cubic"},
+        {"crop_offset": "floor"},
+        {"pad_value": -1},
+        {"pad_value": 256},
+        {"resize": "letterbox"},
+        {"resize": "squash-crop", "resize_to": 200},
     ],
 )
 def test_values_that_no_image_can_follow_are_refused(change):
@@ -110,6 +125,29 @@ def test_values_that_no_image_can_follow_are_refused(change):
 def test_to_dict_is_json_and_round_trips():
     for contract in PRESETS.values():
         assert InputContract.from_dict(json.loads(json.dumps(contract.to_dict()))) == contract
+
+
+def test_a_contract_written_before_there_were_offsets_and_padding_is_read():
+    older = {key: value for key, value in IMAGENET.to_dict().items() if key not in ("crop_offset", "pad_value")}
+    assert InputContract.from_dict(older) == IMAGENET
+    assert (IMAGENET.crop_offset, IMAGENET.pad_value) == ("half-even", 114)
+
+
+@pytest.mark.parametrize("change", [{"crop_offset": "down"}, {"pad_value": 0}])
+def test_offset_and_padding_are_part_of_the_image_side(change):
+    other = dataclasses.replace(IMAGENET, **change)
+    assert other.to_dict() != IMAGENET.to_dict()
+    assert other.image_side() != IMAGENET.image_side()
+    assert InputContract.from_dict(json.loads(json.dumps(other.to_dict()))) == other
+
+
+def test_the_value_table_is_what_normalise_looks_up():
+    images = all_values()
+    table = IMAGENET.value_table()
+    np.testing.assert_array_equal(IMAGENET.normalise(images)[0, 1], table[1][images[0, ..., 1]])
+    halved = dataclasses.replace(IMAGENET, color="bgr", layout="nhwc", dtype="float16").look_up(images, table / 2)
+    assert halved.dtype == np.float16
+    np.testing.assert_array_equal(halved[0, ..., 0], (table[0] / 2).astype(np.float16)[images[0, ..., 2]])
 
 
 def test_flags_alone_make_a_contract():
@@ -132,6 +170,25 @@ def test_flags_replace_single_fields_of_preset_or_carried_contract():
     assert exact == dataclasses.replace(IMAGENET, resize="exact", resize_to=None)
 
 
+def test_letterbox_and_squash_have_flags():
+    boxed = ContractOptions(size=(64, 48), resize="letterbox", pad_value=0).resolve(None)
+    assert boxed == InputContract((64, 48), "letterbox", pad_value=0)
+    assert ContractOptions(resize="letterbox").resolve(IMAGENET) == dataclasses.replace(
+        IMAGENET, resize="letterbox", resize_to=None
+    )
+    squashed = ContractOptions(resize=(256, 256), crop=(224, 224)).resolve(None)
+    assert squashed == InputContract((224, 224), "squash-crop", 256)
+    assert ContractOptions(resize=(256, 256), crop=(224, 224), size=(224, 224)).resolve(None) == squashed
+
+
+def test_the_crops_offset_is_a_flag_of_its_own_and_part_of_the_geometry():
+    down = dataclasses.replace(IMAGENET, crop_offset="down")
+    assert ContractOptions(crop_offset="down").resolve(IMAGENET) == down
+    assert ContractOptions(resize=256, crop=(224, 224)).resolve(down) == IMAGENET
+    assert ContractOptions(resize=256, crop=(224, 224), crop_offset="up").resolve(down).crop_offset == "up"
+    assert ContractOptions(color="bgr").resolve(down).crop_offset == "down"
+
+
 def test_nothing_given_and_nothing_carried_is_nothing():
     assert ContractOptions().resolve(None) is None
 
@@ -145,6 +202,11 @@ def test_nothing_given_and_nothing_carried_is_nothing():
         ContractOptions(resize=256),
         ContractOptions(size=(32, 32), resize=(64, 64)),
         ContractOptions(resize=128, crop=(224, 224)),
+        ContractOptions(resize=(256, 320), crop=(224, 224)),
+        ContractOptions(resize=(128, 128), crop=(224, 224)),
+        ContractOptions(resize=(256, 256), crop=(224, 224), size=(192, 192)),
+        ContractOptions(size=(32, 32), resize="letterbocks"),
+        ContractOptions(crop_offset="down"),
     ],
 )
 def test_contradictory_or_incomplete_flags_are_refused(options):

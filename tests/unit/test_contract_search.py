@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import optimize, special, stats
 
 from exporters import ContractOptions
-from exporters.contract import DECODERS, InputContract
+from exporters.contract import InputContract
 from harness.command import parse_flags
 from harness.command.contract import make_parser
 from harness.command.groups import take_contract
@@ -238,14 +238,51 @@ def test_the_rules_of_a_224_px_network_are_those_of_torchvision():
         InputContract(
             (224, 192), "short-side", 256, divisor=1.0, mean=(103.939, 116.779, 123.68), std=(1 / 0.017,) * 3
         ),
+        InputContract((224, 192), "squash-crop", 256, "torch-bicubic-antialias", crop_offset="up"),
+        InputContract((224, 224), "squash-crop", 224),
+        InputContract((64, 48), "letterbox", interpolation="opencv-linear-exact", pad_value=0),
     ],
 )
 def test_the_printed_flags_mean_the_contract_whatever_the_model_carries(contract):
     options = take_contract(parse_flags(make_parser(), flags_of(contract)))
-    other = InputContract((8, 8), "exact", divisor=3.0, mean=(9.0,) * 3, color="bgr", decoder="opencv")
+    other = InputContract(
+        (8, 8), "exact", divisor=3.0, mean=(9.0,) * 3, color="bgr", decoder="opencv", crop_offset="down"
+    )
     expected = contract if contract.resize != "none" else dataclasses.replace(contract, interpolation="pillow-bilinear")
     assert options.resolve(None) == expected
     assert options.resolve(other) == expected
+
+
+SHORT_SIDE = InputContract((224, 224), "short-side", 256)
+
+
+@pytest.mark.parametrize(
+    ("declared", "name"),
+    [
+        (dataclasses.replace(SHORT_SIDE, crop_offset="down"), "short side 256, crop 224x224, offset rounded down"),
+        (InputContract((224, 224), "squash-crop", 256), "both sides 256, crop 224x224"),
+        (InputContract((224, 224), "letterbox", pad_value=0), "letterbox 224x224 on 0"),
+    ],
+)
+def test_declared_rules_that_are_not_searched_for_are_candidates_and_deviations(declared, name):
+    plain = InputContract((224, 224))
+    searched = candidates.resize_rules(plain, None, resizes=True)
+    found = candidates.resize_rules(plain, declared, resizes=True)
+    own = candidates.with_rule(plain, declared)
+    assert [one for one in found if one not in searched] == [own]
+    assert candidates.rule_name(own) == name
+    swapped = deviations(SHORT_SIDE, candidates.with_rule(SHORT_SIDE, declared))
+    assert list(swapped) == ["resize"]
+    assert candidates.rule_name(swapped["resize"]) == name
+
+
+def test_what_a_rule_does_not_use_makes_no_candidate():
+    declared = dataclasses.replace(SHORT_SIDE, pad_value=0)
+    assert deviations(SHORT_SIDE, declared) == {}
+    plain = InputContract((224, 224))
+    assert len(candidates.resize_rules(plain, declared, resizes=True)) == len(
+        candidates.resize_rules(plain, None, resizes=True)
+    )
 
 
 def test_deviations_name_the_factors_and_swap_one_at_a_time():
@@ -274,9 +311,11 @@ def test_images_are_decoded_once_and_read_as_the_pipeline_reads_them(data_folder
     from harness.contract import images as module
 
     decode = module.decode
-    monkeypatch.setattr(module, "decode", lambda payload, decoder: calls.append(decoder) or decode(payload, decoder))
+    monkeypatch.setattr(
+        module, "decode", lambda payload, decoder, turn: calls.append(decoder) or decode(payload, decoder)
+    )
     with DecodedImages(selection, tmp_path / "scratch", workers=2) as images:
-        assert sorted(calls) == sorted(DECODERS * len(selection))
+        assert sorted(calls) == sorted(("pillow", "opencv") * len(selection))
         assert images.differing == 1
         assert (24, 26) in images.sizes
         for contract in (

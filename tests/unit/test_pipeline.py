@@ -4,19 +4,17 @@ import dataclasses
 import io
 import threading
 import time
-import zlib
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from exporters.contract import DECODERS, INTERPOLATIONS, InputContract
+from exporters.contract import INTERPOLATIONS, InputContract
 from exporters.presets import PRESETS
 from harness.data import labeller, open_source, select
 from harness.data.source import Payload
 from harness.pipeline import ImageStore, ordered_map, spool
-from harness.pipeline.decode import decode
 from harness.pipeline.reference import model_pixels
 from shipcheck.errors import BadInputError, UsageError
 
@@ -92,61 +90,6 @@ def test_other_modes_become_rgb_as_pillow_converts_them(mode, kind):
     np.testing.assert_array_equal(model_pixels(payload, EXACT), np.asarray(expected))
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [
-        *(("RGB", kind) for kind in ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")),
-        *((mode, "PNG") for mode in ("1", "L", "LA", "P", "RGBA")),
-        ("L", "JPEG"),
-    ],
-)
-def test_opencv_decodes_what_pillow_decodes(mode, kind):
-    image = photograph().convert(mode) if mode in ("P", "1") else photograph(mode=mode)
-    payload = encoded(image, kind)
-    found, expected = decode(payload, "opencv"), decode(payload)
-    assert found.dtype == np.uint8
-    assert found.shape == (40, 50, 3)
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_inks_become_rgb_within_two_levels():
-    payload = encoded(photograph(mode="CMYK"), "JPEG", quality=95)
-    difference = decode(payload, "opencv").astype(int) - decode(payload)
-    assert np.abs(difference).max() <= 2
-
-
-def test_sixteen_bits_of_gray_are_the_high_byte_for_opencv_and_clipped_for_pillow():
-    values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
-    payload = encoded(Image.fromarray(values), "PNG")
-    np.testing.assert_array_equal(decode(payload, "opencv"), np.repeat((values >> 8)[..., None], 3, axis=2))
-    np.testing.assert_array_equal(decode(payload), np.repeat(np.minimum(values, 255)[..., None], 3, axis=2))
-
-
-def test_sixteen_bits_of_colour_are_the_high_byte_for_both():
-    values = np.random.default_rng(0).integers(0, 65536, (9, 7, 3)).astype(np.uint16)
-    payload = Payload("deep.png", cv2.imencode(".png", values)[1].tobytes())
-    for decoder in DECODERS:
-        np.testing.assert_array_equal(decode(payload, decoder), (values >> 8)[..., ::-1])
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("orientation", range(2, 9))
-def test_exif_orientation_is_ignored(decoder, orientation):
-    image = photograph()
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    contract = dataclasses.replace(EXACT, decoder=decoder)
-    plain, turned = encoded(image, "JPEG", quality=95), encoded(image, "JPEG", quality=95, exif=exif)
-    np.testing.assert_array_equal(model_pixels(plain, contract), model_pixels(turned, contract))
-
-
-def test_the_opencv_decoder_refuses_what_only_pillow_reads():
-    payload = encoded(photograph(), "PCX")
-    assert decode(payload).shape == (40, 50, 3)
-    with pytest.raises(BadInputError, match=r"test\.img.*OpenCV does not read this PCX file; --decoder pillow"):
-        decode(payload, "opencv")
-
-
 def test_arrays_go_the_same_way_as_decoded_images():
     image = photograph()
     array = Payload("array", np.asarray(image))
@@ -156,28 +99,6 @@ def test_arrays_go_the_same_way_as_decoded_images():
 def test_without_a_rule_another_size_is_refused_with_the_way_out():
     with pytest.raises(BadInputError, match=r"50x40 px.*--resize 20x30"):
         model_pixels(encoded(photograph()), InputContract((20, 30)))
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-@pytest.mark.parametrize("keep", [0, 10, 200, -40])
-def test_a_damaged_image_is_named_and_nothing_else_is_said(keep, kind, decoder, capfd):
-    whole = encoded(photograph(200, 200), kind)
-    with pytest.raises(BadInputError, match=r"test\.img"):
-        model_pixels(Payload("test.img", whole.content[:keep]), dataclasses.replace(EXACT, decoder=decoder))
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("side", [60_000, 10_000])
-def test_a_decompression_bomb_is_refused_unopened(side, decoder, monkeypatch):
-    monkeypatch.setattr(cv2, "imdecode", None)  # not even called
-    raw = bytearray(encoded(Image.new("1", (8, 8))).content)
-    raw[16:24] = side.to_bytes(4, "big") * 2  # IHDR's width and height
-    raw[29:33] = zlib.crc32(raw[12:29]).to_bytes(4, "big")
-    with pytest.raises(BadInputError, match="too many pixels"):
-        model_pixels(Payload("bomb.png", bytes(raw)), dataclasses.replace(EXACT, decoder=decoder))
 
 
 def test_the_store_gives_back_what_was_put_in_any_order(tmp_path):

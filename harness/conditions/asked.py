@@ -1,0 +1,54 @@
+"""From the ids that a run asks for to conditions: those that the model and its images give sense to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from exporters import DeployableModel
+from harness.conditions.condition import Condition
+from harness.conditions.pipeline import COMBINED, OWN, PREFIX, pipeline_questions
+from harness.conditions.suites import CorruptionOptions, make_condition
+from shipcheck.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """conditions: in the order of reports. combined: whether their worst are to be stacked. notes: what was left out, and
+    why.
+    """
+
+    conditions: tuple[Condition, ...]
+    combined: bool
+    notes: tuple[str, ...]
+
+
+def resolve(
+    ids: Sequence[str],
+    named: Sequence[str],
+    model: DeployableModel,
+    options: CorruptionOptions,
+    *,
+    encoded: bool,
+    sized: bool,
+) -> Asked:
+    """ids: as chosen by suite and globs. named: what the flags name. encoded: files, not arrays; sized: all images have
+    the model's size.
+
+    The combination takes all single pipeline conditions with it. UsageError, with the reason, for one that is named in
+    full and has no sense here; those that only a suite or a pattern reaches are left out with a note.
+    """
+    pipeline = [name for name in ids if name.startswith(PREFIX)]
+    conditions = [make_condition(name, options) for name in ids if not name.startswith(PREFIX)]
+    if not pipeline:
+        return Asked(tuple(conditions), False, ())
+    questions = pipeline_questions(model, encoded=encoded, sized=sized)
+    for name in named:
+        if name in questions.refused:
+            raise UsageError(f"{name} cannot be asked of this model and these images: {questions.refused[name]}.")
+    combined = COMBINED in pipeline
+    wanted = [name for name in (*questions.conditions, *questions.refused) if combined or name in pipeline]
+    found = [questions.conditions[name] for name in questions.conditions if name in wanted]
+    left_out = [f"{name} ({why})" for name, why in questions.refused.items() if name in wanted and why != OWN]
+    notes = (f"Left out of the pipeline conditions: {'; '.join(left_out)}.",) if left_out else ()
+    return Asked((*conditions, *found), combined, notes)

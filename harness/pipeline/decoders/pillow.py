@@ -1,0 +1,19 @@
+"""Pillow, the reference: what torchvision's and timm's data sets decode with."""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from harness.data.source import Pixels
+from harness.pipeline.decoders.registry import Loaded
+
+
+def load() -> Loaded:
+    """Always there."""
+    return Loaded(PIL.__version__, _decode)
+
+
+def _decode(image: Image.Image, content: bytes) -> Pixels:
+    return np.asarray(image.convert("RGB"))

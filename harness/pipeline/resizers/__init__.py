@@ -1,0 +1,31 @@
+"""Resize filters by the names of `INTERPOLATIONS`: each is a direct call of the library that its name begins with.
+
+Pillow's filters, and PyTorch's with `-antialias`, widen by the factor by which they shrink an image. OpenCV's do not,
+`area` apart, nor do PyTorch's others: they look at the pixels around each sample and pass the rest over.
+"""
+
+from __future__ import annotations
+
+from harness.data.source import Pixels
+from harness.pipeline.resizers import opencv, pillow, pytorch
+from harness.pipeline.resizers.kind import Filter
+from shipcheck.errors import UsageError
+
+__all__ = ["FILTERS", "resize", "unavailable"]
+
+FILTERS: dict[str, Filter] = {**pillow.FILTERS, **opencv.FILTERS, **pytorch.FILTERS}
+
+
+def resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Pixels:
+    """uint8 [H, W, 3] -> uint8 [height, width, 3] for size = (height, width), by a name of `INTERPOLATIONS`.
+
+    Raises UsageError for an unknown name, UnsupportedError where its library is missing.
+    """
+    if interpolation not in FILTERS:
+        raise UsageError(f"Unknown interpolation {interpolation!r}. Known: {', '.join(FILTERS)}.")
+    return FILTERS[interpolation](pixels, size)
+
+
+def unavailable(interpolation: str) -> str | None:
+    """Why a filter cannot run here, with the line that installs its library; None where it can."""
+    return pytorch.missing() if interpolation in pytorch.FILTERS else None

@@ -1,0 +1,60 @@
+"""Targets whose graph is changed as another device would run it: built beside the others, for a few conditions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from engines import ENGINES
+from engines.isolated import Arena, EngineProcess, IsolatedEngine
+from exporters import DeployableModel
+from exporters.rewrites import REWRITES
+from harness.failures import TARGET_ERRORS, Failure, failure
+from harness.plan import Plan
+from harness.progress import Progress
+from harness.targets import BuiltTarget
+from shipcheck.errors import UnsupportedError
+
+
+@contextlib.contextmanager
+def rewritten(
+    plan: Plan, targets: Sequence[BuiltTarget], rewrites: tuple[str, ...], arena: Arena, progress: Progress
+) -> Iterator[tuple[list[BuiltTarget], list[Failure]]]:
+    """The same targets with `rewrites` applied to their files, built; and those that this ended. Without rewrites, the
+    targets themselves.
+    """
+    if not rewrites:
+        yield list(targets), []
+        return
+    built: list[BuiltTarget] = []
+    failures: list[Failure] = []
+    with contextlib.ExitStack() as stack:
+        with progress.stage(f"Building with {', '.join(rewrites)}", len(targets), "engines") as update:
+            for done, target in enumerate(targets):
+                update(done, target.id)
+                try:
+                    model = rewrite(target.model, rewrites)
+                    process = EngineProcess(
+                        target.build.target.engine,
+                        plan.spec.limits,
+                        lanes=plan.spec.workers if ENGINES[target.build.target.engine].thread_safe else 1,
+                        arena=arena,
+                    )
+                    stack.enter_context(process)
+                    engine = IsolatedEngine(process, plan.request(target.build.target, model))
+                except TARGET_ERRORS as error:
+                    failures.append(failure(target.id, "build", error))
+                else:
+                    built.append(BuiltTarget(target.build, engine, model))
+            update(len(targets))
+        yield built, failures
+
+
+def rewrite(model: DeployableModel, rewrites: Sequence[str]) -> DeployableModel:
+    """`model` with all of `rewrites` applied, one after the other; UnsupportedError where one finds nothing to do."""
+    for name in rewrites:
+        found = REWRITES[name](model)
+        if isinstance(found, str):
+            raise UnsupportedError(f"{name} does not apply to {model.name}: {found}.")
+        model = found
+    return model
