@@ -185,9 +185,21 @@ class InputContract:
         """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, 3, H, W], or
         [N, H, W, 3] for the layout "nhwc", of the contract's dtype.
 
-        `value_table` is looked up: every image's numbers are the same in any batch.
+        Element by element the float32 arithmetic of torchvision's ToTensor and Normalize, then rounded to the dtype:
+        every image's numbers are the same in any batch. The same bits as `look_up` of `value_table`, but faster.
         """
-        return self.look_up(images, self.value_table())
+        count, height, width, _ = images.shape
+        nhwc = self.layout == "nhwc"
+        tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)
+        plane = np.empty((height, width), np.float32)  # one at a time stays in the processor's cache
+        for index, channel in np.ndindex(count, 3):
+            np.copyto(plane, images[index, ..., 2 - channel if self.color == "bgr" else channel])
+            plane /= np.float32(self.divisor)
+            plane -= np.float32(self.mean[channel])
+            plane /= np.float32(self.std[channel])
+            out = tensor[index, ..., channel] if nhwc else tensor[index, channel]
+            np.copyto(out, plane, casting="unsafe")
+        return tensor
 
     def value_table(self) -> npt.NDArray[np.float32]:
         """What the 256 values of each channel become, in the model's colour order: float32 [3, 256], before the cast to

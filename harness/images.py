@@ -28,8 +28,8 @@ class RunImages:
     def __init__(
         self, contract: InputContract, readers: Callable[[str], ImageReader], originals: Callable[[], Originals]
     ) -> None:
-        """readers: condition id -> what reads its images as the contract says. originals: opens the stored images; called
-        when first needed.
+        """readers: condition id -> what reads its images as the contract says. originals: opens the stored images;
+        called when first needed.
         """
         self._contract, self._readers, self._open = contract, readers, originals
         self._originals: Originals | None = None

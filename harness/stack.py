@@ -14,8 +14,8 @@ from harness.spec import REFERENCE
 
 
 def with_stack(plan: Plan, folder: Path) -> Plan:
-    """The plan with the conditions `pipeline/combined@1`, `@2`, ... behind its own, if it asks for them and the reference
-    has answered all single pipeline conditions; else the plan itself.
+    """The plan with the conditions `pipeline/combined@1`, `@2`, ... behind its own, if it asks for them and the
+    reference has answered all single pipeline conditions; else the plan itself.
     """
     if not plan.combined:
         return plan
@@ -27,7 +27,5 @@ def with_stack(plan: Plan, folder: Path) -> Plan:
     ids = plan.data.ids
     answers = {name: read_trial(folder, REFERENCE.id, name, ids) for name in singles}
     chosen = [singles[name] for name in choose_stack(answers)]
-    steps: list[Condition] = [
-        stacked(f"{COMBINED}@{count}", chosen[:count]) for count in range(1, len(chosen) + 1)
-    ]
+    steps: list[Condition] = [stacked(f"{COMBINED}@{count}", chosen[:count]) for count in range(1, len(chosen) + 1)]
     return dataclasses.replace(plan, conditions=(*plan.conditions, *steps), stack=tuple(one.id for one in chosen))

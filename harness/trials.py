@@ -17,7 +17,7 @@ from harness.conditions import Condition
 from harness.failures import TARGET_ERRORS, Failure, failure
 from harness.images import RunImages, way
 from harness.pipeline import ordered_map
-from harness.pipeline.numbers import tensor
+from harness.pipeline.numbers import NUMBERS, tensor
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.results.predictions import Predictions, concatenate, rows_of
@@ -110,7 +110,8 @@ def run_trials(
             asked = [present[name] for name in one.targets if name not in lost]
             with arena.slot() as slot:
                 inputs = {
-                    contract: slot.put(tensor(changed, contract, condition.numbers)) for contract in _contracts(asked)
+                    contract: slot.put(tensor(changed, contract, _numbers(condition, contract)))
+                    for contract in _contracts(asked)
                 }
                 ready = time.perf_counter()
                 for target in asked:
@@ -175,6 +176,12 @@ class _Lost:
                 if name not in self._names:
                     self.failures.append(failure(name, "trials", error))
                     self._names.add(name)
+
+
+def _numbers(condition: Condition, contract: InputContract) -> str | None:
+    # A graph that takes 8-bit pixels, as one of a stack may, has no numbers in front of it.
+    name = condition.numbers
+    return None if name is None or NUMBERS[name].refuses(contract) is not None else name
 
 
 def _contracts(targets: Sequence[BuiltTarget]) -> set[InputContract]:

@@ -12,8 +12,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import torch
-
 # torchvision's detection operators, which it declares in the other library, the one that needs CUDA itself.
 _OPERATORS = ("nms", "qnms", *(f"{kind}{name}" for name in ("roi_align", "roi_pool") for kind in ("", "q", "ps_")))
 _BACKWARD = ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
@@ -24,7 +22,11 @@ _kept = []
 def make_importable():
     """Builds and loads the stand-ins, with the C compiler and nm, where this PyTorch needs them; once."""
     found = importlib.util.find_spec("torchvision")
-    if found is None or torch.backends.cuda.is_built():
+    if found is None:
+        return
+    import torch
+
+    if torch.backends.cuda.is_built():
         return
     (package,) = found.submodule_search_locations
     symbols = subprocess.run(

@@ -14,8 +14,8 @@ from shipcheck.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """conditions: in the order of reports. combined: whether their worst are to be stacked. notes: what was left out, and
-    why.
+    """conditions: in the order of reports. combined: whether their worst are to be stacked. notes: what was left out,
+    and why.
     """
 
     conditions: tuple[Condition, ...]

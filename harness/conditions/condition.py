@@ -21,8 +21,8 @@ class Condition:
     id: as in flags, files and reports. transform: (uint8 [H, W, 3], rng) -> uint8 [H, W, 3] at the model's size; None
     leaves images as they are. contract: fields of the image side of the input contract, in place of the contract's own.
     reencode, enlarge: what makes decoding and resizing a question for images that are stored as arrays, or at the
-    model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names of
-    `exporters.rewrites`, applied to every target's graph.
+    model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names
+    of `exporters.rewrites`, applied to every target's graph.
     """
 
     id: str

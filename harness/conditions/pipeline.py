@@ -17,7 +17,7 @@ from exporters.rewrites import REWRITES
 from harness.conditions.color import COLORS
 from harness.conditions.condition import Condition, Transform
 from harness.data.source import Pixels
-from harness.pipeline.decoders import unavailable
+from harness.pipeline import decoders, resizers
 from harness.pipeline.numbers import NUMBERS
 
 PREFIX = "pipeline/"
@@ -102,7 +102,7 @@ class _World:
 def _decode(name: str, option: str, world: _World) -> Condition | str:
     if world.encoded and option == world.contract.decoder:
         return OWN
-    reason = unavailable(option)
+    reason = decoders.unavailable(option)
     if reason is not None:
         return reason
     return Condition(name, contract=(("decoder", option),), reencode=not world.encoded)
@@ -117,6 +117,9 @@ def _orientation(name: str, option: str, world: _World) -> Condition | str:
 
 
 def _resize(name: str, option: str, world: _World) -> Condition | str:
+    reason = resizers.unavailable(option)
+    if reason is not None:
+        return reason
     if world.sized:
         return Condition(name, contract=(("interpolation", option), ("resize", "exact")), enlarge=True)
     if option == world.contract.interpolation:

@@ -75,9 +75,7 @@ def enlarged(pixels: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
-def _spool_arrays(
-    selection: Selection, folder: Path, workers: int, progress: Callable[[int], None]
-) -> ImageStore:
+def _spool_arrays(selection: Selection, folder: Path, workers: int, progress: Callable[[int], None]) -> ImageStore:
     _, first = next(iter(selection.source.stream(selection.indices[:1])))
     assert isinstance(first.content, np.ndarray)
     height, width, _ = first.content.shape

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.conditions import CorruptionOptions, choose, generator, known_ids, make_condition
+from harness.conditions.pipeline import known_pipeline_ids
 from shipcheck.errors import UsageError
 
 ALL = known_ids()
@@ -14,8 +15,9 @@ def ids(**options):
 
 
 def test_suites():
-    assert len(ALL) == 1 + 19 * 5
-    assert ids(suite="full") == ALL
+    assert ALL[1 + 19 * 5 :] == known_pipeline_ids()
+    assert ids(suite="full") == ALL[: 1 + 19 * 5]
+    assert ids(suite="pipeline") == ["clean", *known_pipeline_ids()]
     assert ids() == ALL[: 1 + 15 * 5]
     assert ids(suite="quick") == ["clean", *(name for name in ALL[: 1 + 15 * 5] if name.endswith("@3"))]
     assert ALL[:3] == ["clean", "corruption/gaussian_noise@1", "corruption/gaussian_noise@2"]
@@ -51,7 +53,7 @@ def test_globs_and_severities_choose():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"suite": "huge"}, "Known: quick, standard, full"),
+        ({"suite": "huge"}, "Known: quick, standard, full, pipeline"),
         ({"globs": ["corruption/pixellate@3"]}, "No condition matches"),
         ({"severities": [6]}, "1 to 5"),
         ({"globs": ["corruption/*@3"], "severities": [5]}, "at severity 5"),

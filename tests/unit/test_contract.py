@@ -150,6 +150,14 @@ def test_the_value_table_is_what_normalise_looks_up():
     np.testing.assert_array_equal(halved[0, ..., 0], (table[0] / 2).astype(np.float16)[images[0, ..., 2]])
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("change", [{}, {"dtype": "float16"}, {"layout": "nhwc"}, {"color": "bgr"}])
+def test_normalise_and_the_look_up_of_its_table_give_the_same_bits(preset, change):
+    contract = dataclasses.replace(PRESETS[preset], **change)
+    found, expected = contract.normalise(all_values()), contract.look_up(all_values(), contract.value_table())
+    assert (found.dtype, found.tobytes()) == (expected.dtype, expected.tobytes())
+
+
 def test_flags_alone_make_a_contract():
     options = ContractOptions(size=(64, 64), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert options.resolve(None) == InputContract((64, 64), "exact", mean=(0.5,) * 3, std=(0.5,) * 3)

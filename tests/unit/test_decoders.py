@@ -10,7 +10,9 @@ import pytest
 import torchvision_without_cuda
 from PIL import Image, ImageOps
 
+from exporters import ContractOptions
 from exporters.contract import DECODERS, InputContract
+from harness.contract.flags import flags_of
 from harness.data.source import Payload
 from harness.pipeline.decoders import available_decoders, decode, jpeg, registry, unavailable
 from harness.pipeline.reference import model_pixels
@@ -270,6 +272,9 @@ def test_the_orientation_is_part_of_the_contract():
     applied = InputContract((40, 50), "exact", orientation="apply")
     assert contract.image_side() != applied.image_side()
     assert InputContract.from_dict(applied.to_dict()) == applied
+    assert ContractOptions(orientation="apply").resolve(contract) == applied
+    assert " ".join(flags_of(applied)).count("--orientation apply") == 1
+    assert "--orientation" not in flags_of(contract)
     older = {name: value for name, value in contract.to_dict().items() if name != "orientation"}
     assert InputContract.from_dict(older) == contract
     with pytest.raises(UsageError, match=r"Unknown orientation 'turn'. Known: ignore, apply"):
@@ -313,9 +318,9 @@ def test_what_would_run_a_program_or_open_another_file_is_no_image(decoder, cont
     refused(Payload("test.img", content), decoder)
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-@pytest.mark.parametrize("side", [60_000, 20_000])
+@pytest.mark.parametrize("side", [60_000, 20_000, 10_000])  # of the last Pillow only warns
 def test_a_decompression_bomb_is_refused_by_its_header(decoder, kind, side):
     raw = bytearray(encoded(Image.new("L", (8, 8)), kind).content)
     if kind == "PNG":
@@ -342,6 +347,25 @@ def test_stray_bytes_before_the_end_marker_are_read_over_as_pillow_does(decoder)
     payload = encoded(photograph(), "JPEG", quality=95)
     strayed = Payload("test.img", payload.content[:-2] + b"\x00\x12\x34" + payload.content[-2:])
     np.testing.assert_array_equal(decode(strayed, decoder), decode(payload, decoder))
+
+
+def test_damage_that_libjpeg_only_warns_of_is_decoded_as_by_pillow():
+    usable("turbojpeg")
+    import simplejpeg
+
+    raw = encoded(photograph(), "JPEG", quality=95).content
+    warned = 0
+    for place in range(raw.index(b"\xff\xda") + 20, len(raw) - 20, 9):
+        damaged = raw[:place] + bytes([raw[place] ^ 0x5A]) + raw[place + 1 :]
+        if 0xFF in (*raw[place - 1 : place + 1], damaged[place]):  # not a marker, made or broken
+            continue
+        try:
+            simplejpeg.decode_jpeg(damaged, strict=True)
+        except ValueError:
+            warned += 1
+        payload = Payload("test.img", damaged)
+        np.testing.assert_array_equal(decode(payload, "turbojpeg"), decode(payload))
+    assert warned > 10
 
 
 def test_where_a_jpeg_file_ends():
