@@ -77,7 +77,7 @@ def fallback_lines(check: Mapping[str, Any]) -> list[str]:
         return []
     layers = found["layers"]
     named = [
-        f"{layer['name']} ({layer['op']}, {layer['realized']}, {percent(layer['share'], 1)})"
+        f"{layer['node'] or layer['name']} ({layer['op']}, {layer['realized']}, {percent(layer['share'], 1)})"
         for layer in layers[:_LAYERS_NAMED]
     ]
     rest = len(layers) - len(named)
@@ -98,11 +98,11 @@ def enforcement(gate: Mapping[str, Any]) -> str:
     """What the verdict does to the exit status."""
     if gate.get("failed"):
         return "--min-realized is not reached: exit status 1"
-    return (
-        "--min-realized is reached; the other checks advise"
-        if gate["enforced"]
-        else "advisory: exit status 0 either way"
-    )
+    if any(check.get("accepted") for check in gate["checks"]):
+        return "with a fallback that --allow-fallback accepts"
+    if gate["enforced"]:
+        return "--min-realized is reached; the other checks advise"
+    return "advisory: exit status 0 either way"
 
 
 def probability(value: float) -> str:
