@@ -25,8 +25,9 @@ def node_macs(onnx_bytes: bytes, input_name: str) -> dict[str, int]:
             extent = value.type.tensor_type.shape.dim[0]
             batch = extent.dim_value or 1
             extent.dim_value = batch
-    # A free batch written into the outputs would contradict the one image of the input.
-    for value in (*model.graph.output, *model.graph.value_info):
+    # Shapes that the file tells with a free batch would contradict the one image of the input.
+    del model.graph.value_info[:]
+    for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}

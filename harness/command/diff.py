@@ -24,8 +24,9 @@ from harness.command.groups import (
     take_limits,
     take_quantization,
 )
+from harness.command.targets import parse_target
 from harness.diff import DEFAULT_LIMIT, DiffSpec, diff
-from harness.diff.spec import VALUES, parse_against
+from harness.diff.spec import VALUES
 from harness.progress import Progress
 from harness.report.diff import print_diff, render_diff
 from harness.spec import RunSpec, TargetSpec
@@ -90,8 +91,7 @@ def make_parser() -> Parser:
         "--threshold-db",
         type=float,
         metavar="DB",
-        help="signal to noise below which a layer has parted (default: fp32 60, fp16 50, bf16 30, "
-        "quantized 20)",
+        help="signal to noise below which a layer has parted (default: fp32 60, fp16 50, bf16 30, quantized 20)",
     )
     asked.add_argument(
         "--values",
@@ -128,7 +128,9 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
         limits=limits,
         **{"limit": DEFAULT_LIMIT, **given},
     )
-    other = None if against is None else parse_against(against, same_file)
+    if same_file and against is not None and "/" in against:
+        raise UsageError("--same-file has one precision, the target's: give --against an engine alone.")
+    other = None if against is None else parse_target(against, "fp32")
     return DiffSpec(run=run, against=other, same_file=same_file, **asked)
 
 

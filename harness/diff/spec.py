@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 
-from engines import ENGINES
-from engines.precision import check_precision, is_quantized
-from engines.registry import default_device
+from engines.precision import is_quantized
 from harness.metrics.divergence import PARTED_DB
 from harness.spec import REFERENCE_ENGINE, RunSpec, TargetSpec
 from shipcheck.errors import UsageError
@@ -22,7 +19,6 @@ VALUES = ("all", "rounded")
 # values between two steps fall to either side, and in deep networks those few grow to 25 dB.
 _FLOAT_DB = {"fp32": PARTED_DB, "fp16": 50.0, "bf16": 30.0}
 QUANTIZED_DB = 20.0
-_AGAINST = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@(?P<device>.+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,14 +85,3 @@ def shown_values(spec: DiffSpec) -> str:
     if spec.values is not None:
         return spec.values
     return "rounded" if spec.same_file and is_quantized(spec.target.precision) else "all"
-
-
-def parse_against(text: str, same_file: bool) -> TargetSpec:
-    """ENGINE[/PRECISION][@DEVICE] -> what to compare with; UsageError for anything else."""
-    found = _AGAINST.fullmatch(text)
-    if found is None:
-        raise UsageError(f"--against {text!r} is no target: give ENGINE, ENGINE/PRECISION or ENGINE/PRECISION@DEVICE.")
-    engine, precision = ENGINES.canonical(found["engine"]), found["precision"]
-    if same_file and precision is not None:
-        raise UsageError("--same-file has one precision, the target's: give --against an engine alone.")
-    return TargetSpec(engine, check_precision(precision or "fp32"), found["device"] or default_device(engine))

@@ -59,6 +59,19 @@ def test_the_real_bindings_import_and_are_of_their_version(tmp_path, version):
     assert told.strip() == stubs.PACKAGES[version][0].partition("==")[2]
 
 
+def test_bindings_that_are_not_installed_fail_with_the_line_that_installs_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(stubs, "INSTALLED", tmp_path)
+    with pytest.raises(AssertionError, match=r"make test.*pip install --no-deps .*11\.4 tensorrt_cu13_bindings==11\.4"):
+        stubs.bindings("11.4")
+
+
+def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(AssertionError, match="No C compiler: install one"):
+        stubs.compile_library(stubs.HERE / "nvinfer.c", tmp_path / "libnvinfer.so.11")
+
+
 @pytest.mark.parametrize("version", TAKEN)
 def test_the_adapter_calls_only_what_the_version_has(typings, tmp_path, version):
     files = [ADAPTER / f"{name}.py" for name in TAKEN[version]]

@@ -14,8 +14,10 @@ from tensorrt_plans import plan_request
 import calib
 import engines
 import exporters
+from engines.onnxruntime_profile import named_nodes
 from engines.tensorrt.build import build_plan
 from engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
+from engines.tensorrt.macs import node_macs
 from engines.tensorrt.rtx import Rtx
 from exporters.presets import PRESETS
 from shipcheck.errors import BuildError, UnsupportedError, UsageError
@@ -193,3 +195,17 @@ def test_tensorrt_that_is_not_installed_says_the_line_that_installs_it(small):
 
 def test_the_version_is_told_without_importing(trt):
     assert TensorRtRtxEngine.version() == trt.__version__
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8", "fp8", "int4"])
+@pytest.mark.parametrize("name", ["gtsrbnet64", "imagenet_mobilenet_v1_075"])
+def test_the_audit_finds_the_same_work_in_every_form_of_a_model(shared, name, precision):
+    """Through Q/DQ pairs, Casts, and a Gemm that became a MatMul of blocked weights."""
+    contract = CONTRACTS[name]
+    model = exporters.load(shared / f"models/{name}.onnx", contract=contract)
+    images = Noise(contract.size) if precision in ("int8", "fp8") else None
+    options = calib.QuantizeOptions(int4_method="rtn")
+    made = calib.quantize(model, precision, engine="tensorrt", images=images, options=options)
+    plain, formed = (node_macs(named_nodes(one.onnx_bytes), one.input_name) for one in (model, made))
+    assert min(plain.values()) > 0
+    assert list(formed.values()) == list(plain.values())

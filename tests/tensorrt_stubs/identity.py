@@ -10,7 +10,6 @@ import json
 import numpy as np
 from cuda.bindings import driver
 
-
 __version__ = "11.4.0"
 
 
