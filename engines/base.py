@@ -55,7 +55,7 @@ class BuildRequest:
     threads: int = 1
     optimization: str = "all"
     input_dtype: str = "float32"
-    builder: BuilderOptions = BuilderOptions()
+    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
     cache: Path | None = None
 
 

@@ -94,5 +94,5 @@ class TensorRtRtxEngine(TensorRtAdapter):
         target(trt, compute_capability)
 
     @classmethod
-    def _timing(cls, request: BuildRequest) -> Path | None:  # noqa: ARG003  (it measures nothing when it builds)
+    def _timing(cls, request: BuildRequest) -> Path | None:
         return None

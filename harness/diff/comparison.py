@@ -135,7 +135,7 @@ class Comparison:
                     original.input_name,
                     shown,
                 )
-            batch = _filled(original.contract.normalise(pixels), self._frozen)
+            batch = original.contract.normalise(pixels)
             return self._cut.of(batch, shown)
         except ShipcheckError as error:
             self._uncut = True

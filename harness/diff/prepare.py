@@ -93,7 +93,7 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
 
 
 def _plan(spec: DiffSpec, progress: Progress) -> Plan:
-    others = () if spec.same_file or spec.against is None else (spec.against,)
+    others = () if spec.same_file or spec.against is None else (spec.reference,)
     planned = tuple(_plannable(target) for target in (spec.target, *others))
     plan = make_plan(dataclasses.replace(spec.run, targets=planned, suite="quick", conditions=("clean",)), progress)
     if plan.released is not None:

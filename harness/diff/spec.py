@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from engines import ENGINES
 from engines.precision import is_quantized
 from harness.metrics.divergence import PARTED_DB
-from harness.spec import REFERENCE_ENGINE, RunSpec, TargetSpec
+from harness.spec import REFERENCE, RunSpec, TargetSpec
 from shipcheck.errors import UsageError
 
 DEFAULT_LIMIT = 8
@@ -59,15 +60,13 @@ class DiffSpec:
     @property
     def target(self) -> TargetSpec:
         """What is looked at."""
-        return self.run.targets[0]
+        return _canonical(self.run.targets[0])
 
     @property
     def reference(self) -> TargetSpec:
         """What it is compared with; with `same_file` at the precision of the target."""
-        if self.same_file:
-            found = self.against or TargetSpec(REFERENCE_ENGINE, "fp32")
-            return dataclasses.replace(found, precision=self.target.precision)
-        return self.against or TargetSpec(REFERENCE_ENGINE, "fp32")
+        found = REFERENCE if self.against is None else _canonical(self.against)
+        return dataclasses.replace(found, precision=self.target.precision) if self.same_file else found
 
     @property
     def parted_db(self) -> float:
@@ -78,6 +77,10 @@ class DiffSpec:
         if any(map(is_quantized, names)):
             return QUANTIZED_DB
         return min(_FLOAT_DB[name] for name in names)
+
+
+def _canonical(target: TargetSpec) -> TargetSpec:
+    return dataclasses.replace(target, engine=ENGINES.canonical(target.engine))
 
 
 def shown_values(spec: DiffSpec) -> str:

@@ -123,7 +123,7 @@ def _ratio(tallies: dict[str, Tally], name: str) -> float | None:
 def _keeping(seen: Comparison) -> str | None:
     """Which nodes must stay float for a value not to be rounded: see `DiffResult.keeping`."""
     spec, plan = seen.spec, seen.made.plan
-    if spec.same_file or not is_quantized(spec.target.precision) or not needs_quantizing(plan.model, plan.targets[-1]):
+    if spec.same_file or not is_quantized(spec.target.precision) or not needs_quantizing(plan.model, spec.target):
         return None
     quantizer = spec.run.quantization.quantizer
     recipe = recipe_for(recipe_of(spec.target), spec.target.precision)

@@ -8,11 +8,11 @@ from onnx_files import brevitas_style, changed, half, softmax
 import exporters
 from calib import QuantizeOptions
 from exporters.float_view import float_view
+from harness.fleet import started
 from harness.plan import make_plan, needs_calibration
 from harness.progress import Silent
 from harness.results.predictions import rows_of
 from harness.spec import REFERENCE, RunSpec, TargetSpec
-from harness.fleet import started
 from harness.targets import built_targets
 from shipcheck.errors import UnsupportedError, UsageError
 
