@@ -135,7 +135,7 @@ class Comparison:
                     original.input_name,
                     shown,
                 )
-            batch = original.contract.normalise(pixels)
+            batch = _filled(original.contract.normalise(pixels), self._frozen)
             return self._cut.of(batch, shown)
         except ShipcheckError as error:
             self._uncut = True
