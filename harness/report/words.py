@@ -37,6 +37,20 @@ def realized(shares: Mapping[str, float], simulated: bool = False) -> str:
     return f"simulated in {spelled}" if simulated and spelled else spelled or "-"
 
 
+def disagreements(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """A row for each target: images to which it and each of the others give different classes, with "=" behind the
+    number where both run the same file. Empty for less than three targets, whose one pair stands elsewhere.
+    """
+    names = [target["id"] for target in summary["targets"]]
+    if len(names) < 3:
+        return []
+    cells = {}
+    for pair in summary["agreement"]["pairs"]:
+        text = f"{pair['differing']}{' =' if pair['same_file'] else ''}"
+        cells[pair["first"], pair["second"]] = cells[pair["second"], pair["first"]] = text
+    return [(name, [cells.get((name, other), "") for other in names]) for name in names]
+
+
 # What became of a target that has no figures.
 OUTCOMES = {
     "refused": "could not be built",

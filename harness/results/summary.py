@@ -11,6 +11,7 @@ from engines.precision import is_simulated
 from harness.calibration import ONE_CLASS
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
+from harness.metrics.agreement import pairs
 from harness.plan import Plan
 from harness.results.fallback import describe_fallback
 from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
@@ -20,7 +21,7 @@ from harness.results.rebuilds import describe_rebuilds
 from harness.results.robustness import robustness
 from harness.results.rundir import RunDirectory
 from harness.results.trials import read_trial
-from harness.spec import REFERENCE
+from harness.spec import REFERENCE, TargetSpec
 from shipcheck.files import read_json
 
 SCHEMA = 1
@@ -95,6 +96,7 @@ def summarise(
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
+        "agreement": {"condition": first, "pairs": _agreement(whole, answers, audit)},
         "failed": [dict(failure) for failure in failures],
         "gate": decide(
             [
@@ -103,6 +105,17 @@ def summarise(
             ]
         ),
     }
+
+
+def _agreement(
+    targets: Sequence[TargetSpec], answers: Mapping[str, Predictions], audit: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    digests = {target.id: audit["targets"][target.id]["model_digest"] for target in targets}
+    top1 = {target.id: answers[target.id].top1 for target in targets}
+    return [
+        {**dataclasses.asdict(pair), "same_file": digests[pair.first] == digests[pair.second]}
+        for pair in pairs(top1, answers[REFERENCE.id].label)
+    ]
 
 
 def _timing(directory: RunDirectory) -> dict[str, Any] | None:
