@@ -24,6 +24,13 @@ $(VENV)/.test: $(VENV)/.base
 	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
 	@touch $@
 
+# TensorRT's and CUDA's Python bindings in several versions side by side, for the contract tests.
+$(VENV)/.bindings: tests/tensorrt_stubs/versions.txt $(VENV)/.base
+	while read -r folder packages; do \
+		$(PIP) --no-deps --upgrade --target $(VENV)/tensorrt-bindings/$$folder $$packages || exit; \
+	done <$<
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.test
 	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,lint]'
 	@touch $@
@@ -37,7 +44,7 @@ setup: $(VENV)/.base
 bench: $(VENV)/.base
 	$(BIN)/python bench.py --out runs/demo
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.bindings
 	$(BIN)/python -m pytest -m "not performance and not gpu"
 
 $(VENV)/.performance: $(VENV)/.test

@@ -5,7 +5,8 @@ from __future__ import annotations
 import engines.null
 import engines.onnxruntime
 import engines.openvino
-import engines.pytorch  # noqa: F401  (an adapter's module registers its class)
+import engines.pytorch
+import engines.tensorrt  # noqa: F401  (an adapter's module registers its class)
 from engines.audit import Audit, Layer
 from engines.base import BuildRequest, Engine
 from engines.registry import ENGINES

@@ -15,7 +15,7 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from engines.audit import Audit
 from engines.builder_options import BuilderOptions
-from engines.device import device_kind
+from engines.device import device_index, device_kind
 from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
 
@@ -55,7 +55,7 @@ class BuildRequest:
     threads: int = 1
     optimization: str = "all"
     input_dtype: str = "float32"
-    builder: BuilderOptions = BuilderOptions()
+    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
     cache: Path | None = None
 
 
@@ -117,6 +117,8 @@ class Engine(abc.ABC):
         kind = device_kind(device)
         if kind not in cls.manifest:
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
+        if device_index(device) and kind == "cpu":
+            raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}: all processors are one device, cpu.")
         if precision not in cls.manifest[kind] and not (cls.simulates and is_simulated(precision)):
             runs = (*cls.manifest[kind], SIMULATED) if cls.simulates else cls.manifest[kind]
             because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
@@ -183,15 +185,17 @@ class Engine(abc.ABC):
             )
         return logits
 
-    def intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    def intermediates(self, batch: Batch, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """Every float value that the graph computes for a batch, by its name in the ONNX graph, in that order.
 
-        Memory holds all of them at once: meant for a few images. Raises ValueError for another shape or dtype,
-        UnsupportedError where the engine cannot show them, DeviceError where the runtime fails.
+        names: of these alone, None for all; what is not asked for may stay fused. Memory holds
+        all of them at once: meant for a few images. Raises ValueError for another shape or dtype, UnsupportedError
+        where the engine cannot show them, DeviceError where the runtime fails.
         """
         self._check(batch)
         try:
-            return self._intermediates(_filled(batch, self.request.fixed_batch or len(batch)))
+            filled = _filled(batch, self.request.fixed_batch or len(batch))
+            return self._intermediates(filled, None if names is None else frozenset(names))
         except ShipcheckError:
             raise
         except Exception as error:
@@ -264,8 +268,8 @@ class Engine(abc.ABC):
     def _read_audit(self) -> Audit:
         """Reads from the runtime what was really built."""
 
-    def _intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
-        """Name -> value for a checked batch; an adapter that can show them overrides this."""
+    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
+        """Name -> value for a checked batch, of `names` alone unless None; adapters that show them override this."""
         raise UnsupportedError(f"Engine {self.name!r} does not show the values inside its graph.")
 
     def save(self) -> bytes:
@@ -279,9 +283,14 @@ class Engine(abc.ABC):
     def _release(self) -> None:  # noqa: B027  (an adapter without anything to free leaves it)
         """Frees what `_build` took; called once."""
 
-    def cautions(self) -> tuple[str, ...]:
-        """What is known to be wrong with this runtime, at this precision, on this machine; one sentence each."""
+    @classmethod
+    def cautions_of(cls, precision: str, device: str) -> tuple[str, ...]:
+        """What is known to be wrong with this runtime, at that precision, on this machine; one sentence each."""
         return ()
+
+    def cautions(self) -> tuple[str, ...]:
+        """Those of this engine's precision and device."""
+        return self.cautions_of(self.request.precision, self.request.device)
 
     def describe(self) -> dict[str, Any]:
         """What shaped this engine beyond the graph, for run.json: JSON values."""

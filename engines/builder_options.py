@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class BuilderOptions:
-    """max_batch: largest batch of the optimisation profile, which reaches from 1 and is tuned for 1 and for it.
+    """max_batch: largest batch of the optimisation profile, which reaches from 1 and is tuned for 1.
 
     level: builder optimisation level, 0 to 5, None for the runtime's own. workspace_mib: limit of a layer's scratch
     memory, None for the device's. timing_cache: keep measured kernel times between builds. version_compatible,

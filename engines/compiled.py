@@ -33,7 +33,7 @@ class CompiledEngine(Engine):
     @classmethod
     @abc.abstractmethod
     def compiler(cls, request: BuildRequest) -> dict[str, Any]:
-        """What shapes the file beside the request, as JSON values: versions of runtime and driver, the device's name."""
+        """What shapes the file beside the request, as JSON values: versions of runtime and driver, device name."""
 
     @abc.abstractmethod
     def _load(self, compiled: bytes) -> None:
@@ -41,7 +41,7 @@ class CompiledEngine(Engine):
 
     @classmethod
     def check_compile(cls, precision: str, device: str, compute_capability: str | None) -> None:
-        """UnsupportedError where the file cannot be made here; as `check_support` unless it needs no device for that."""
+        """UnsupportedError where the file cannot be made here; as `check_support`, unless that needs no device."""
         cls.check_support(precision, device)
 
     @classmethod

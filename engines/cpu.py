@@ -13,8 +13,8 @@ def is_x86() -> bool:
 
 
 @functools.cache
-def _flags() -> frozenset[str]:
-    """What Linux's /proc/cpuinfo lists; empty where the system does not tell."""
+def instructions() -> frozenset[str]:
+    """The instruction sets that Linux's /proc/cpuinfo lists for x86; empty where the system does not tell."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -24,9 +24,9 @@ def _flags() -> frozenset[str]:
 
 def has_vnni() -> bool:
     """True where x86 is known to multiply u8 x s8 into 32-bit sums in one instruction (AVX-VNNI, AVX512-VNNI)."""
-    return bool(_flags() & {"avx_vnni", "avx512_vnni"})
+    return bool(instructions() & {"avx_vnni", "avx512_vnni"})
 
 
 def has_amx() -> bool:
     """True where x86 is known to have 8-bit matrix tiles."""
-    return "amx_int8" in _flags()
+    return "amx_int8" in instructions()

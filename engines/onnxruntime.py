@@ -52,6 +52,7 @@ class OnnxRuntimeEngine(Engine):
 
     name: ClassVar[str] = "onnxruntime"
     module: ClassVar[str | None] = "onnxruntime"
+    distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
     install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
     thread_safe: ClassVar[bool] = True
     simulates: ClassVar[bool] = True
@@ -143,12 +144,12 @@ class OnnxRuntimeEngine(Engine):
             batch = np.zeros((request.fixed_batch or 1, *request.input_shape), request.input_dtype)
             session.run(self._outputs, {request.input_name: batch})
             profile = Path(session.end_profiling())
-            return read_audit(profile, weight_shapes(optimized), request.precision)
+            return read_audit(profile, weight_shapes(optimized), request.precision, provider_of(device).name)
 
-    def _intermediates(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
-        onnx_bytes, names = with_every_output(self.request.onnx_bytes)
-        values = self._create(onnx_bytes).run(names, {self.request.input_name: batch})
-        return {name: value for name, value in zip(names, values, strict=True) if value.dtype.kind == "f"}
+    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
+        onnx_bytes, shown = with_every_output(self.request.onnx_bytes, names)
+        values = self._create(onnx_bytes).run(shown, {self.request.input_name: batch})
+        return {name: value for name, value in zip(shown, values, strict=True) if value.dtype.kind == "f"}
 
     def save(self) -> bytes:
         """The graph as optimised for this processor, or the one that holds a compiled engine: ONNX files both."""
@@ -191,10 +192,11 @@ class OnnxRuntimeEngine(Engine):
         except Exception as error:  # pybind's Fail, InvalidGraph, NotImplemented, ... share no base but Exception
             raise BuildError(f"ONNX Runtime cannot build the {request.precision} model: {error}") from error
 
-    def cautions(self) -> tuple[str, ...]:
+    @classmethod
+    def cautions_of(cls, precision: str, device: str) -> tuple[str, ...]:
         """Wrong int8 kernels of old versions, on processors that take them."""
-        version, on_cpu = str(self.version()), device_kind(self.request.device) == "cpu"
-        if self.request.precision == "int8" and on_cpu and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
+        version, on_cpu = str(cls.version()), device_kind(device) == "cpu"
+        if precision == "int8" and on_cpu and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
             return (
                 f"ONNX Runtime {version} computes int8 wrongly on processors with AMX (MobileNet v1: 4 of 10 labels "
                 "right that its own unfused graph gets right). Take 1.25 or newer, or --optimization disable.",

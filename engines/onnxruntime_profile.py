@@ -45,8 +45,8 @@ def weight_shapes(optimized: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def read_audit(profile: Path, weights: Mapping[str, tuple[int, ...]], requested: str) -> Audit:
-    """The audit of one profiled inference of one image.
+def read_audit(profile: Path, weights: Mapping[str, tuple[int, ...]], requested: str, provider: str) -> Audit:
+    """The audit of one profiled inference of one image. A kernel of another provider than `provider` is named with it.
 
     Work is counted as executed: where a float kernel pads its channels to the vector width, the padding counts.
     """
@@ -58,10 +58,12 @@ def read_audit(profile: Path, weights: Mapping[str, tuple[int, ...]], requested:
         name = event["name"].removesuffix(_EVENT_SUFFIX)
         arguments = event["args"]
         macs = _macs(name, arguments, weights)
+        ran_on = arguments["provider"]
+        kernel = arguments["op_name"] if ran_on == provider else f"{arguments['op_name']} ({ran_on})"
         if macs is None:
-            others[arguments["op_name"]] += 1
+            others[kernel] += 1
         else:
-            layers.append(Layer(name, arguments["op_name"], macs, requested, _realized(arguments)))
+            layers.append(Layer(name, kernel, macs, requested, _realized(arguments)))
     return Audit(tuple(layers), dict(sorted(others.items())))
 
 

@@ -34,9 +34,10 @@ class Provider:
     """What runs a graph on one kind of device.
 
     name: ONNX Runtime's own. precisions: that it has kernels for. recipe: whose recipes give its files. options: of
-    the session, as ONNX Runtime takes them. install, libraries: the lines that give it and what it loads. compiles: it builds an engine of the whole
-    graph, which can be kept. memory: where inputs and outputs are kept between queries, in OrtValue's words; None where
-    ONNX Runtime copies them itself. plugin: the module of a provider that is a package of its own.
+    the session, as ONNX Runtime takes them. install, libraries: the lines that give it and what it loads. compiles:
+    it builds an engine of the whole graph, which can be kept. memory: where inputs and outputs are kept between
+    queries, in OrtValue's words; None where ONNX Runtime copies them itself. plugin: the module of a provider that is a
+    package of its own.
     """
 
     name: str
@@ -191,8 +192,8 @@ def check_provider(ort: Any, device: str) -> None:
     if reason is not None:
         raise UnsupportedError(
             f"Engine 'onnxruntime' cannot use {device!r}: {provider.name} of ONNX Runtime {ort.__version__} does not "
-            f"start here. {reason} Install what is missing, an NVIDIA driver or libraries ({provider.libraries}), or take "
-            "--device cpu."
+            f"start here. {reason} Install what is missing, an NVIDIA driver or libraries ({provider.libraries}), or "
+            "take --device cpu."
         )
 
 

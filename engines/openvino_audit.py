@@ -52,6 +52,15 @@ def read_audit(imported: Any, runtime_model: Any, requested: str, images: int) -
     return Audit(tuple(layers), dict(sorted(counts.items())))
 
 
+def kernels(runtime_model: Any) -> Counter[tuple[str, ...]]:
+    """How often which kernel runs: its kind, its name, its precision and the shape of its result."""
+    return Counter(
+        (*(_info(op, key) for key in ("layerType", "primitiveType", "runtimePrecision")), str(op.get_output_shape(0)))
+        for op in runtime_model.get_ordered_ops()
+        if _info(op, "layerType") not in _NOT_EXECUTED
+    )
+
+
 def realized(kernel: str, narrowest: str) -> str:
     """The precision word of what a kernel computes in.
 

@@ -50,7 +50,7 @@ def built_targets(
             update(done, build.id)
             try:
                 if build.target not in models:
-                    models[build.target] = _at_precision(plan, build.target, images)
+                    models[build.target] = at_precision(plan, build.target, images)
                 model = models[build.target]
                 engine = IsolatedEngine(fleet.processes[build], plan.request(build.target, model))
                 engine.audit()
@@ -66,7 +66,7 @@ def built_targets(
     return built, failures
 
 
-def _at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
+def at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
     """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form."""
     model = plan.model
     if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:

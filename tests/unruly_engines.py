@@ -143,7 +143,7 @@ class SegfaultsStarting(Unruly):
     name = "segfaults-starting"
 
     @classmethod
-    def check_device(cls, device):  # noqa: ARG003
+    def check_device(cls, device):
         segfault()
 
 

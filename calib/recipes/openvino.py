@@ -22,8 +22,8 @@ RECIPES: tuple[Recipe, ...] = (
             "uint8 activations with a free zero point: behind a Relu it is 0 and folds away; elsewhere (images, linear "
             "bottlenecks) convolutions and fully connected layers compensate it. Products of two activations, as in an "
             "attention, do not: they run in float",
-            "not int8 with a free zero point: behind a Relu it is -128, is not folded, and all convolutions but the "
-            "first run in float",
+            "not int8 with a free zero point: behind a Relu it is -128 and is not folded; on processors with AMX all "
+            "convolutions but the first run in float then (with VNNI alone they run in int8)",
             "not symmetric int8, though it runs in int8, too: behind a Relu half of its range is empty, which costs "
             "1.5 to 5 dB at the scores, and MobileNets are slower with it (1.9 and 2.2 ms)",
             "int8 symmetric weights: with uint8 weights every convolution runs in float",

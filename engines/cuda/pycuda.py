@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -43,7 +44,9 @@ class PyCuda(Cuda):
     library: ClassVar[str] = "PyCUDA"
 
     def __init__(self, index: int) -> None:
-        self._driver: Any = importlib.import_module("pycuda.driver")
+        with warnings.catch_warnings():  # what it warns of is in the ImportError, too
+            warnings.simplefilter("ignore")
+            self._driver: Any = importlib.import_module("pycuda.driver")
         try:
             self._graphs: Graphs | None = Graphs(load_driver_api())
         except ImportError:

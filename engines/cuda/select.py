@@ -15,15 +15,17 @@ def open_cuda(index: int = 0) -> Cuda:
 
     Raises UnsupportedError that says whether a package, the driver or the GPU is missing.
     """
-    missing = []
+    missing, failed = [], []
     for kind in (PyCuda, CudaPython):
         try:
             return kind(index)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             missing.append(str(error))
-        except (DeviceError, RuntimeError) as error:  # cuda-python raises RuntimeError where libcuda is not there
-            raise UnsupportedError(
-                f"CUDA has no usable GPU {index} on this machine ({str(error).rstrip('.')}). It needs an NVIDIA GPU "
-                "and its driver; `nvidia-smi` lists both."
-            ) from error
+        except (ImportError, DeviceError, RuntimeError) as error:  # the last two where libcuda or the GPU is not there
+            failed.append(f"{kind.library}: {str(error).rstrip('.')}")
+    if failed:
+        raise UnsupportedError(
+            f"CUDA has no usable GPU {index} on this machine ({'; '.join(failed)}). It needs an NVIDIA GPU and its "
+            "driver; `nvidia-smi` lists both."
+        )
     raise UnsupportedError(f"No Python package for CUDA is installed ({'; '.join(missing)}). Install one: {INSTALL}")

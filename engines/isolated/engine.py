@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -42,7 +42,7 @@ class IsolatedEngine:
 
     def infer(self, batch: Batch | Place) -> Logits:
         """As `Engine.infer`."""
-        _, arrays = self._feed("infer", batch)
+        _, arrays = self._feed({"ask": "infer"}, batch)
         logits = arrays[0] if len(arrays) == 1 else np.empty(0, np.float32)
         expected = (len(batch.array if isinstance(batch, Place) else batch), self.request.classes)
         if logits.shape != expected or logits.dtype != np.float32:
@@ -51,9 +51,10 @@ class IsolatedEngine:
             )
         return logits
 
-    def intermediates(self, batch: Batch | Place) -> dict[str, npt.NDArray[Any]]:
+    def intermediates(self, batch: Batch | Place, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """As `Engine.intermediates`."""
-        answer, arrays = self._feed("intermediates", batch)
+        wanted = None if names is None else sorted(names)
+        answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
         return dict(zip(map(str, answer["names"]), arrays, strict=True))
 
     def audit(self) -> Audit:
@@ -104,11 +105,11 @@ class IsolatedEngine:
     ) -> None:
         self.close()
 
-    def _feed(self, ask: str, batch: Batch | Place) -> tuple[Message, list[Array]]:
+    def _feed(self, message: Message, batch: Batch | Place) -> tuple[Message, list[Array]]:
         if isinstance(batch, Place):
             array = batch.array
-            return self.process.ask({"ask": ask, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
-        return self.process.ask({"ask": ask}, [batch])
+            return self.process.ask({**message, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
+        return self.process.ask(message, [batch])
 
 
 def build(name: str, request: BuildRequest, limits: Limits | None = None, *, lanes: int = 1) -> IsolatedEngine:

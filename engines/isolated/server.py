@@ -156,7 +156,7 @@ class _Server:
         return {}, [self._built.infer(self._batch(message, arrays))]
 
     def _intermediates(self, message: Message, arrays: list[Array]) -> Answer:
-        values = self._built.intermediates(self._batch(message, arrays))
+        values = self._built.intermediates(self._batch(message, arrays), message["names"])
         return {"names": list(values)}, list(values.values())
 
     def _audit(self, message: Message, arrays: list[Array]) -> Answer:

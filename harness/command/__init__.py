@@ -15,7 +15,7 @@ from harness.progress import Progress
 from shipcheck.errors import UsageError
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
-COMMANDS = ("run", "export", "contract", "quantize", "build", "doctor")
+COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "doctor")
 
 Job = Callable[[Progress, Console], int]
 

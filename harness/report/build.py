@@ -17,7 +17,7 @@ from harness.report import words
 def print_built(results: Sequence[BuildResult], console: Console) -> None:
     """A row for each target; below, the words of those that failed, and where a file was written."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("target", "nodes", "size", "build s", "realized"):
+    for heading in ("target", "nodes parsed", "size", "build s", "realized"):
         table.add_column(heading, justify="left" if heading in ("target", "realized") else "right")
     for result in results:
         built = result.built

@@ -83,6 +83,9 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)
+    disagreements = words.disagreements(summary)
+    if disagreements:
+        console.print(_disagreements_table(summary, disagreements))
     for target in summary["targets"]:
         if target["rebuilds"] is not None:
             console.print(f"{target['id']}: {words.rebuilds(target['rebuilds'])}", markup=False, highlight=False)
@@ -131,6 +134,18 @@ def _targets_table(summary: Mapping[str, Any]) -> Table:
             words.milliseconds(latency["p50_ms"]),
             words.milliseconds(latency["p99_ms"]),
         )
+    return table
+
+
+def _disagreements_table(summary: Mapping[str, Any], rows: list[tuple[str, list[str]]]) -> Table:
+    table = _table(
+        f"images to which two targets give different classes ({summary['agreement']['condition']}); =: same file"
+    )
+    table.add_column("target", no_wrap=True)
+    for number in range(1, len(rows) + 1):
+        table.add_column(str(number), justify="right")
+    for number, (name, cells) in enumerate(rows, start=1):
+        table.add_row(f"{number} {escape(name)}", *cells)
     return table
 
 

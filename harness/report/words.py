@@ -37,6 +37,20 @@ def realized(shares: Mapping[str, float], simulated: bool = False) -> str:
     return f"simulated in {spelled}" if simulated and spelled else spelled or "-"
 
 
+def disagreements(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """A row for each target: images to which it and each of the others give different classes, with "=" behind the
+    number where both run the same file. Empty for less than three targets, whose one pair stands elsewhere.
+    """
+    names = [target["id"] for target in summary["targets"]]
+    if len(names) < 3:
+        return []
+    cells = {}
+    for pair in summary["agreement"]["pairs"]:
+        text = f"{pair['differing']}{' =' if pair['same_file'] else ''}"
+        cells[pair["first"], pair["second"]] = cells[pair["second"], pair["first"]] = text
+    return [(name, [cells.get((name, other), "") for other in names]) for name in names]
+
+
 # What became of a target that has no figures.
 OUTCOMES = {
     "refused": "could not be built",
@@ -77,7 +91,7 @@ def fallback_lines(check: Mapping[str, Any]) -> list[str]:
         return []
     layers = found["layers"]
     named = [
-        f"{layer['name']} ({layer['op']}, {layer['realized']}, {percent(layer['share'], 1)})"
+        f"{layer['node'] or layer['name']} ({layer['op']}, {layer['realized']}, {percent(layer['share'], 1)})"
         for layer in layers[:_LAYERS_NAMED]
     ]
     rest = len(layers) - len(named)
@@ -98,11 +112,11 @@ def enforcement(gate: Mapping[str, Any]) -> str:
     """What the verdict does to the exit status."""
     if gate.get("failed"):
         return "--min-realized is not reached: exit status 1"
-    return (
-        "--min-realized is reached; the other checks advise"
-        if gate["enforced"]
-        else "advisory: exit status 0 either way"
-    )
+    if any(check.get("accepted") for check in gate["checks"]):
+        return "with a fallback that --allow-fallback accepts"
+    if gate["enforced"]:
+        return "--min-realized is reached; the other checks advise"
+    return "advisory: exit status 0 either way"
 
 
 def probability(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calib.warn import calibration_of
-from harness.results.fallback import explain
+from harness.results.fallback import Explanation, explain
 from harness.targets import BuiltTarget
 
 
@@ -31,13 +31,13 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "cautions": list(target.engine.cautions()),
         "calibration": calibration_of(target.model),
         "layers": [
-            {**dataclasses.asdict(layer), "reason": reason}
-            for layer, reason in zip(audit.layers, _reasons(target), strict=True)
+            {**dataclasses.asdict(layer), "node": why and why.node, "reason": why and why.reason}
+            for layer, why in zip(audit.layers, _explanations(target), strict=True)
         ],
         "other_ops": audit.other_ops,
     }
 
 
-def _reasons(target: BuiltTarget) -> list[str | None]:
+def _explanations(target: BuiltTarget) -> list[Explanation | None]:
     spec, engine = target.build.target, target.engine
     return explain(engine.audit(), target.model, engine=spec.engine, device=spec.device, options=engine.describe())

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engines.precision import is_simulated
 from harness.calibration import ONE_CLASS
 from harness.conditions import CLEAN
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
+from harness.metrics.agreement import pairs
 from harness.plan import Plan
+from harness.results.answers import Answers
 from harness.results.fallback import describe_fallback
 from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
 from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
@@ -22,7 +23,7 @@ from harness.results.rebuilds import describe_rebuilds
 from harness.results.robustness import robustness
 from harness.results.rundir import RunDirectory
 from harness.results.trials import read_trial
-from harness.spec import REFERENCE
+from harness.spec import REFERENCE, TargetSpec
 from shipcheck.files import read_json
 
 SCHEMA = 1
@@ -100,6 +101,7 @@ def summarise(
         "pipeline": describe_pipeline(
             {target.id: Answers(directory.trials, target.id, plan) for target in whole}, REFERENCE.id, plan.spec.seed
         ),
+        "agreement": {"condition": first, "pairs": _agreement(whole, answers, audit)},
         "failed": [dict(failure) for failure in failures],
         "gate": decide(
             [
@@ -110,23 +112,15 @@ def summarise(
     }
 
 
-class Answers(Mapping[str, Predictions]):
-    """Condition id -> prediction rows of one target, read when they are asked for."""
-
-    def __init__(self, folder: Path, target: str, plan: Plan) -> None:
-        self._folder, self._target, self._plan = folder, target, plan
-        self._names = [condition.id for condition in plan.conditions]
-
-    def __getitem__(self, condition_id: str) -> Predictions:
-        if condition_id not in self._names:
-            raise KeyError(condition_id)
-        return read_trial(self._folder, self._target, condition_id, self._plan.data.ids)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _agreement(
+    targets: Sequence[TargetSpec], answers: Mapping[str, Predictions], audit: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    digests = {target.id: audit["targets"][target.id]["model_digest"] for target in targets}
+    top1 = {target.id: answers[target.id].top1 for target in targets}
+    return [
+        {**dataclasses.asdict(pair), "same_file": digests[pair.first] == digests[pair.second]}
+        for pair in pairs(top1, answers[REFERENCE.id].label)
+    ]
 
 
 def _timing(directory: RunDirectory) -> dict[str, Any] | None:

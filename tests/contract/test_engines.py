@@ -1,9 +1,12 @@
 """What every engine must do, and whether ONNX Runtime's audit tells the truth."""
 
 import dataclasses
+import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -18,7 +21,9 @@ from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import ENGINES, Audit, BuildRequest, Engine, Layer
 from engines.audit import convolution_macs, matmul_macs
-from engines.registry import ENGINES as REGISTERED
+from engines.device import device_index, device_kind
+from engines.precision import PRECISIONS
+from engines.registry import default_device
 from exporters.presets import PRESETS
 from shipcheck.errors import BuildError, DeviceError, UnsupportedError, UsageError
 from shipcheck.registry import Registry
@@ -52,9 +57,23 @@ def request_for(path, **changes):
     )
 
 
+@pytest.fixture(params=ENGINES)
+def name(request):
+    """Every engine that this machine can run, on the device that it is meant for."""
+    try:
+        ENGINES[request.param].check_support("fp32", default_device(request.param))
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    return request.param
+
+
 @pytest.fixture
 def request_small(model_file):
     return request_for(model_file)
+
+
+def on_its_device(name, request):
+    return dataclasses.replace(request, device=default_device(name))
 
 
 @pytest.fixture
@@ -62,9 +81,8 @@ def batch():
     return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
 
 
-@pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_answers_one_row_per_image(name, request_small, batch):
-    with engines.build(name, request_small) as engine:
+    with engines.build(name, on_its_device(name, request_small)) as engine:
         logits = engine.infer(batch)
         assert logits.shape == (6, 4)
         assert logits.dtype == np.float32
@@ -72,9 +90,8 @@ def test_an_engine_answers_one_row_per_image(name, request_small, batch):
         assert isinstance(engine.audit(), Audit)
 
 
-@pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_refuses_what_is_no_batch_and_what_comes_after_close(name, request_small, batch):
-    engine = engines.build(name, request_small)
+    engine = engines.build(name, on_its_device(name, request_small))
     for wrong in (batch.astype(np.float64), batch[0], batch[:, :, :8], batch[:0]):
         with pytest.raises(ValueError, match="takes float32"):
             engine.infer(wrong)
@@ -84,10 +101,9 @@ def test_an_engine_refuses_what_is_no_batch_and_what_comes_after_close(name, req
         engine.infer(batch)
 
 
-@pytest.mark.parametrize("name", ENGINES)
 def test_threads_may_share_an_engine(name, request_small):
     batches = np.random.default_rng(1).standard_normal((40, 2, 3, 16, 16), dtype=np.float32)
-    with engines.build(name, request_small) as engine, ThreadPoolExecutor(8) as pool:
+    with engines.build(name, on_its_device(name, request_small)) as engine, ThreadPoolExecutor(8) as pool:
         alone = [engine.infer(one) for one in batches]
         for expected, found in zip(alone, pool.map(engine.infer, batches), strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -165,7 +181,68 @@ def test_registering_a_name_twice_raises():
         with pytest.raises(ValueError, match="registered twice"):
             registry.register(taken)(2)
     assert registry["b"] == 1
-    assert list(REGISTERED) == ["null", "onnxruntime", "openvino", "pytorch"]
+
+
+def test_the_engines_are_those_that_the_documentation_names():
+    assert {"null", "onnxruntime", "openvino", "pytorch"} <= set(ENGINES)
+    for short, name in (("ort", "onnxruntime"), ("ov", "openvino"), ("torch", "pytorch")):
+        assert ENGINES[short] is ENGINES[name]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_manifest_names_devices_and_precisions_that_there_are(engine):
+    manifest = ENGINES[engine].manifest
+    assert manifest
+    for device, precisions in manifest.items():
+        assert ":" not in device
+        assert precisions
+        assert set(precisions) <= set(PRECISIONS)
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if ENGINES[name].executes_graph])
+def test_every_quantized_precision_of_a_manifest_has_files_made_for_it(engine):
+    for device, precisions in ENGINES[engine].manifest.items():
+        recipe = ENGINES[engine].recipe(device)
+        for precision in set(precisions) & {"int8", "int4", "fp8"}:
+            assert calib.recipe_for(recipe, precision).precision == precision
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_engine_does_not_offer_is_refused_with_what_it_does(engine):
+    kind = ENGINES[engine]
+    for device, precisions in kind.manifest.items():
+        for precision in set(PRECISIONS) - set(precisions):
+            with pytest.raises(UnsupportedError, match=f"does not run {precision} on '{device}'. It runs: "):
+                kind.check_offered(precision, device)
+    for device in ("tpu", "tpu:1", "", ":0"):
+        with pytest.raises(UnsupportedError, match=f"has no device '{device}'. It has: {next(iter(kind.manifest))}"):
+            kind.check_offered("fp32", device)
+    for device in ("cpu:", "cpu:x", "cpu:-1", "cpu:1.0", "cpu:\N{SUPERSCRIPT ONE}", "cpu:1:2"):
+        if "cpu" in kind.manifest:
+            with pytest.raises(UsageError, match="is no device: behind the colon stands its number"):
+                kind.check_offered("fp32", device)
+    if "cpu" in kind.manifest:
+        kind.check_offered("fp32", "cpu:0")
+        with pytest.raises(UnsupportedError, match="has no device 'cpu:1': all processors are one"):
+            kind.check_offered("fp32", "cpu:1")
+
+
+def test_a_device_is_a_kind_and_a_number():
+    assert (device_kind("cuda"), device_index("cuda")) == ("cuda", 0)
+    assert (device_kind("cuda:12"), device_index("cuda:12")) == ("cuda", 12)
+    for device in ("cuda:", "cuda:a", "cuda:-1", "cuda:1 ", "cuda:0x1", "cuda:1:1"):
+        with pytest.raises(UsageError, match="as in cuda:0") as caught:
+            device_index(device)
+        assert caught.value.exit_code == 2
+
+
+def test_a_device_with_its_number_is_the_same_device(request_small, batch):
+    for engine in ("null", "onnxruntime", "pytorch"):
+        with (
+            engines.build(engine, request_small) as one,
+            engines.build(engine, dataclasses.replace(request_small, device="cpu:0")) as other,
+        ):
+            np.testing.assert_array_equal(one.infer(batch), other.infer(batch))
 
 
 def test_macs_are_counted_by_the_definition():
@@ -249,6 +326,59 @@ def test_the_audit_reveals_the_symmetric_recipe_that_runs_half_in_float(shared):
     assert audit.share_as_requested() < 0.6
 
 
+@pytest.mark.parametrize("activations", [False, True])
+def test_the_audit_reveals_4_bit_convolutions_that_are_folded_to_float(shared, activations):
+    """int4 weights, with float or 8-bit activations: no kernel multiplies by them, and ONNX Runtime says nothing."""
+    model = exporters.load(shared / "models/cifar10_resnet20.onnx", contract=PRESETS["cifar10"])
+    request = BuildRequest(
+        with_4_bit_convolutions(model.onnx_bytes, activations),
+        model.input_name,
+        model.output_name,
+        model.contract.tensor_shape,
+        model.classes,
+        "int4",
+    )
+    with engines.build("onnxruntime", request) as engine:
+        audit = engine.audit()
+    convolutions = [layer for layer in audit.layers if "Conv" in layer.op]
+    assert len(convolutions) == 19
+    assert {layer.realized for layer in convolutions} == {"fp32"}
+    assert audit.share_as_requested() == 0
+    assert audit.realized() == {"fp32": 1.0}
+
+
+def with_4_bit_convolutions(onnx_bytes, activations):
+    """Every convolution with an int4 weight behind a DequantizeLinear, one scale per output channel; with 8-bit Q/DQ
+    nodes before its input.
+    """
+    model = onnx.load_model_from_string(onnx_bytes)
+    graph = model.graph
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    nodes, constants = [], {"step": np.array(0.05, np.float32), "middle": np.array(128, np.uint8)}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weight = weights[node.input[1]]
+            scale = np.abs(weight).max((1, 2, 3)) / 7
+            codes = np.round(weight / scale[:, None, None, None]).astype(ml_dtypes.int4)
+            constants |= {f"{node.name}_codes": codes, f"{node.name}_scale": scale.astype(np.float32)}
+            parts = [f"{node.name}_codes", f"{node.name}_scale"]
+            nodes.append(onnx.helper.make_node("DequantizeLinear", parts, [f"{node.name}_w"], axis=0))
+            node.input[1] = f"{node.name}_w"
+            if activations:
+                source, grid = node.input[0], ["step", "middle"]
+                nodes.append(onnx.helper.make_node("QuantizeLinear", [source, *grid], [f"{node.name}_q"]))
+                nodes.append(onnx.helper.make_node("DequantizeLinear", [f"{node.name}_q", *grid], [f"{node.name}_x"]))
+                node.input[0] = f"{node.name}_x"
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    model.opset_import[0].version = max(21, model.opset_import[0].version)
+    model.ir_version = max(10, model.ir_version)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 def test_the_audit_reveals_an_int8_request_on_a_float_file(request_small):
     with engines.build("onnxruntime", dataclasses.replace(request_small, precision="int8")) as engine:
         assert engine.audit().share_as_requested() == 0.0
@@ -262,10 +392,48 @@ def test_an_adapter_only_fills_the_underscored_methods():
             assert checked not in vars(engine)
 
 
-def test_the_optimized_file_is_a_real_onnx_graph(request_small):
+def test_the_saved_engine_is_the_optimized_graph_and_answers_like_it(request_small, batch):
     with engines.build("onnxruntime", request_small) as engine:
+        saved, expected = engine.save(), engine.infer(batch)
+        assert len(saved) == engine.engine_bytes
         assert 0 < engine.engine_bytes < 10 * len(request_small.onnx_bytes)
-    onnx.checker.check_model(onnx.load_model_from_string(request_small.onnx_bytes))
+    graph = onnx.load_model_from_string(saved).graph
+    assert len(graph.node) != len(onnx.load_model_from_string(request_small.onnx_bytes).graph.node)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(saved, options, providers=["CPUExecutionProvider"])
+    np.testing.assert_array_equal(session.run(None, {"input": batch})[0], expected)
+
+
+def test_the_processor_runs_as_many_queries_as_it_has_cores_for(request_small):
+    inside, most, gate = [], [], threading.Event()
+
+    class Counting(ENGINES["null"]):
+        def _infer(self, images):
+            inside.append(1)
+            most.append(len(inside))
+            gate.wait(0.05)
+            inside.pop()
+            return np.zeros((len(images), 4), np.float32)
+
+    cores = os.cpu_count() or 1
+    batch = np.zeros((1, 3, 16, 16), np.float32)
+    with Counting(request_small) as engine, ThreadPoolExecutor(2 * cores) as pool:
+        list(pool.map(engine.infer, [batch] * 4 * cores))
+    assert max(most) == cores
+
+
+def test_a_runtime_that_fails_leaves_room_for_the_next_query(request_small, batch):
+    class Failing(ENGINES["null"]):
+        thread_safe = False
+
+        def _infer(self, images):
+            raise RuntimeError("no")
+
+    with Failing(request_small) as engine:
+        for _ in range(3):
+            with pytest.raises(DeviceError, match="failed while it ran: no"):
+                engine.infer(batch)
 
 
 @pytest.mark.parametrize(

@@ -245,14 +245,21 @@ def test_neither_the_process_threads_nor_its_precision_shape_an_answer(model_fil
     batch = np.random.default_rng(0).standard_normal((8, 3, 16, 16), dtype=np.float32)
     before = torch.get_num_threads()
     try:
+        torch.set_num_threads(2)
         with engines.build("torch", small_request(model_file)) as engine:
             torch.set_num_threads(1)
             expected = engine.infer(batch)
             torch.set_num_threads(2)
             torch.set_float32_matmul_precision("medium")
             np.testing.assert_array_equal(engine.infer(batch), expected)
-            assert torch.get_num_threads() == 2
+            assert torch.get_num_threads() == 1
             assert torch.get_float32_matmul_precision() == "highest"
+            with engines.build("torch", small_request(model_file, threads=2)) as other:
+                other.infer(batch)
+                assert torch.get_num_threads() == 2
+            np.testing.assert_array_equal(engine.infer(batch), expected)
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
         torch.set_float32_matmul_precision("highest")
@@ -272,12 +279,36 @@ def test_a_graph_that_pytorch_cannot_compute_is_refused_when_it_is_built(tmp_pat
         engines.build("torch", dataclasses.replace(small_request(model_file), input_name="image"))
 
 
-def test_a_missing_gpu_is_told(model_file, monkeypatch):
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1"])
+def test_a_missing_gpu_is_told(model_file, monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UnsupportedError, match="sees no GPU"):
-        engines.build("torch", small_request(model_file, device="cuda"))
+    with pytest.raises(UnsupportedError, match=f"cannot use '{device}': PyTorch .* sees no GPU"):
+        engines.build("torch", small_request(model_file, device=device))
+
+
+def test_a_gpu_beyond_those_present_is_told(model_file, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UnsupportedError, match="cannot use 'cuda:1': PyTorch sees 1 GPU here"):
+        engines.build("torch", small_request(model_file, device="cuda:1"))
+
+
+def test_what_is_not_executed_natively_is_refused(model_file):
     with pytest.raises(UnsupportedError, match="does not run int8"):
         engines.build("torch", small_request(model_file, precision="int8"))
+
+
+def test_images_in_memory_that_may_not_be_written_are_taken(model_file):
+    batch = np.random.default_rng(0).standard_normal((4, 3, 16, 16), dtype=np.float32)
+    with engines.build("torch", small_request(model_file)) as engine:
+        expected = engine.infer(batch)
+        assert engine.phases(batch) == {}
+        batch.flags.writeable = False
+        np.testing.assert_array_equal(engine.infer(batch), expected)
+        # Every second row of images twice as high.
+        tall = np.repeat(batch, 2, axis=2)[:, :, ::2]
+        assert not tall.flags.c_contiguous
+        np.testing.assert_array_equal(engine.infer(tall), expected)
 
 
 def test_importing_the_engines_does_not_import_pytorch():

@@ -18,8 +18,9 @@ from tensorrt_plans import build
 import calib
 import exporters
 from calib.half import float32_nodes
-from calib.recipes.tensorrt import CAPABILITIES as LEAST
-from calib.recipes.tensorrt import ENGINES, RECIPES, check_capability
+from calib.recipes.tensorrt import ENGINES, RECIPES
+from engines.tensorrt.capabilities import CAPABILITIES as LEAST
+from engines.tensorrt.capabilities import check_capability
 from exporters.presets import PRESETS
 from harness.data import labeller, open_source, select
 from harness.pipeline import spool

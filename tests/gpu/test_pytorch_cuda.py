@@ -1,5 +1,7 @@
 """The PyTorch engine on an NVIDIA GPU: the same logits as on the CPU, in float32 and nothing less."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 import engines
 import exporters
 from engines.base import BuildRequest
+from shipcheck.errors import UnsupportedError
 
 pytestmark = [
     pytest.mark.gpu,
@@ -30,3 +33,49 @@ def test_cuda_and_cpu_agree(shared, name):
             logits[device] = engine.infer(tensor)
             assert engine.audit().realized() == {"fp32": 1.0}
     np.testing.assert_allclose(logits["cuda"], logits["cpu"], atol=1e-3)
+
+
+def request_for(model_file, **changes):
+    return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4, **changes)
+
+
+def test_a_gpu_by_its_number_is_the_same_gpu(model_file):
+    batch = np.random.default_rng(0).standard_normal((4, 3, 16, 16), dtype=np.float32)
+    with (
+        engines.build("pytorch", request_for(model_file, device="cuda")) as one,
+        engines.build("pytorch", request_for(model_file, device="cuda:0")) as other,
+    ):
+        np.testing.assert_array_equal(one.infer(batch), other.infer(batch))
+        assert one.describe()["device"] == "cuda:0"
+
+
+def test_a_gpu_that_is_not_there_is_refused(model_file):
+    count = torch.cuda.device_count()
+    with pytest.raises(UnsupportedError, match=f"cannot use 'cuda:{count}': PyTorch sees {count} GPU"):
+        engines.build("pytorch", request_for(model_file, device=f"cuda:{count}"))
+
+
+def test_phases_are_the_parts_of_an_inference_by_the_gpus_own_clock(model_file):
+    batch = np.random.default_rng(0).standard_normal((256, 3, 16, 16), dtype=np.float32)
+    with engines.build("pytorch", request_for(model_file, device="cuda")) as engine:
+        engine.infer(batch)
+        begin = time.perf_counter()
+        phases = engine.phases(batch)
+        wall_ms = 1000 * (time.perf_counter() - begin)
+        assert list(phases) == ["h2d", "compute", "d2h"]
+        assert all(taken > 0 for taken in phases.values())
+        assert sum(phases.values()) <= wall_ms
+        with pytest.raises(ValueError, match="takes float32"):
+            engine.phases(batch[0])
+
+
+def test_float32_is_no_tf32_whatever_the_process_asked_for(model_file):
+    batch = np.random.default_rng(0).standard_normal((64, 3, 16, 16), dtype=np.float32)
+    with (
+        engines.build("pytorch", request_for(model_file)) as cpu,
+        engines.build("pytorch", request_for(model_file, device="cuda")) as gpu,
+    ):
+        expected = cpu.infer(batch)
+        torch.set_float32_matmul_precision("medium")
+        torch.backends.cudnn.allow_tf32 = True
+        np.testing.assert_allclose(gpu.infer(batch), expected, rtol=0, atol=2e-5)

@@ -99,6 +99,9 @@ Result cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Handle 
 Result cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Handle *stream) {
     return copy(to, (const void *)(uintptr_t)from, bytes, stream);
 }
+Result cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, Handle *stream) {
+    return copy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes, stream);
+}
 
 Result cuEventCreate(Event **event, unsigned flags) { *event = calloc(1, sizeof(Event)); live++; return ready(); }
 Result cuEventDestroy_v2(Event *event) { free(event); live--; return ready(); }
@@ -167,8 +170,8 @@ static const Symbol symbols[] = {
     V2(cuDeviceTotalMem), PLAIN(cuDeviceGetAttribute), PLAIN(cuDevicePrimaryCtxRetain), V2(cuDevicePrimaryCtxRelease),
     V2(cuCtxPushCurrent), V2(cuCtxPopCurrent), PLAIN(cuCtxGetCurrent), PLAIN(cuCtxSetCurrent), V2(cuMemAlloc),
     V2(cuMemFree), PLAIN(cuMemHostAlloc), PLAIN(cuMemFreeHost), PLAIN(cuStreamCreate), V2(cuStreamDestroy),
-    PLAIN(cuStreamSynchronize), V2(cuMemcpyHtoDAsync), V2(cuMemcpyDtoHAsync), PLAIN(cuEventCreate), V2(cuEventDestroy),
-    PLAIN(cuEventRecord), PLAIN(cuEventElapsedTime), V2(cuStreamBeginCapture), PLAIN(cuStreamEndCapture),
+    PLAIN(cuStreamSynchronize), V2(cuMemcpyHtoDAsync), V2(cuMemcpyDtoHAsync), V2(cuMemcpyDtoDAsync),
+    PLAIN(cuEventCreate), V2(cuEventDestroy), PLAIN(cuEventRecord), PLAIN(cuEventElapsedTime), V2(cuStreamBeginCapture), PLAIN(cuStreamEndCapture),
     {"cuGraphInstantiate", cuGraphInstantiateWithFlags}, PLAIN(cuGraphInstantiateWithFlags), PLAIN(cuGraphDestroy),
     PLAIN(cuGraphExecDestroy), PLAIN(cuGraphLaunch), PLAIN(cuGetErrorName), PLAIN(cuGetErrorString),
     V2(cuGetProcAddress),

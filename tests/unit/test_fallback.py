@@ -17,7 +17,7 @@ from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import Audit, BuildRequest, Layer
 from engines.cpu import is_x86
-from harness.results.fallback import UNEXPLAINED, describe_fallback, explain
+from harness.results.fallback import UNEXPLAINED, Explanation, describe_fallback, explain
 from harness.results.fallback.facts import FileFacts
 
 ORT8 = calib.recipe_for("onnxruntime", "int8")
@@ -59,8 +59,7 @@ def reasons(model, engine="onnxruntime", precision="int8", optimization="all"):
     with engines.build(engine, request) as built:
         audit, options = built.audit(), built.describe()
     found = explain(audit, model, engine=engine, device="cpu", options=options)
-    facts = FileFacts(model.proto)
-    fallen = {facts.node(layer.name).name: why for layer, why in zip(audit.layers, found, strict=True) if why}
+    fallen = {why.node: why.reason for why in found if why is not None}
     as_requested = [layer for layer in audit.layers if layer.realized == layer.requested]
     assert len(fallen) + len(as_requested) == len(audit.layers)
     return fallen
@@ -356,7 +355,7 @@ def test_openvinos_hint_is_told_of(residual, monkeypatch):
 def test_a_missing_hint_is_told_of(residual):
     audit = Audit((Layer("a1", "Convolution (brgconv_avx512_bf16)", 9, "fp32", "bf16"),), {})
     found = explain(audit, residual, engine="openvino", device="cpu", options={"settings": {}})
-    assert found[0].startswith("INFERENCE_PRECISION_HINT is not set")
+    assert found[0].reason.startswith("INFERENCE_PRECISION_HINT is not set")
 
 
 def test_float16_weights_are_told_of(residual):
@@ -378,13 +377,20 @@ def test_what_nothing_explains_is_not_explained(good):
         {},
     )
     found = explain(audit, good, engine="onnxruntime", device="cpu", options={"optimization": "all"})
-    assert found == [UNEXPLAINED, UNEXPLAINED, None, "the runtime does not show where this work runs"]
+    assert found == [
+        Explanation("a1", UNEXPLAINED),
+        Explanation(None, UNEXPLAINED),
+        None,
+        Explanation(None, "the runtime does not show where this work runs"),
+    ]
 
 
 def test_another_devices_rules_are_not_applied(good_openvino):
     """What is known of the CPU provider says nothing of a GPU."""
     audit = Audit((Layer("a2", "Conv", 9, "int8", "fp32"),), {})
-    assert explain(audit, good_openvino, engine="onnxruntime", device="cuda:0", options={}) == [UNEXPLAINED]
+    assert explain(audit, good_openvino, engine="onnxruntime", device="cuda:0", options={}) == [
+        Explanation("a2", UNEXPLAINED)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +401,11 @@ def test_another_devices_rules_are_not_applied(good_openvino):
         ("a1_out_nchwc", "a1"),
         ("fused fc/MatMulAddFusion", "fc"),
         ("a1 + relu3", "a1"),
-        ("relu3 + nothing", "relu3"),
+        ("nothing + a1", "a1"),
+        ("relu3_out_nchwc", "a1"),
+        ("relu3", "a1"),
+        ("add1", None),
+        ("pool", None),
         ("a11", None),
     ],
 )

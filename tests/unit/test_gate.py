@@ -96,6 +96,21 @@ def test_a_fallback_is_told_in_words_where_it_fails_or_is_accepted():
     assert failed[3] == "Largest: conv3 (Conv, fp32, 30.0 %), conv1 (Conv, bf16, 10.0 %)"
 
 
+@pytest.mark.parametrize(
+    ("share", "options", "says"),
+    [
+        (0.5, {}, "advisory: exit status 0 either way"),
+        (0.5, {"limit": 0.9}, "--min-realized is not reached: exit status 1"),
+        (0.95, {"limit": 0.9}, "--min-realized is reached; the other checks advise"),
+        (0.5, {"limit": 0.9, "allowed": True}, "with a fallback that --allow-fallback accepts"),
+        (0.5, {"allowed": True}, "with a fallback that --allow-fallback accepts"),
+        (0.95, {"allowed": True}, "advisory: exit status 0 either way"),
+    ],
+)
+def test_the_verdict_says_what_it_does_to_the_exit_status(share, options, says):
+    assert words.enforcement(decide([realized_check("t", share, **options)])) == says
+
+
 def spec(*arguments):
     return spec_of(parse_flags(make_parser(), list(arguments)))
 

@@ -33,7 +33,7 @@ def loader(*, fast_dct: bool = False, fast_upsample: bool = False) -> Callable[[
             if (width, height) != image.size:
                 raise ValueError(f"{image.width}x{image.height} by its header, {width}x{height} by libjpeg-turbo")
             pixels: Pixels = simplejpeg.decode_jpeg(
-                content, "RGB", fastdct=fast_dct, fastupsample=fast_upsample, strict=True
+                content, "RGB", fastdct=fast_dct, fastupsample=fast_upsample, strict=False
             )
             return pixels
 

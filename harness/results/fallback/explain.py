@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,19 @@ from harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
 _NOT_SHOWN = "unknown"
 
 
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Why a layer fell back. node: that of the file that multiplies there, by the name that --keep-float takes; None
+    where none bears the layer's name.
+    """
+
+    node: str | None
+    reason: str
+
+
 def explain(
     audit: Audit, model: DeployableModel, *, engine: str, device: str, options: Mapping[str, Any]
-) -> list[str | None]:
+) -> list[Explanation | None]:
     """For each layer of the audit why it does not run as requested; None where it does.
 
     model: the file that the engine was built from. options: what `Engine.describe` says of it. A reason names a fact
@@ -27,16 +38,17 @@ def explain(
     facts = FileFacts(model.proto)
     kept = kept_float_of(model)
 
-    def reason(layer: Layer) -> str | None:
+    def explanation(layer: Layer) -> Explanation | None:
         if layer.realized == layer.requested:
             return None
-        if layer.realized == _NOT_SHOWN:
-            return "the runtime does not show where this work runs"
         node = facts.node(layer.name)
+        name = node.name if node is not None and node.name else None
+        if layer.realized == _NOT_SHOWN:
+            return Explanation(name, "the runtime does not show where this work runs")
         if node is None:
-            return UNEXPLAINED
+            return Explanation(None, UNEXPLAINED)
         case = Case(layer, node, facts, engine, kept, options, is_x86())
         found = (rule(case) for rule in rules_for(layer.requested, engine, device_kind(device)))
-        return next((text for text in found if text is not None), UNEXPLAINED)
+        return Explanation(name, next((text for text in found if text is not None), UNEXPLAINED))
 
-    return [reason(layer) for layer in audit.layers]
+    return [explanation(layer) for layer in audit.layers]

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from calib.places import MULTIPLYING
 from exporters.graphs import attribute_of
 from exporters.quantized import DQ, Q, Reader
 
@@ -62,14 +63,24 @@ class FileFacts:
         self.has_qdq = any(node.op_type in (Q, DQ) for node in model.graph.node)
 
     def node(self, layer: str) -> onnx.NodeProto | None:
-        """The node that a layer is named after, None where no node is."""
+        """The node that multiplies in a layer; None where no node bears its name. A layer that was fused may be named
+        after what stands behind that node, its Relu for instance.
+        """
         for part in layer.split(" + "):
             name = _PREFIX.sub("", part)
             for spelled in (name, _SUFFIX.sub("", name)):
-                found = self._by_name.get(spelled) or self._by_result.get(spelled)
+                found = self._multiplying(self._by_name.get(spelled) or self._by_result.get(spelled))
                 if found is not None:
                     return found
         return None
+
+    def _multiplying(self, node: onnx.NodeProto | None) -> onnx.NodeProto | None:
+        while node is not None and node.op_type not in MULTIPLYING:
+            computed = [name for name in node.input if name and not self._reader.is_constant(name)]
+            if len(computed) != 1 or node.op_type in (Q, DQ):
+                return None
+            node = self._reader.producers.get(computed[0])
+        return node
 
     def operand(self, node: onnx.NodeProto, position: int) -> Operand | None:
         """One of the inputs; None where there is none."""

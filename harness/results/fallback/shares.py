@@ -9,15 +9,10 @@ from harness.results.fallback.rules import UNEXPLAINED
 
 
 def describe_fallback(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """layers: as in audit.json: name, op, macs, requested, realized, reason. None where all run as requested.
+    """layers: as in audit.json: name, op, macs, requested, realized, node, reason. None where all run as requested.
 
     `share` is of the multiply-accumulates of all layers, 0 to 1. `layers`: those that fell back, the largest share
     first. `reasons`: each with the number of its layers and their share, likewise.
-
-    >>> a = {"name": "a", "op": "Conv", "macs": 30, "requested": "int8", "realized": "fp32", "reason": "no Q/DQ"}
-    >>> b = {"name": "b", "op": "QGemm", "macs": 10, "requested": "int8", "realized": "int8", "reason": None}
-    >>> describe_fallback([a, b])["reasons"]
-    [{'reason': 'no Q/DQ', 'layers': 1, 'share': 0.75}]
     """
     total = sum(layer["macs"] for layer in layers)
     fallen = [layer for layer in layers if layer["realized"] != layer["requested"]]
@@ -26,6 +21,7 @@ def describe_fallback(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any] | N
     described = [
         {
             "name": layer["name"],
+            "node": layer.get("node"),
             "op": layer["op"],
             "realized": layer["realized"],
             "macs": layer["macs"],

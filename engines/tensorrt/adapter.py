@@ -1,0 +1,213 @@
+"""One adapter on the API that TensorRT 10.x, 11.x and TensorRT-RTX share."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from engines.audit import Audit
+from engines.base import Batch, BuildRequest, Logits
+from engines.compiled import CompiledEngine
+from engines.cuda import open_cuda
+from engines.onnxruntime_profile import named_nodes
+from engines.tensorrt.audit import audit_layers
+from engines.tensorrt.build import batch_range, build_plan
+from engines.tensorrt.capabilities import check_capability, parse_capability
+from engines.tensorrt.dialect import Dialect
+from engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_words
+from engines.tensorrt.inspector import read_layers
+from engines.tensorrt.macs import node_macs
+from engines.tensorrt.session import Loading, Session
+from engines.tensorrt.versions import installed_version
+from shipcheck.errors import UnsupportedError
+
+_CHECKED_FROM = (10, 13)
+
+
+class TensorRtAdapter(CompiledEngine):
+    """Builds a strongly typed network, whose types are those of the file; runs it on a stream of its own.
+
+    A plan is not refittable: other weights are another build. The batch of one (or the graph's own) is replayed as a
+    CUDA graph; batches above the largest of the plan go in parts. Every inference copies its images into page-locked
+    memory, from there to the GPU, and the logits back.
+    """
+
+    @classmethod
+    @abc.abstractmethod
+    def _dialect(cls) -> Dialect:
+        """How the installed version is spoken to."""
+
+    @classmethod
+    def version(cls) -> str | None:
+        """The installed version, without importing it where a package tells."""
+        assert cls.module is not None
+        return installed_version(cls.module)
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """UnsupportedError that says what is missing: TensorRT, a package for CUDA, the driver, the GPU, or DLA."""
+        cls.runtime()
+        cls._dialect()
+        find_gpu(device)
+
+    @classmethod
+    def check_support(cls, precision: str, device: str) -> None:
+        """As for every engine; also UnsupportedError where the GPU's compute capability lacks the precision."""
+        super().check_support(precision, device)
+        check_capability(precision, find_gpu(device).compute_capability, cls.name)
+
+    @classmethod
+    def compiler(cls, request: BuildRequest) -> dict[str, Any]:
+        """The version, and the GPU that it builds on or for."""
+        told: dict[str, Any] = {"version": cls.version()}
+        if request.builder.compute_capability is not None:
+            return {**told, "compute_capability": request.builder.compute_capability}
+        return {**told, **gpu_words(find_gpu(request.device))}
+
+    @classmethod
+    def _compile(cls, request: BuildRequest) -> bytes:
+        cls.check_compile(request.precision, request.device, request.builder.compute_capability)
+        named = _named(request)
+        trt: Any = cls.runtime()
+        if request.builder.compute_capability is not None:
+            return build_plan(trt, cls._dialect(), named)
+        cuda = open_cuda(gpu_index(request.device))
+        try:
+            with cuda.current():
+                return build_plan(trt, cls._dialect(), named, timing=cls._timing(request))
+        finally:
+            cuda.close()
+
+    @classmethod
+    @abc.abstractmethod
+    def _timing(cls, request: BuildRequest) -> Path | None:
+        """The file of the timing cache; None without one."""
+
+    def refit(self, onnx_bytes: bytes) -> None:
+        """Always UnsupportedError: weights of a plan that can be exchanged are not folded and fused as they would be
+        in the plan that ships.
+        """
+        raise UnsupportedError(f"Engine {self.name!r} builds no refittable plans. Build the new weights anew.")
+
+    def _load(self, compiled: bytes) -> None:
+        request = self.request
+        asked = request.builder.compute_capability
+        self._gpu = find_gpu(request.device)
+        if asked is not None and parse_capability(asked) != self._gpu.compute_capability:
+            raise UnsupportedError(
+                f"A plan for compute capability {asked} does not run here: {self._gpu.name} has "
+                f"{'.'.join(map(str, self._gpu.compute_capability))}. Only build it (--build-only), or leave "
+                "--compute-capability out."
+            )
+        self._cuda = open_cuda(gpu_index(request.device))
+        _, _, self._largest = batch_range(request)
+        core = dla_core(request.device)
+        self._loading = Loading(
+            largest=self._largest,
+            single=(request.fixed_batch or 1) if request.builder.cuda_graph and core is None else None,
+            host_code=request.builder.version_compatible,
+            dla_core=core,
+        )
+        try:
+            self._session = self._open(compiled, self._loading)
+        except BaseException:
+            self._cuda.close()
+            raise
+
+    def _open(self, plan: bytes, loading: Loading) -> Session:
+        trt: Any = self.runtime()
+        return Session(trt, self._dialect(), self._cuda, plan, loading)
+
+    def _infer(self, batch: Batch) -> Logits:
+        name = self.request.output_name
+        parts = [self._session.run(part)[name] for part in self._parts(batch)]
+        logits: Logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return logits
+
+    def phases(self, batch: Batch) -> dict[str, float]:
+        """Milliseconds of h2d, compute and d2h by CUDA events; of all parts, where the batch goes in several."""
+        self._check(batch)
+        parts = [self._session.phases(part) for part in self._parts(batch)]
+        return {phase: sum(part[phase] for part in parts) for phase in parts[0]}
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        return [batch[start : start + self._largest] for start in range(0, len(batch), self._largest)]
+
+    def _read_audit(self) -> Audit:
+        named = _named(self.request)
+        layers = read_layers(self._session.inspect())
+        return audit_layers(layers, node_macs(named.onnx_bytes, named.input_name), self.request.precision)
+
+    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
+        # An engine of its own, frozen at this batch, in which every float value is an output. What is an output is not
+        # fused away: values between fused layers are those of an engine that fuses less.
+        named = _named(self.request, fixed_batch=len(batch))
+        nodes = onnx.load_model_from_string(named.onnx_bytes).graph.node
+        order = [name for node in nodes for name in node.output if names is None or name in names]
+        order = order if names is None else [name for name in order if name in names]
+        trt: Any = self.runtime()
+        with self._cuda.current():
+            plan = build_plan(trt, self._dialect(), named, timing=self._timing(self.request), shown=frozenset(order))
+        session = self._open(plan, dataclasses.replace(self._loading, largest=len(batch), single=None))
+        try:
+            values = session.run(batch)
+        finally:
+            session.close()
+        return {name: values[name] for name in order if name in values}
+
+    def _release(self) -> None:
+        self._session.close()
+        self._cuda.close()
+
+    @classmethod
+    def cautions_of(cls, precision: str, device: str) -> tuple[str, ...]:
+        """A version older than those that the adapter is checked with."""
+        version = str(cls.version())
+        if cls.name == "tensorrt" and numbers(version) < _CHECKED_FROM:
+            return (f"TensorRT {version} is older than what this adapter is checked with (10.13 to 11.4).",)
+        return super().cautions_of(precision, device)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Also a CUDA graph that was asked for and could not be had."""
+        missing = self._session.graph_missing
+        if missing is None:
+            return super().cautions()
+        return (*super().cautions(), f"Single queries are not replayed as a CUDA graph, so they are slower: {missing}.")
+
+    def describe(self) -> dict[str, Any]:
+        """Versions, GPU, profile and options beside the common ones."""
+        options = self.request.builder
+        least, chosen, largest = batch_range(self.request)
+        return {
+            **super().describe(),
+            **self.compiler(self.request),
+            **gpu_words(self._gpu),
+            "cuda_library": self._cuda.library,
+            "strongly_typed": True,
+            "tf32": False,
+            "profile": {"min": least, "opt": chosen, "max": largest},
+            "level": options.level,
+            "workspace_mib": options.workspace_mib,
+            "timing_cache": self._timing(self.request) is not None,
+            "version_compatible": options.version_compatible,
+            "hardware_compatible": options.hardware_compatible,
+            "cuda_graph": self._session.replays,
+            "cuda_graph_missing": self._session.graph_missing,
+            "plan_from_cache": self.from_cache,
+        }
+
+
+def _named(request: BuildRequest, **changes: Any) -> BuildRequest:
+    """The request with a name for every node: by these the audit finds them in the plan."""
+    return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes), **changes)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """(10, 13) for "10.13.3.9"."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) or (0,)

@@ -1,0 +1,87 @@
+"""From the layers of a built engine to the audit: which work ran at which precision."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from engines.audit import Audit, Layer
+from engines.tensorrt.inspector import BuiltLayer
+
+# Kinds and kernels that multiply, where several layers carry the name of one ONNX node (its reformats, its Q/DQ).
+_MULTIPLIES = re.compile(r"conv|gemm|matmul|matrix|mha|attention|(?<![a-z])fc(?![a-z])", re.IGNORECASE)
+# sm80_xmma_fprop_implicit_gemm_i8f32_i8i32_f32_nhwc...: types of the tensors, of what is multiplied and of its sum.
+_TACTIC = re.compile(
+    r"_(?:tf32|bf16|f16|f32|i8|e4m3|e5m2){2}_(tf32|bf16|f16|f32|i8|e4m3)(?:bf16|f16|f32|i32)_(?:bf16|f16|f32)"
+)
+_OPERANDS = {"tf32": "tf32", "bf16": "bf16", "f16": "fp16", "f32": "fp32", "i8": "int8", "e4m3": "fp8"}
+_UNKNOWN = "unknown"
+
+
+def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requested: str) -> Audit:
+    """The audit of an engine's layers.
+
+    macs: multiply-accumulates for one image by ONNX node, in the order of the graph (`macs.node_macs`). Each node's
+    work is counted once, in the layer that does it. Work that no layer names is a layer of its own; it is of "unknown"
+    precision, as is the work of a layer that does not tell what it computes in.
+    """
+    doers = {node: _doers(node, layers, list(macs)) for node in macs}
+    done: dict[int, list[str]] = {}
+    missing = []
+    for node, found in doers.items():
+        if not found or len({realized(layers[index]) for index in found}) > 1:
+            missing.append(node)
+        else:
+            done.setdefault(found[0], []).append(node)
+    told = [
+        Layer(
+            name=" + ".join(nodes),
+            op=_kernel(layers[index]),
+            macs=sum(max(macs[node], 0) for node in nodes),
+            requested=requested,
+            realized=realized(layers[index]),
+        )
+        for index, nodes in sorted(done.items())
+    ]
+    lost = [Layer(node, "not shown by the engine", max(macs[node], 0), requested, _UNKNOWN) for node in missing]
+    others = Counter(layer.kind for index, layer in enumerate(layers) if index not in done)
+    others.update("product of unknown shape" for work in macs.values() if work < 0)
+    return Audit((*told, *lost), dict(sorted(others.items())))
+
+
+def realized(layer: BuiltLayer) -> str:
+    """The precision word of what a layer multiplies in: what its kernel's name tells, else its weights and
+    activations where they agree, else "unknown".
+    """
+    if "int4" in (layer.weights, *layer.inputs):
+        return "w4a8" if "int8" in layer.inputs else "int4"
+    tactic = _TACTIC.search(layer.tactic)
+    if tactic:
+        return _OPERANDS[tactic[1]]
+    if layer.opaque:
+        return _UNKNOWN
+    if layer.weights:
+        return layer.weights if layer.inputs[:1] == (layer.weights,) else _UNKNOWN
+    told = set(layer.inputs) - {""}
+    return told.pop() if len(told) == 1 else _UNKNOWN
+
+
+def _doers(node: str, layers: Sequence[BuiltLayer], order: Sequence[str]) -> list[int]:
+    """Positions of the layers that may do a node's work: those that multiply before others, then opaque regions."""
+    named = [index for index, layer in enumerate(layers) if node in layer.nodes and not layer.opaque]
+    multiplying = [index for index in named if _MULTIPLIES.search(f"{layers[index].kind} {layers[index].tactic}")]
+    if named:
+        return multiplying or named
+    return [index for index, layer in enumerate(layers) if layer.opaque and _spans(layer.nodes, node, order)]
+
+
+def _spans(ends: Sequence[str], node: str, order: Sequence[str]) -> bool:
+    if node in ends:
+        return True
+    inside = [order.index(end) for end in ends if end in order]
+    return len(inside) == 2 and inside[0] < order.index(node) < inside[1]
+
+
+def _kernel(layer: BuiltLayer) -> str:
+    return f"{layer.kind} ({layer.tactic})" if layer.tactic else layer.kind

@@ -1,0 +1,98 @@
+"""The engines `tensorrt` and `tensorrt-rtx`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from engines.base import BuildRequest
+from engines.registry import ENGINES
+from engines.tensorrt.adapter import TensorRtAdapter, numbers
+from engines.tensorrt.capabilities import check_capability, parse_capability
+from engines.tensorrt.dialect import Dialect
+from engines.tensorrt.gpu import check_dla, dla_core
+from engines.tensorrt.rtx import Rtx, target
+from engines.tensorrt.v10 import V10
+from engines.tensorrt.v11 import V11
+from shipcheck.errors import UnsupportedError
+from shipcheck.files import value_digest
+
+_DIALECTS: dict[int, type[Dialect]] = {10: V10, 11: V11}
+
+
+@ENGINES.register("tensorrt", "trt")
+class TensorRtEngine(TensorRtAdapter):
+    """TensorRT 10.x and 11.x: builds on the GPU that the plan is for, where it times its kernels."""
+
+    name: ClassVar[str] = "tensorrt"
+    module: ClassVar[str | None] = "tensorrt"
+    install: ClassVar[str] = "pip install 'shipcheck[trt]'"
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cuda": ("fp32", "fp16", "bf16", "fp8", "int8", "int4"),
+        "dla": ("fp16", "int8"),
+    }
+
+    @classmethod
+    def _dialect(cls) -> Dialect:
+        version = str(cls.version())
+        kind = _DIALECTS.get(numbers(version)[0])
+        if kind is None:
+            raise UnsupportedError(f"TensorRT {version} is not supported. Install 10.13 or newer: {cls.install}")
+        return kind()
+
+    @classmethod
+    def check_device(cls, device: str) -> None:
+        """As for both; also UnsupportedError where there is no such DLA core."""
+        super().check_device(device)
+        core = dla_core(device)
+        if core is not None:
+            trt: Any = cls.runtime()
+            check_dla(trt, core)
+
+    @classmethod
+    def check_compile(cls, precision: str, device: str, compute_capability: str | None) -> None:
+        """UnsupportedError where it cannot build here: it builds for the GPU at hand alone."""
+        cls.check_offered(precision, device)
+        if compute_capability is not None:
+            raise UnsupportedError(
+                f"Engine {cls.name!r} builds for the GPU at hand alone: it times kernels on it and has no setting for "
+                f"another. Build on a GPU of compute capability {compute_capability}, or with tensorrt-rtx, which "
+                "builds for any of its GPUs without one."
+            )
+        cls.check_support(precision, device)
+
+    @classmethod
+    def _timing(cls, request: BuildRequest) -> Path | None:
+        if request.cache is None or not request.builder.timing_cache:
+            return None
+        return request.cache / f"{value_digest({'engine': cls.name, **cls.compiler(request)})}.timing"
+
+
+@ENGINES.register("tensorrt-rtx", "trt-rtx")
+class TensorRtRtxEngine(TensorRtAdapter):
+    """TensorRT-RTX: builds without a GPU, for a compute capability that is given; runs on RTX cards."""
+
+    name: ClassVar[str] = "tensorrt-rtx"
+    module: ClassVar[str | None] = "tensorrt_rtx"
+    install: ClassVar[str] = "pip install 'shipcheck[tensorrt-rtx]' 'cuda-python>=12.6'"
+    manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cuda": ("fp32", "fp16", "bf16", "fp8", "int8", "int4")}
+
+    @classmethod
+    def _dialect(cls) -> Dialect:
+        return Rtx()
+
+    @classmethod
+    def check_compile(cls, precision: str, device: str, compute_capability: str | None) -> None:
+        """UnsupportedError where it cannot build: for a given compute capability that needs no GPU."""
+        if compute_capability is None:
+            cls.check_support(precision, device)
+            return
+        cls.check_offered(precision, device)
+        check_capability(precision, parse_capability(compute_capability), cls.name)
+        trt: Any = cls.runtime()
+        target(trt, compute_capability)
+
+    @classmethod
+    def _timing(cls, request: BuildRequest) -> Path | None:
+        return None

@@ -1,0 +1,57 @@
+"""`bench.py doctor`: its flags, and what it prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from engines import ENGINES
+from harness.command.groups import Parser
+from harness.doctor import examine
+from harness.doctor.examine import DEFAULT_TIMEOUT_S
+from harness.progress import Progress
+from harness.report.doctor import print_doctor
+from shipcheck.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+
+_DESCRIPTION = """Looks which engines, precisions and devices are usable on this machine, what is missing, and which
+line installs it. Each engine's runtime is asked in a process of its own: that it crashes or hangs is an answer, too."""
+
+_EXAMPLES = """examples:
+  bench.py doctor                           everything
+  bench.py doctor --engine trt              that engine alone, and exit status 3 where it is not usable
+  bench.py doctor --json                    the same for scripts, and nothing else on standard output
+  bench.py doctor --json | jq -r '.engines[] | select(.usable) | .name'
+
+In the JSON, `precisions` and `devices` are what is usable here, `on` has each device, with what it refuses and why, and
+`offers` is what the engine has on some machine. Exit status: 0 looked; 2 usage; 3 an engine that was named is not
+usable here."""
+
+
+def make_parser() -> Parser:
+    """The parser of `bench.py doctor`."""
+    parser = Parser("doctor", _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("--engine", action="append", metavar="NAME", help=f"repeatable: {', '.join(ENGINES)}")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help=f"seconds that an engine may take to answer (default: {DEFAULT_TIMEOUT_S:g})",
+    )
+    return parser
+
+
+def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
+    """Looks and prints; the command's exit status."""
+    named, timeout_s = flags.get("engine", []), flags.get("timeout", DEFAULT_TIMEOUT_S)
+    if not 0 < timeout_s < float("inf"):
+        raise UsageError(f"--timeout is {timeout_s:g}; it must be above 0.")
+    found = examine(named, timeout_s)
+    if flags.get("json", False):
+        console.print(json.dumps(found, indent=2), markup=False, highlight=False, soft_wrap=True)
+    else:
+        print_doctor(found, console, brief=bool(named))
+    return EXIT_UNAVAILABLE if named and not all(engine["usable"] for engine in found["engines"]) else EXIT_PASSED

@@ -1,0 +1,9 @@
+"""Where a built engine and the reference part: layer by layer, and which layers add the error."""
+
+from __future__ import annotations
+
+from harness.diff.differ import diff
+from harness.diff.result import DiffResult
+from harness.diff.spec import DEFAULT_LIMIT, DiffSpec
+
+__all__ = ["DEFAULT_LIMIT", "DiffResult", "DiffSpec", "diff"]

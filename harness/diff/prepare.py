@@ -1,0 +1,167 @@
+"""From a DiffSpec to two sides that can be built: files, requests, images."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+import exporters
+from engines import ENGINES
+from engines.base import BuildRequest
+from engines.precision import is_quantized, is_simulated
+from exporters import DeployableModel
+from exporters.float_view import float_view
+from harness.calibration import CalibrationSet
+from harness.diff.spec import DiffSpec
+from harness.pipeline import ImageReader, spool
+from harness.plan import Plan, make_plan
+from harness.progress import Progress
+from harness.request import build_request
+from harness.spec import REFERENCE_ENGINE, TargetSpec
+from harness.targets import at_precision
+from shipcheck.cache import cache_root
+from shipcheck.errors import BadInputError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two. id: for people. request: what the engine is built from; model: the file in it."""
+
+    id: str
+    engine: str
+    request: BuildRequest
+    model: DeployableModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """original: the graph whose layers are compared. images, ids, labels: in the same order."""
+
+    plan: Plan
+    original: DeployableModel
+    reference: Side
+    target: Side
+    images: ImageReader
+    ids: Sequence[str]
+    labels: npt.NDArray[np.int64]
+
+
+@contextlib.contextmanager
+def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
+    """Loads, calibrates and quantizes as a run of the same flags would, and decodes the images.
+
+    Raises what that raises, and BadInputError where --float-model is of another kind than the model.
+    """
+    plan = _plan(spec, progress)
+    with contextlib.ExitStack() as stack:
+        calibration = None
+        if plan.calib is not None:
+            with progress.stage("Decoding calibration images", len(plan.calib)) as update:
+                store = stack.enter_context(
+                    spool(
+                        plan.calib,
+                        plan.model.contract,
+                        folder=cache_root() / "scratch",
+                        workers=spec.run.workers,
+                        progress=update,
+                    )
+                )
+            calibration = CalibrationSet(
+                store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
+            )
+        with progress.stage("Preparing files", 2, "files") as update:
+            update(0, spec.target.id)
+            target = _side(plan, spec.target, _file(plan, spec.target, calibration))
+            update(1, spec.reference.id)
+            reference, original = _reference(spec, plan, target, calibration)
+            update(2)
+        with progress.stage("Decoding images", len(plan.data)) as update:
+            images = stack.enter_context(
+                spool(
+                    plan.data,
+                    plan.model.contract,
+                    folder=cache_root() / "scratch",
+                    workers=spec.run.workers,
+                    progress=update,
+                )
+            )
+        yield Prepared(plan, original, reference, target, images, plan.data.ids, plan.data.labels)
+
+
+def _plan(spec: DiffSpec, progress: Progress) -> Plan:
+    others = () if spec.same_file or spec.against is None else (spec.reference,)
+    planned = tuple(_plannable(target) for target in (spec.target, *others))
+    plan = make_plan(dataclasses.replace(spec.run, targets=planned, suite="quick", conditions=("clean",)), progress)
+    if plan.released is not None:
+        raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
+    for target in (spec.target, *others):
+        if _written_out(target) and target.precision != plan.model.precision:
+            ENGINES[target.engine].check_offered(target.precision, target.device)
+    return plan
+
+
+def _written_out(target: TargetSpec) -> bool:
+    """True for an engine that computes the Q/DQ nodes of a file as they are written, in float."""
+    engine, precision = ENGINES[target.engine], target.precision
+    return (
+        engine.simulates
+        and is_quantized(precision)
+        and not is_simulated(precision)
+        and not any(precision in offered for offered in engine.manifest.values())
+    )
+
+
+def _plannable(target: TargetSpec) -> TargetSpec:
+    return dataclasses.replace(target, precision="fp32") if _written_out(target) else target
+
+
+def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) -> DeployableModel:
+    return plan.model if _written_out(target) else at_precision(plan, target, calibration)
+
+
+def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:
+    return Side(target.id, target.engine, plan.request(_plannable(target), model), model)
+
+
+def _reference(
+    spec: DiffSpec, plan: Plan, target: Side, calibration: CalibrationSet | None
+) -> tuple[Side, DeployableModel]:
+    """The other side, and the graph whose layers are compared."""
+    other = spec.reference
+    if spec.same_file:
+        runs = _plannable(other)
+        ENGINES[other.engine].check_offered(runs.precision, other.device)
+        literal = other.engine == REFERENCE_ENGINE
+        request = build_request(
+            target.model,
+            precision=runs.precision,
+            device=other.device,
+            threads=spec.run.threads,
+            optimization="disable" if literal else spec.run.optimization,
+            builder=spec.run.builder,
+        )
+        words = f"{other.id}, the same file{' node by node' if literal else ''}"
+        return Side(words, other.engine, request, target.model), target.model
+    if spec.float_model is not None:
+        loaded = exporters.load(spec.float_model, contract=spec.run.contract, output=spec.run.output)
+        model = float_view(loaded)
+        _check_alike(model, plan.model)
+        return _side(plan, other, model), model
+    return _side(plan, other, _file(plan, other, calibration)), float_view(plan.model)
+
+
+def _check_alike(model: DeployableModel, other: DeployableModel) -> None:
+    for what, first, second in (
+        ("input contract", model.contract.to_dict(), float_view(other).contract.to_dict()),
+        ("number of classes", model.classes, other.classes),
+        ("batch", model.fixed_batch, other.fixed_batch),
+    ):
+        if first != second:
+            raise BadInputError(
+                f"--float-model {model.name} and --model {other.name} differ in their {what}: {first} and {second}. "
+                "Give the model that the file was quantized from, and the contract by flags where it has none."
+            )

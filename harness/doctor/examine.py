@@ -1,0 +1,62 @@
+"""The whole examination, as plain data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from engines import ENGINES
+from harness.doctor.engines import examine_engines
+from harness.doctor.machine import describe_machine
+from harness.doctor.packages import describe_packages, find_duplicates
+from shipcheck import __version__
+from shipcheck.cache import cache_root
+
+SCHEMA = 1
+# Importing a large runtime from a cold, slow disk takes tens of seconds.
+DEFAULT_TIMEOUT_S = 60.0
+
+
+def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, Any]:
+    """What `doctor --json` prints. names: engines or their short names, all where there is none; UsageError for unknown
+    ones. timeout_s: how long one engine may take to answer.
+    """
+    chosen = list(dict.fromkeys(map(ENGINES.canonical, names))) or _all()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        machine = pool.submit(describe_machine)
+        engines = examine_engines(chosen, timeout_s)
+        return {
+            "schema": SCHEMA,
+            "shipcheck": __version__,
+            "engines": engines,
+            "machine": machine.result(),
+            "packages": describe_packages(),
+            "cache": describe_cache(cache_root()),
+            "cautions": [
+                *find_duplicates(),
+                *dict.fromkeys(
+                    caution for engine in engines for found in engine["on"].values() for caution in found["cautions"]
+                ),
+            ],
+        }
+
+
+def _all() -> list[str]:
+    # The engine that does nothing stands last.
+    return sorted(ENGINES, key=lambda name: not ENGINES[name].executes_graph)
+
+
+def describe_cache(root: Path) -> dict[str, Any]:
+    """path, files, bytes; zeros where there is none yet. Links are not followed."""
+    files, size = 0, 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            try:
+                size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118  (many files: no Path for each)
+            except OSError:  # gone meanwhile
+                continue
+            files += 1
+    return {"path": str(root), "files": files, "bytes": size}

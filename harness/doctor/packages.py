@@ -1,0 +1,92 @@
+"""Optional packages: which are installed, by their metadata alone; and modules that two packages claim."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions, packages_distributions
+from typing import Any
+
+from calib.modelopt import INSTALL as INSTALL_MODELOPT
+from calib.nncf import INSTALL as INSTALL_NNCF
+from engines import ENGINES
+
+
+@dataclasses.dataclass(frozen=True)
+class Optional:
+    """What a feature of shipcheck needs beyond its own requirements. needs: names on the package index."""
+
+    feature: str
+    needs: tuple[str, ...]
+    install: str
+
+
+OPTIONAL: tuple[Optional, ...] = (
+    Optional("--model file.py:factory, .pt2", ("torch", "onnxscript", "onnxslim"), "pip install 'shipcheck[torch]'"),
+    Optional("--weights *.safetensors", ("safetensors",), "pip install 'shipcheck[torch]'"),
+    Optional("--model timm:NAME", ("timm", "torch"), "pip install 'shipcheck[torch,zoo]'"),
+    Optional("--model torchvision:NAME", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'"),
+    Optional("export: simplified graphs", ("onnxslim",), "pip install 'shipcheck[export]'"),
+    Optional("--quantizer onnxruntime", ("onnxruntime",), "pip install 'shipcheck[cpu]'"),
+    Optional(
+        "--quantizer modelopt",
+        ("nvidia-modelopt", "onnx-graphsurgeon", "cppimport", "lief", "nvidia-ml-py", "torch"),
+        " && ".join(INSTALL_MODELOPT),
+    ),
+    Optional("--quantizer nncf, nncf-accuracy", ("nncf", "openvino"), INSTALL_NNCF),
+)
+# Packages that hold the same: with one of them, the name in `needs` is there.
+_SAME = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "torch": ("torch",)}
+# Beside the engines' runtimes: OpenCV comes in four packages that overwrite each other.
+_MODULES = ("cv2",)
+
+
+def describe_packages() -> list[dict[str, Any]]:
+    """Per feature: `feature`, `usable`, `versions` of what is installed, `missing` names, `install`."""
+    versions = _versions()
+    described = []
+    for one in OPTIONAL:
+        found = {name: _version(versions, name) for name in one.needs}
+        missing = [name for name, version in found.items() if version is None]
+        described.append(
+            {
+                "feature": one.feature,
+                "usable": not missing,
+                "versions": {name: version for name, version in found.items() if version is not None},
+                "missing": missing,
+                "install": one.install,
+            }
+        )
+    return described
+
+
+def find_duplicates() -> list[str]:
+    """One sentence for each runtime's module that several installed packages write."""
+    modules = [engine.module.partition(".")[0] for engine in ENGINES.values() if engine.module]
+    return duplicates(packages_distributions(), [*modules, *_MODULES])
+
+
+def duplicates(owners: Mapping[str, Iterable[str]], modules: Iterable[str]) -> list[str]:
+    """owners: module -> the packages that hold files of it, as importlib.metadata gives them."""
+    found = []
+    for module in dict.fromkeys(modules):
+        names = sorted(set(owners.get(module, ())))
+        if len(names) > 1:
+            found.append(
+                f"{' and '.join(names)} are installed together, but write the same module {module!r}: which of them "
+                f"runs is chance. Keep one: pip uninstall {' '.join(names)}, then install that one again."
+            )
+    return found
+
+
+def _versions() -> dict[str, str]:
+    return {_canonical(str(found.metadata["Name"])): found.version for found in distributions()}
+
+
+def _version(versions: Mapping[str, str], name: str) -> str | None:
+    return next((versions[same] for same in _SAME.get(name, (name,)) if same in versions), None)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

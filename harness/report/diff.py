@@ -1,0 +1,278 @@
+"""A layer-by-layer comparison in words and tables, the same in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from harness.diff.result import DiffResult, LayerDifference, Step
+from harness.report import words
+
+_MOST_READERS = 3
+_MOST_UNMATCHED = 12
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """title, headings, rows of text; the first `left` columns are names, the others figures."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 2
+
+
+def print_diff(result: DiffResult, console: Console) -> None:
+    """The answer first, then the tables."""
+    console.print(title(result), style="bold", markup=False, highlight=False, soft_wrap=True)
+    for index, sentence in enumerate(sentences(result)):
+        console.print(
+            sentence, style="bold yellow" if not index else None, markup=False, highlight=False, soft_wrap=True
+        )
+    for table in tables(result, brief=True):
+        drawn = RichTable(
+            title=escape(table.title),
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        for index, heading in enumerate(table.headings):
+            drawn.add_column(
+                heading,
+                justify="left" if index < table.left else "right",
+                overflow="fold",
+                no_wrap=index >= table.left,
+            )
+        for row in table.rows:
+            drawn.add_row(*map(escape, row))
+        console.print(drawn)
+
+
+def render_diff(result: DiffResult, *, html: bool) -> str:
+    """The report as a page of its own; all text in it is escaped, wherever it came from."""
+    if html:
+        environment = Environment(
+            loader=PackageLoader("harness.report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        return environment.get_template("diff.html").render(
+            title=title(result), sentences=sentences(result), tables=[*tables(result), all_layers(result)]
+        )
+    lines = [f"# {_markdown(title(result))}", ""]
+    lines += [line for sentence in sentences(result) for line in (_markdown(sentence), "")]
+    for table in [*tables(result), all_layers(result)]:
+        rules = ["---" if index < table.left else "---:" for index in range(len(table.headings))]
+        rows = [table.headings, *(tuple(map(_markdown, row)) for row in table.rows)]
+        lines += [f"## {_markdown(table.title)}", ""]
+        lines += [f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:])]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def title(result: DiffResult) -> str:
+    """What was compared."""
+    return _clean(
+        f"{result.target} against {result.reference}: {result.model} on {result.images} images of {result.data}"
+    )
+
+
+def sentences(result: DiffResult) -> list[str]:
+    """The answer: where the two part, what adds most, what the labels say, and how far the table can be trusted."""
+    found = [_parts(result)]
+    steps = result.steps
+    if steps and (result.parts_at is not None or result.quantized):
+        found.append(_largest(result, steps[0]))
+    found.append(_labels(result))
+    found += _trust(result)
+    found += result.notes
+    return [_clean(sentence) for sentence in found]
+
+
+def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
+    """Worst layers, largest steps, images that get another label, and what could not be compared.
+
+    brief: as many columns as a terminal holds.
+    """
+    found = []
+    if result.worst:
+        found.append(_layers("Worst layers, by signal to noise", result.worst, brief))
+    if result.steps:
+        found.append(
+            Table(
+                "What adds error by itself, on the operands that it read",
+                ("what", "value", "layer", "own dB", "saturated", "keep float"),
+                tuple(_step_cells(result, step) for step in result.steps),
+            )
+        )
+    if result.answers.differing:
+        images = [
+            (_clean(image.id), str(image.label), str(image.reference), str(image.target), decibels(image.snr_db))
+            for image in result.answers.differing[: result.top]
+        ]
+        found.append(
+            Table("Images with another label", ("image", "truth", "reference", "target", "logits dB"), tuple(images), 1)
+        )
+    if result.unmatched:
+        rows = [tuple(map(_clean, (one.value, one.node, one.op, one.why))) for one in result.unmatched]
+        more = len(rows) - _MOST_UNMATCHED
+        found.append(
+            Table(
+                f"{len(rows)} values without a partner" + (f", the first {_MOST_UNMATCHED}" if more > 0 else ""),
+                ("value", "node", "operator", "why"),
+                tuple(rows[:_MOST_UNMATCHED]),
+                4,
+            )
+        )
+    return found
+
+
+def all_layers(result: DiffResult) -> Table:
+    """Every layer in the order of the graph."""
+    return _layers("All layers", result.layers, brief=False)
+
+
+def decibels(value: float | None) -> str:
+    """One digit; "equal" without any difference, "none" where no signal is left, a dash for None."""
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return "equal" if value > 0 else "none"
+    return f"{value:.1f}"
+
+
+_LAYER_HEADINGS = ("node (operator)", "k", "dB", "in", "own", "rounding", "saturated")
+_MORE_HEADINGS = ("max diff", "relative", "cosine", "value", "worst image")
+
+
+def _layers(title: str, layers: Sequence[LayerDifference], brief: bool) -> Table:
+    headings = _LAYER_HEADINGS if brief else _LAYER_HEADINGS + _MORE_HEADINGS
+    return Table(title, headings, tuple(_layer_cells(layer)[: len(headings)] for layer in layers), 1)
+
+
+def _layer_cells(layer: LayerDifference) -> tuple[str, ...]:
+    worst = layer.worst_image
+    return (
+        _clean(f"{layer.node} ({layer.op})"),
+        str(layer.position),
+        decibels(layer.snr_db),
+        decibels(layer.input_db),
+        decibels(layer.layer_db),
+        decibels(layer.rounding_db),
+        _share(layer.saturated),
+        f"{layer.largest_difference:.2e}",
+        "-" if layer.relative is None else f"{layer.relative:.2e}",
+        "-" if layer.cosine is None else f"{layer.cosine:.5f}",
+        _clean(layer.value),
+        "-" if worst is None else _clean(f"{worst[0]} ({decibels(worst[1])} dB)"),
+    )
+
+
+def _step_cells(result: DiffResult, step: Step) -> tuple[str, ...]:
+    keep = ", ".join(step.keep_float[:_MOST_READERS])
+    layer = step.layer
+    return (
+        "rounding" if step.kind == "rounding" else f"layer ({_clean(layer.op)})",
+        _clean(layer.value),
+        str(layer.position),
+        decibels(step.own_db),
+        _share(layer.saturated) if step.kind == "rounding" else "-",
+        _clean(keep) or "-",
+    )
+
+
+def _parts(result: DiffResult) -> str:
+    layer = result.parts_at
+    threshold = f"{result.threshold_db:g} dB"
+    if layer is None:
+        worst = result.worst
+        if not result.layers:
+            return "Nothing could be compared: no value of the original graph has a partner."
+        least = f"; the lowest is {decibels(worst[0].snr_db)} dB at {worst[0].node} ({worst[0].op})" if worst else ""
+        return f"They do not part: every layer keeps more than {threshold} of signal to noise{least}."
+    before = "" if layer.input_db is None else f"; what it reads has {decibels(layer.input_db)}"
+    broken = f", {layer.broken} elements NaN or infinite on one side" if layer.broken else ""
+    return (
+        f"They part first at {layer.node} ({layer.op}, layer {layer.position} of {_count(result)}, value "
+        f"{layer.value}): signal to noise {decibels(layer.snr_db)} dB (threshold {threshold}){before}{broken}."
+    )
+
+
+def _count(result: DiffResult) -> int:
+    places = [layer.position for layer in result.layers]
+    return max(max(places, default=0), len(result.layers) + len(result.unmatched))
+
+
+def _largest(result: DiffResult, step: Step) -> str:
+    layer = step.layer
+    if step.kind == "rounding":
+        saturated = "" if not layer.saturated else f", {_share(layer.saturated)} of its elements saturate"
+        text = f"Rounding {layer.value} ({layer.op} {layer.node}) to its integers adds the most"
+        text += f": {decibels(step.own_db)} dB by itself{saturated}."
+    else:
+        text = f"{layer.node} ({layer.op}, layer {layer.position}) adds the most: {decibels(step.own_db)} dB by itself."
+    if step.keep_float:
+        flags = " ".join(f"--keep-float {name}" for name in step.keep_float[:_MOST_READERS])
+        text += f" To leave it in float: {flags}."
+    return text
+
+
+def _labels(result: DiffResult) -> str:
+    answers = result.answers
+    if answers.agreement is None:
+        return "Labels cannot be compared: an engine gave no logits."
+    return (
+        f"Same label on {answers.agreement} of {result.images} images; right: reference {answers.reference_top1}, "
+        f"target {answers.target_top1}. Logits: {decibels(answers.snr_db)} dB."
+    )
+
+
+def _trust(result: DiffResult) -> list[str]:
+    found = []
+    for name, seen in ((result.reference, result.reference_instrumented), (result.target, result.target_instrumented)):
+        if seen.failed is not None:
+            found.append(f"{name} untouched gives no logits: {seen.failed}")
+    seen = result.target_instrumented
+    if result.trusted is None:
+        return found
+    asked = "all its values" if result.values == "all" else "its rounded values"
+    compared = (
+        f"Asked for {asked}, the target's runtime fuses less; its logits then agree with the untouched engine's to "
+        f"{decibels(seen.snr_db)} dB, with {seen.agreement} of {result.images} labels the same"
+    )
+    if seen.snr_db == math.inf:
+        found.append(f"Asked for {asked}, the target's runtime gives the logits of the untouched engine exactly.")
+    elif result.trusted:
+        found.append(f"{compared}: the layers below are those of the engine.")
+    else:
+        found.append(
+            f"{compared}: hardly closer than the reference is, or not. The layers below show what the file means, and "
+            "not all that the untouched engine does: the rest lies in its fused kernels."
+            + (" --values rounded leaves these as they are." if result.quantized and result.values == "all" else "")
+        )
+    return found
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else words.percent(value, 1)
+
+
+def _clean(text: str) -> str:
+    """Names come from files: nothing in them moves the cursor or breaks a line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _markdown(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text).replace("&", "&amp;")

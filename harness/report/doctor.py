@@ -1,0 +1,140 @@
+"""The terminal's answer to `bench.py doctor`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from harness.report import words
+
+# What an engine's message repeats of the line that it stands in.
+_KNOWN = re.compile(r"Engine '[^']*' cannot use '[^']*': ")
+
+
+def print_doctor(found: Mapping[str, Any], console: Console, *, brief: bool = False) -> None:
+    """What is usable, first; then why the rest is not and what installs it; then the machine.
+
+    brief: without the optional packages.
+    """
+    console.print(Text(headline(found), "bold"), soft_wrap=True)
+    console.print(_engines_table(found["engines"]))
+    _print_missing(found["engines"], console)
+    for caution in found["cautions"]:
+        console.print(Text(f"Caution: {caution}", "yellow"), soft_wrap=True)
+    if not brief:
+        console.print(_packages_table(found["packages"]))
+    for name, value in _machine_lines(found):
+        console.print(Text.assemble((f"{name:<10}", "bold"), value), soft_wrap=True)
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    """One sentence: how many engines, and which targets, run here."""
+    engines = found["engines"]
+    usable = [engine for engine in engines if engine["usable"]]
+    listed = "; ".join(
+        f"{engine['name']}{' ' + engine['version'] if engine['version'] else ''} on {', '.join(engine['devices'])}"
+        for engine in usable
+    )
+    return f"{len(usable)} of {len(engines)} engines are usable here{': ' + listed if listed else ''}."
+
+
+def _engines_table(engines: list[Mapping[str, Any]]) -> Table:
+    table = _table("engine", "version", "device", "precisions usable here", "otherwise")
+    for engine in engines:
+        for index, (device, one) in enumerate(engine["on"].items()):
+            first = index == 0
+            table.add_row(
+                escape(engine["name"]) if first else "",
+                escape(engine["version"] or "-") if first else "",
+                escape(device),
+                Text(", ".join(one["precisions"]) or "-", "green" if one["usable"] else "red"),
+                Text(_otherwise(engine, one)),
+            )
+    return table
+
+
+def _otherwise(engine: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    if one["usable"]:
+        parts = [f"not {', '.join(one['refused'])}"] if one["refused"] else []
+        return "; ".join([*parts, *(["simulated ones"] if engine["simulates"] else [])])
+    if one["builds"]:
+        return f"builds {', '.join(one['builds'])} for other machines"
+    return "missing"
+
+
+def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
+    lines = []
+    for engine in engines:
+        reasons: dict[str, list[str]] = {}
+        for device, one in engine["on"].items():
+            if one["missing"] is not None:
+                reasons.setdefault(one["missing"], []).append(device)
+            for precision, why in one["refused"].items():
+                reasons.setdefault(why, []).append(f"{precision} on {device}")
+        for why, where in reasons.items():
+            spelled = engine["name"] if len(where) == len(engine["on"]) else f"{engine['name']}, {', '.join(where)}"
+            lines.append(Text.assemble((f"{spelled}: ", "bold"), _KNOWN.sub("", why)))
+            if engine["missing"] is not None and engine["install"] and engine["install"] not in why:
+                lines.append(Text(f"    {engine['install']}"))
+    if lines:
+        console.print(Text("What is missing", "bold"))
+        for line in lines:
+            console.print(line, soft_wrap=True)
+        console.print()
+
+
+def _packages_table(packages: list[Mapping[str, Any]]) -> Table:
+    table = _table("optional", "installed", "missing", "install")
+    for one in packages:
+        table.add_row(
+            escape(one["feature"]),
+            Text(", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "-"),
+            Text(", ".join(one["missing"]) or "-", "red" if one["missing"] else "green"),
+            Text("" if one["usable"] else one["install"]),
+        )
+    return table
+
+
+def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    machine, cache = found["machine"], found["cache"]
+    told = machine["instructions"]
+    cores = f"{machine['cores']} cores"
+    if machine["usable_cores"] != machine["cores"]:
+        cores += f", {machine['usable_cores']} of them for this process"
+    lines = [
+        ("processor", f"{machine['processor'] or machine['machine']}, {cores}"),
+        (
+            "  has",
+            "the system does not tell" if told is None else ", ".join(told) or "none of the special instructions",
+        ),
+        ("memory", f"{machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_available_bytes'] / 1e9:.1f} GB free"),
+        ("system", f"{machine['system']}, Python {machine['python']}, shipcheck {found['shipcheck']}"),
+    ]
+    if machine["board"]:
+        lines.append(("board", machine["board"]))
+    none = machine["gpu_problem"] or "no NVIDIA GPU that nvidia-smi or NVML shows"
+    lines += [("GPU", _gpu(gpu)) for gpu in machine["gpus"]] or [("GPU", none)]
+    lines.append(("cache", f"{cache['path']}, {cache['files']} files, {words.size(cache['bytes'])}"))
+    return lines
+
+
+def _gpu(gpu: Mapping[str, Any]) -> str:
+    memory = "" if gpu["memory_bytes"] is None else f", {gpu['memory_bytes'] / (1 << 30):.0f} GiB"
+    return (
+        f"{gpu['index']}: {gpu['name']}, compute capability {gpu['compute_capability'] or 'unknown'}, driver "
+        f"{gpu['driver'] or 'unknown'}{memory}"
+    )
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading)
+    return table
