@@ -1,7 +1,8 @@
 """The CUDA layer through the real packages of cuda-python, old and new, against a driver whose device is the host.
 
 What is checked is every call on its way: its name in the package, its arguments, its result, who frees what. What a GPU
-makes of it, tests/gpu/test_cuda_memory_on_device.py checks. PyCUDA comes as source alone: it is checked where it is installed.
+makes of it, tests/gpu/test_cuda_memory_on_device.py checks. PyCUDA comes as source alone: it is checked where it is
+installed.
 """
 
 import importlib.util
