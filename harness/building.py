@@ -18,7 +18,7 @@ from exporters.float_view import float_view
 from harness.calibrating import open_calibration
 from harness.demo import demo_model_path
 from harness.failures import TARGET_ERRORS
-from harness.plan import needs_calibration, needs_quantizing, recipe_of
+from harness.needs import needs_calibration, needs_quantizing, recipe_of
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, TargetSpec, default_workers

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import exporters
-from calib import QuantizeOptions, has_recipe, needs_images
 from engines import ENGINES
 from engines.base import BuildRequest
 from engines.precision import is_quantized
 from exporters import DeployableModel
-from harness.conditions import Condition, CorruptionOptions, choose, make_condition, parse_corruption
-from harness.conditions.asked import Asked, resolve
-from harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
-from harness.conditions.pipeline import COMBINED
+from harness.conditions import Condition, CorruptionOptions, choose, make_condition
+from harness.conditions.asked import Asked, resolve, with_note_on_jpeg
 from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.data.labels import LabelOf
 from harness.data.released import find_released
 from harness.demo import demo_model_path
-from harness.progress import Progress, Update
+from harness.identity import identity_of
+from harness.needs import needs_calibration
+from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, REFERENCE, Build, RunSpec, TargetSpec
-from shipcheck import __version__
 from shipcheck.cache import cache_root
 from shipcheck.errors import UnsupportedError, UsageError
 from shipcheck.files import value_digest
@@ -112,6 +108,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
         sized = model.contract.resize == "none" or data.source.image_size == model.contract.size
         asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
+        asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
     else:
         ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
         released.check_alike(ids)
@@ -143,28 +140,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         notes=asked.notes,
         combined=asked.combined,
     )
-    return dataclasses.replace(plan, identity=_identity(plan, path.resolve().name, progress))
-
-
-def needs_quantizing(model: DeployableModel, target: TargetSpec) -> bool:
-    """True where another file must be made of the model before the target's engine can be built.
-
-    A model that is quantized by itself runs as it is, at that precision; an engine without a recipe for a float
-    precision casts by itself.
-    """
-    if not ENGINES[target.engine].executes_graph or target.precision in ("fp32", model.precision):
-        return False
-    return is_quantized(target.precision) or has_recipe(recipe_of(target), target.precision)
-
-
-def recipe_of(target: TargetSpec) -> str:
-    """Whose recipe makes the file of the target."""
-    return ENGINES[target.engine].recipe(target.device)
-
-
-def needs_calibration(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
-    """True where that file is made by looking at calibration images."""
-    return needs_quantizing(model, target) and needs_images(target.precision, options)
+    return dataclasses.replace(plan, identity=identity_of(plan, path.resolve().name, progress))
 
 
 def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
@@ -219,90 +195,3 @@ def calibration_images(
         raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
     path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
     return select(open_source(path, model.classes, label_of), seed=seed, limit=limit)
-
-
-def _identity(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
-    spec, model = plan.spec, plan.model
-    tested = [plan.data] if plan.released is None else list(plan.released.values())
-    digests = _digests([*tested, plan.calib] if plan.calib is not None else tested, progress)
-    calibration = None
-    if plan.calib is not None:
-        calibration = {
-            "name": plan.calib.source.name,
-            "images": len(plan.calib),
-            "condition": plan.calib_condition.id,
-            "seed": spec.seed if spec.calib_seed is None else spec.calib_seed,
-            "digest": digests.pop(),
-        }
-    return {
-        "schema": 1,
-        "model": {
-            "name": model.name,
-            "digest": model.digest,
-            "contract": model.contract.to_dict(),
-            "precision": model.precision,
-            "scores": model.scores,
-        },
-        "data": {
-            "name": data_name,
-            "images": len(plan.data),
-            "digest": digests[0] if plan.released is None else value_digest(digests),
-            "released": plan.released is not None,
-        },
-        "calibration": calibration,
-        "quantization": _quantization(plan),
-        "targets": [target.id for target in plan.targets],
-        "conditions": [*(condition.id for condition in plan.conditions), *([COMBINED] if plan.combined else [])],
-        "corruptions": _corruptions(plan),
-        "seed": spec.seed,
-        "threads": spec.threads,
-        "optimization": spec.optimization,
-        "builder": dataclasses.asdict(spec.builder),
-        "rebuilds": spec.rebuilds,
-        "versions": _versions(plan.targets),
-    }
-
-
-def _quantization(plan: Plan) -> dict[str, Any] | None:
-    if not any(needs_quantizing(plan.model, target) for target in plan.targets):
-        return None
-    options = plan.spec.quantization
-    return {**dataclasses.asdict(options), "keep_float": list(options.keep_float)}
-
-
-def _corruptions(plan: Plan) -> dict[str, Any] | None:
-    used = [*plan.conditions, plan.calib_condition]
-    made = [condition.id for condition in used if condition.id.startswith("corruption/")]
-    if not made:
-        return None
-    frost = None
-    if any(parse_corruption(condition_id)[0] == "frost" for condition_id in made):
-        with using_frost_textures(plan.spec.frost_textures):
-            frost = describe_textures()
-    return {"constants_px": plan.spec.corruption_scale or scale_for(*plan.model.contract.size), "frost_textures": frost}
-
-
-def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
-    before = 0
-    digests = []
-    with progress.stage("Hashing images", sum(map(len, selections))) as update:
-        for selection in selections:
-            digests.append(selection.digest(_after(update, before)))
-            before += len(selection)
-    return digests
-
-
-def _after(update: Update, before: int) -> Callable[[int], None]:
-    return lambda done: update(before + done)
-
-
-def _versions(targets: tuple[TargetSpec, ...]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {"shipcheck": __version__}
-    for package in ("numpy", "pillow", "onnx", "opencv-python-headless"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    for target in targets:
-        found[target.engine] = ENGINES[target.engine].version()
-    return found

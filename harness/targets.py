@@ -12,7 +12,8 @@ from exporters import DeployableModel
 from exporters.float_view import float_view
 from harness.failures import TARGET_ERRORS, Failure, failure
 from harness.fleet import Fleet
-from harness.plan import Plan, needs_quantizing, recipe_of
+from harness.needs import needs_quantizing, recipe_of
+from harness.plan import Plan
 from harness.progress import Progress
 from harness.spec import REFERENCE, Build, TargetSpec
 from shipcheck.cache import cache_root

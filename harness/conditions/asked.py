@@ -52,3 +52,19 @@ def resolve(
     left_out = [f"{name} ({why})" for name, why in questions.refused.items() if name in wanted and why != OWN]
     notes = (f"Left out of the pipeline conditions: {'; '.join(left_out)}.",) if left_out else ()
     return Asked((*conditions, *found), combined, notes)
+
+
+def with_note_on_jpeg(asked: Asked, files: Sequence[str] | None) -> Asked:
+    """With a note where decoders are asked about and not all images are JPEG: of other formats all give the same pixels.
+
+    files: names of the images, None for arrays, which are made JPEG.
+    """
+    if files is None or not any(one.id.startswith(f"{PREFIX}decode=") for one in asked.conditions):
+        return asked
+    count = sum(name.lower().endswith((".jpg", ".jpeg")) for name in files)
+    if count == len(files):
+        return asked
+    note = (
+        f"{count} of {len(files)} images are JPEG files: of others, which lose nothing, decoders make the same pixels."
+    )
+    return dataclasses.replace(asked, notes=(*asked.notes, note))

@@ -13,7 +13,7 @@ from harness.diff.points import Layer
 from harness.diff.result import Answers, DiffResult, Image, Instrumented, LayerDifference, Unmatched
 from harness.diff.spec import shown_values
 from harness.diff.statistics import Tally, ratio_db
-from harness.plan import needs_quantizing, recipe_of
+from harness.needs import needs_quantizing, recipe_of
 
 
 def summarise(seen: Comparison) -> DiffResult:

@@ -9,7 +9,8 @@ import exporters
 from calib import QuantizeOptions
 from exporters.float_view import float_view
 from harness.fleet import started
-from harness.plan import make_plan, needs_calibration
+from harness.needs import needs_calibration
+from harness.plan import make_plan
 from harness.progress import Silent
 from harness.results.predictions import rows_of
 from harness.spec import REFERENCE, RunSpec, TargetSpec

@@ -11,7 +11,7 @@ from PIL import Image
 import exporters
 from exporters import ContractOptions
 from harness.conditions import CorruptionOptions, choose
-from harness.conditions.asked import resolve
+from harness.conditions.asked import resolve, with_note_on_jpeg
 from harness.conditions.pipeline import COMBINED, known_pipeline_ids, pipeline_questions, stacked
 from harness.data import open_source, select
 from harness.data.source import Payload
@@ -173,6 +173,16 @@ def test_the_suite_asks_for_all_that_has_sense(model):
     (note,) = found.notes
     assert "pipeline/graph=ceil-mode (" in note
     assert "decode=pillow" not in note
+
+
+def test_decoders_have_little_to_decide_without_jpegs(model):
+    found = asked(model, "pipeline/decode=*")
+    assert with_note_on_jpeg(found, ["a.jpg", "b.JPEG"]) is found
+    assert with_note_on_jpeg(found, None) is found
+    (note,) = with_note_on_jpeg(found, ["a.jpg", "b.png", "c.png"]).notes
+    assert note.startswith("1 of 3 images are JPEG files")
+    other = asked(model, "pipeline/color=*")
+    assert with_note_on_jpeg(other, ["b.png"]) is other
 
 
 def test_other_suites_hold_no_pipeline_conditions(model):
