@@ -55,7 +55,7 @@ def resolve(
 
 
 def with_note_on_jpeg(asked: Asked, files: Sequence[str] | None) -> Asked:
-    """With a note where decoders are asked about and not all images are JPEG: of other formats all give the same pixels.
+    """With a note where decoders are asked about and not all images are JPEG: others give the same pixels in all.
 
     files: names of the images, None for arrays, which are made JPEG.
     """
@@ -64,7 +64,5 @@ def with_note_on_jpeg(asked: Asked, files: Sequence[str] | None) -> Asked:
     count = sum(name.lower().endswith((".jpg", ".jpeg")) for name in files)
     if count == len(files):
         return asked
-    note = (
-        f"{count} of {len(files)} images are JPEG files: of others, which lose nothing, decoders make the same pixels."
-    )
+    note = f"{count} of {len(files)} images are JPEG files: what loses nothing has the same pixels in all decoders."
     return dataclasses.replace(asked, notes=(*asked.notes, note))
