@@ -35,6 +35,12 @@ OPTIONAL: tuple[Optional, ...] = (
         " && ".join(INSTALL_MODELOPT),
     ),
     Optional("--quantizer nncf, nncf-accuracy", ("nncf", "openvino"), INSTALL_NNCF),
+    Optional("decoder ffmpeg", ("av",), "pip install 'shipcheck[decoders]'"),
+    Optional("decoders turbojpeg*", ("simplejpeg",), "pip install 'shipcheck[decoders]'"),
+    Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'"),
+    Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'shipcheck[dali]'"),
+    Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'shipcheck[nvjpeg]'"),
+    Optional("filters torch-*", ("torch",), "pip install 'shipcheck[torch]'"),
 )
 # Packages that hold the same: with one of them, the name in `needs` is there.
 _SAME = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "torch": ("torch",)}
