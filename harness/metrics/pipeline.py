@@ -146,12 +146,14 @@ def worst(options: Mapping[str, tuple[float, float]]) -> str:
 def stack_of(options: Mapping[str, tuple[float, float]]) -> list[str]:
     """The conditions that together are the worst pipeline: the worst option of each factor, in the order of STACKED.
 
-    options: condition id -> (loss, flips) of the reference. A factor whose worst option neither loses nor flips
-    anything is left out, and so are MISTAKES.
+    options: condition id -> (loss, flips) of the reference. A factor whose worst option gains, or neither
+    loses nor flips anything, is left out, and so are MISTAKES.
 
     >>> nv12, fast, exact = "pipeline/color=nv12-bt601", "pipeline/decode=ffmpeg", "pipeline/decode=opencv"
     >>> stack_of({nv12: (0.1, 0.2), exact: (0.0, 0.0), fast: (0.0, 0.01)})
     ['pipeline/decode=ffmpeg', 'pipeline/color=nv12-bt601']
+    >>> stack_of({nv12: (-0.1, 0.2)})
+    []
     """
     chosen = []
     for factor in STACKED:
@@ -159,7 +161,7 @@ def stack_of(options: Mapping[str, tuple[float, float]]) -> list[str]:
         if of_factor:
             name = worst(of_factor)
             loss, flips = of_factor[name]
-            if loss > 0 or flips > 0:
+            if loss > 0 or (loss == 0 and flips > 0):
                 chosen.append(name)
     return chosen
 
