@@ -21,7 +21,10 @@ def print_pipeline(block: Mapping[str, Any], console: Console) -> None:
 
 
 def _factors_table(block: Mapping[str, Any]) -> Table:
-    table = _table("input pipeline: points of top-1 lost, mean (max) over the options; the worst one [95 %]", block)
+    table = _table(
+        "input pipeline: points of top-1 lost, mean (max) over the options; most flips; the worst one [95 %]",
+        block,
+    )
     for name in words.factors(block):
         table.add_row(escape(name), *(_factor_cell(target, name) for target in block["targets"].values()))
     spreads = [words.settings(target) for target in block["targets"].values()]
@@ -32,7 +35,8 @@ def _factors_table(block: Mapping[str, Any]) -> Table:
 
 def _factor_cell(target: Mapping[str, Any], name: str) -> str:
     factor = target["factors"].get(name)
-    return escape(f"{words.mean_and_max(factor)}\n{words.worst(target, factor)}".strip())
+    first = "; ".join(text for text in (words.mean_and_max(factor), words.flips(factor)) if text)
+    return escape(f"{first}\n{words.worst(target, factor)}".strip())
 
 
 def _stack_table(block: Mapping[str, Any]) -> Table:

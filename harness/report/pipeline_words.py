@@ -33,6 +33,11 @@ def mean_and_max(factor: Mapping[str, Any] | None) -> str:
     return lost(factor["max_loss"]) if single else f"{lost(factor['mean_loss'])} ({lost(factor['max_loss'])})"
 
 
+def flips(factor: Mapping[str, Any] | None) -> str:
+    """The option that changes most classes: "27.0 % flip"; nothing for None."""
+    return "" if factor is None else f"{factor['max_flips'] * 100:.1f} % flip"
+
+
 def worst(target: Mapping[str, Any], factor: Mapping[str, Any] | None) -> str:
     """The worst option and the interval of its loss: "ffmpeg [0.50, 1.60]"; nothing for None."""
     if factor is None:

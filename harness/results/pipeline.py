@@ -100,6 +100,7 @@ def _factors(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
             "mean_loss": mean,
             "max_loss": largest,
             "worst": worst(options),
+            "max_flips": max(flips for _, flips in options.values()),
         }
     return described
 
