@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-import calib
 import exporters
 from calib import CalibrationImages, QuantizeOptions
 from engines import ENGINES
@@ -14,11 +13,10 @@ from engines.base import BuildRequest
 from engines.builder_options import BuilderOptions
 from engines.isolated import CompiledFile, EngineProcess, Limits
 from exporters import ContractOptions, DeployableModel
-from exporters.float_view import float_view
 from harness.calibrating import open_calibration
 from harness.demo import demo_model_path
 from harness.failures import TARGET_ERRORS
-from harness.needs import needs_calibration, needs_quantizing, recipe_of
+from harness.needs import at_precision, needs_calibration
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, TargetSpec, default_workers
@@ -96,7 +94,7 @@ def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: Ca
         ENGINES[target.engine].check_offered(target.precision, target.device)
         with EngineProcess(target.engine, spec.limits) as process:
             process.check_compile(target.precision, target.device, spec.builder.compute_capability)
-            made = _at_precision(spec, model, target, images)
+            made = at_precision(model, target, images, spec.quantization)
             nodes = len(made.proto.graph.node)
             built = process.compile(_request(spec, made, target))
     except TARGET_ERRORS as error:
@@ -107,23 +105,6 @@ def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: Ca
     elif spec.out is not None:
         raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
     return BuildResult(target, nodes, built, None, spec.out)
-
-
-def _at_precision(
-    spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None
-) -> DeployableModel:
-    if target.precision == model.precision:
-        return model
-    if not needs_quantizing(model, target):
-        return float_view(model)
-    return calib.quantize(
-        model,
-        target.precision,
-        engine=recipe_of(target),
-        images=images,
-        cache=cache_root() / "quantized",
-        options=spec.quantization,
-    )
 
 
 def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> BuildRequest:

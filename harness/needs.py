@@ -1,12 +1,15 @@
-"""What a target needs before its engine can be built: another file, and images to make it from."""
+"""What a target needs before its engine can be built: another file, images to make it from, and that file."""
 
 from __future__ import annotations
 
-from calib import QuantizeOptions, has_recipe, needs_images
+import calib
+from calib import CalibrationImages, QuantizeOptions, has_recipe, needs_images
 from engines import ENGINES
 from engines.precision import is_quantized
 from exporters import DeployableModel
+from exporters.float_view import float_view
 from harness.spec import TargetSpec
+from shipcheck.cache import cache_root
 
 
 def needs_quantizing(model: DeployableModel, target: TargetSpec) -> bool:
@@ -28,3 +31,24 @@ def recipe_of(target: TargetSpec) -> str:
 def needs_calibration(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
     """True where that file is made by looking at calibration images."""
     return needs_quantizing(model, target) and needs_images(target.precision, options)
+
+
+def at_precision(
+    model: DeployableModel, target: TargetSpec, images: CalibrationImages | None, options: QuantizeOptions
+) -> DeployableModel:
+    """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form.
+
+    images: what to calibrate on, None where that needs none. Raises what `calib.quantize` raises.
+    """
+    if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
+        return model
+    if not needs_quantizing(model, target):
+        return float_view(model)
+    return calib.quantize(
+        model,
+        target.precision,
+        engine=recipe_of(target),
+        images=images,
+        cache=cache_root() / "quantized",
+        options=options,
+    )

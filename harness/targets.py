@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import calib
 from calib import CalibrationImages
-from engines import ENGINES
 from engines.isolated import IsolatedEngine
 from exporters import DeployableModel
-from exporters.float_view import float_view
 from harness.failures import TARGET_ERRORS, Failure, failure
 from harness.fleet import Fleet
-from harness.needs import needs_quantizing, recipe_of
+from harness.needs import at_precision
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.spec import REFERENCE, Build, TargetSpec
-from shipcheck.cache import cache_root
 from shipcheck.errors import ShipcheckError
 
 
@@ -51,7 +47,7 @@ def built_targets(
             update(done, build.id)
             try:
                 if build.target not in models:
-                    models[build.target] = at_precision(plan, build.target, images)
+                    models[build.target] = at_precision(plan.model, build.target, images, plan.spec.quantization)
                 model = models[build.target]
                 engine = IsolatedEngine(fleet.processes[build], plan.request(build.target, model))
                 engine.audit()
@@ -65,20 +61,3 @@ def built_targets(
     if first is not None and all(target.build.target == REFERENCE for target in built):
         raise first
     return built, failures
-
-
-def at_precision(plan: Plan, target: TargetSpec, images: CalibrationImages | None) -> DeployableModel:
-    """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form."""
-    model = plan.model
-    if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
-        return model
-    if not needs_quantizing(model, target):
-        return float_view(model)
-    return calib.quantize(
-        model,
-        target.precision,
-        engine=recipe_of(target),
-        images=images,
-        cache=cache_root() / "quantized",
-        options=plan.spec.quantization,
-    )

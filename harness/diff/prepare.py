@@ -17,12 +17,12 @@ from exporters import DeployableModel
 from exporters.float_view import float_view
 from harness.calibration import CalibrationSet
 from harness.diff.spec import DiffSpec
+from harness.needs import at_precision
 from harness.pipeline import ImageReader, spool
 from harness.plan import Plan, make_plan
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import REFERENCE_ENGINE, TargetSpec
-from harness.targets import at_precision
 from shipcheck.cache import cache_root
 from shipcheck.errors import BadInputError, UsageError
 
@@ -120,7 +120,7 @@ def _plannable(target: TargetSpec) -> TargetSpec:
 
 
 def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) -> DeployableModel:
-    return plan.model if _written_out(target) else at_precision(plan, target, calibration)
+    return plan.model if _written_out(target) else at_precision(plan.model, target, calibration, plan.spec.quantization)
 
 
 def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:
