@@ -117,7 +117,7 @@ def without(folder, *hidden):
 
 OPTIONAL = (
     *("onnxruntime", "openvino", "torch", "nncf", "modelopt", "nvidia", "tensorrt", "timm", "onnxslim", "onnxscript"),
-    *("onnx_graphsurgeon", "safetensors", "cppimport", "lief", "pynvml", "cuda", "pycuda"),
+    *("onnx_graphsurgeon", "safetensors", "cppimport", "lief", "pynvml", "cuda", "pycuda", "av", "simplejpeg"),
 )
 
 
