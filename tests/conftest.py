@@ -18,7 +18,7 @@ from PIL import Image
 from engines.registry import ENGINES
 
 # Modules that register engines, or need what only their own tests set up: imported by those tests alone.
-collect_ignore_glob = ["unruly_engines.py", "tensorrt_stubs/*"]
+collect_ignore_glob = ["unruly_engines.py", "tensorrt_stubs/*", "contract/resize_with_torchvision.py"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -179,8 +179,9 @@ def test_decoders_have_little_to_decide_without_jpegs(model):
     found = asked(model, "pipeline/decode=*")
     assert with_note_on_jpeg(found, ["a.jpg", "b.JPEG"]) is found
     assert with_note_on_jpeg(found, None) is found
-    (note,) = with_note_on_jpeg(found, ["a.jpg", "b.png", "c.png"]).notes
+    *others, note = with_note_on_jpeg(found, ["a.jpg", "b.png", "c.png"]).notes
     assert note.startswith("1 of 3 images are JPEG files")
+    assert tuple(others) == found.notes
     other = asked(model, "pipeline/color=*")
     assert with_note_on_jpeg(other, ["b.png"]) is other
 
