@@ -194,8 +194,8 @@ class Engine(abc.ABC):
         """
         self._check(batch)
         try:
-            filled = _filled(batch, self.request.fixed_batch or len(batch))
-            return self._intermediates(filled, None if names is None else frozenset(names))
+            whole = filled(batch, self.request.fixed_batch or len(batch))
+            return self._intermediates(whole, None if names is None else frozenset(names))
         except ShipcheckError:
             raise
         except Exception as error:
@@ -232,7 +232,7 @@ class Engine(abc.ABC):
             )
 
     def _in_whole_batches(self, batch: Batch, size: int) -> Logits:
-        parts = [self._run(_filled(batch[start : start + size], size)) for start in range(0, len(batch), size)]
+        parts = [self._run(filled(batch[start : start + size], size)) for start in range(0, len(batch), size)]
         return np.concatenate(parts)[: len(batch)]
 
     def _run(self, batch: Batch) -> Logits:
@@ -298,7 +298,8 @@ class Engine(abc.ABC):
         return {"threads": request.threads, "optimization": request.optimization}
 
 
-def _filled(batch: Batch, size: int) -> Batch:
+def filled(batch: Batch, size: int) -> Batch:
+    """A batch of `size`, filled up with its last image."""
     if len(batch) == size:
         return batch
     return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])

@@ -45,7 +45,7 @@ def read_entry(folder: Path, key: str) -> Entry | None:
     """What was written under the key; None where nothing was, or where the file is damaged."""
     try:
         content = (folder / f"{key}.engine").read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     head, _, compiled = content.removeprefix(_MAGIC).partition(b"\n")
     try:
@@ -60,6 +60,5 @@ def read_entry(folder: Path, key: str) -> Entry | None:
 def write_entry(folder: Path, key: str, entry: Entry) -> None:
     """Writes it whole or not at all."""
     header = {"sha256": hashlib.sha256(entry.compiled).hexdigest(), "build_s": entry.build_s}
-    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{key}.engine") as temporary:
         temporary.write_bytes(_MAGIC + json.dumps(header).encode() + b"\n" + entry.compiled)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 from collections.abc import Iterator
 
 from engines import ENGINES
+from engines.device import device_kind
 from engines.isolated import Arena, EngineProcess
 from engines.isolated.arena import slot_bytes
 from harness.plan import Plan
@@ -30,20 +32,20 @@ def started(plan: Plan) -> Iterator[Fleet]:
     with contextlib.ExitStack() as stack:
         arena = _arena(plan)
         stack.callback(arena.close)
-        processes = {
-            build: stack.enter_context(
-                EngineProcess(
-                    build.target.engine,
-                    plan.spec.limits,
-                    lanes=plan.spec.workers if ENGINES[build.target.engine].thread_safe else 1,
-                    arena=arena,
-                )
-            )
-            for build in plan.builds
-        }
+        processes = {build: stack.enter_context(start(plan, build, arena)) for build in plan.builds}
         for build, process in processes.items():
             process.check(build.target.precision, build.target.device)
         yield Fleet(processes, arena)
+
+
+def start(plan: Plan, build: Build, arena: Arena) -> EngineProcess:
+    """The process of one build, which takes as many calls at once as its engine does: others wait here, where no time
+    limit runs.
+    """
+    target = build.target
+    several = ENGINES[target.engine].thread_safe and device_kind(target.device) == "cpu"
+    at_once = max(1, (os.cpu_count() or 1) // plan.spec.threads) if several else 1
+    return EngineProcess(target.engine, plan.spec.limits, lanes=min(plan.spec.workers, at_once), arena=arena)
 
 
 def _arena(plan: Plan) -> Arena:

@@ -56,6 +56,10 @@ class Plan:
         """The hash of the identity: runs of the same digest give the same predictions."""
         return value_digest(self.identity)
 
+    def trial_spec(self, condition: Condition) -> str:
+        """The hash of all that shapes the answers under one condition: of a stacked one, also what it stacks."""
+        return value_digest([self.digest, list(condition.parts)]) if condition.parts else self.digest
+
     @property
     def out(self) -> Path:
         """The run directory: as asked for, else `runs/MODEL-HASH`."""
@@ -106,7 +110,8 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
         selections = None
         # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
-        sized = model.contract.resize == "none" or data.source.image_size == model.contract.size
+        contract = model.contract
+        sized = contract.resize == "none" or (data.source.image_size == contract.size and not contract.crops)
         asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
         asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
     else:

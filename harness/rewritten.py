@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from engines import ENGINES
-from engines.isolated import Arena, EngineProcess, IsolatedEngine
+from engines.isolated import Arena, IsolatedEngine
 from exporters import DeployableModel
 from exporters.rewrites import REWRITES
 from harness.failures import TARGET_ERRORS, Failure, failure
+from harness.fleet import start
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.targets import BuiltTarget
@@ -34,16 +34,10 @@ def rewritten(
                 update(done, target.id)
                 try:
                     model = rewrite(target.model, rewrites)
-                    process = EngineProcess(
-                        target.build.target.engine,
-                        plan.spec.limits,
-                        lanes=plan.spec.workers if ENGINES[target.build.target.engine].thread_safe else 1,
-                        arena=arena,
-                    )
-                    stack.enter_context(process)
+                    process = stack.enter_context(start(plan, target.build, arena))
                     engine = IsolatedEngine(process, plan.request(target.build.target, model))
                 except TARGET_ERRORS as error:
-                    failures.append(failure(target.id, "build", error))
+                    failures.append(failure(target.id, f"build with {', '.join(rewrites)}", error))
                 else:
                     built.append(BuiltTarget(target.build, engine, model))
             update(len(targets))

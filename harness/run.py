@@ -53,6 +53,7 @@ def _finished(plan: Plan, directory: RunDirectory) -> bool:
         directory.latency.exists()
         and directory.audit.exists()
         and not directory.failures.exists()
+        and all(build.id in read_json(directory.audit)["targets"] for build in plan.builds)
         and not remaining(plan, directory.trials)
     )
 
@@ -79,7 +80,11 @@ def _measure(
         "environment": describe_environment(),
     }
     directory.begin(description)
-    write_json(directory.audit, describe_audits(targets))
+    audits = describe_audits(targets)
+    if directory.audit.exists():  # of targets that are not built this time, what they were stands
+        audits["targets"] = {**read_json(directory.audit)["targets"], **audits["targets"]}
+    write_json(directory.audit, audits)
+    directory.tell_failures([found.to_dict() for found in failures])
     names = {target.id for target in targets}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
         samples, phases, failed = time_targets(targets, images.reader(plan.conditions[0].id), progress)
@@ -105,9 +110,12 @@ def _answer(
     found: list[Failure] = []
     left = remaining(plan, directory.trials)
     for rewrites in dict.fromkeys(trials.condition.rewrites for trials in left):
-        lost = {failure.target for failure in [*failures, *found]}
-        alive = [target for target in targets if target.id not in lost]
         part = [trials for trials in left if trials.condition.rewrites == rewrites]
+        asked = {name for trials in part for name in trials.targets}
+        asked -= {failure.target for failure in [*failures, *found]}
+        alive = [target for target in targets if target.id in asked]
+        if not alive:
+            continue
         with rewritten(plan, alive, rewrites, arena, progress) as (built, failed):
             seconds, more = run_trials(plan, part, images, built, arena, directory.trials, progress)
         directory.add_timing(seconds)

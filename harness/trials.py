@@ -60,7 +60,13 @@ def remaining(plan: Plan, folder: Path) -> list[Trials]:
             build.id
             for build in plan.builds
             if plan.answers(build, condition)
-            and not is_finished(folder, spec=plan.digest, target=build.id, condition=condition.id)
+            and not is_finished(
+                folder,
+                spec=plan.trial_spec(condition),
+                target=build.id,
+                condition=condition.id,
+                replaceable=bool(condition.parts),
+            )
         )
         if missing:
             left.append(Trials(condition, missing))
@@ -128,12 +134,14 @@ def run_trials(
     begin, done = time.perf_counter(), 0
     spent = {"engines": 0.0, "conditions": 0.0}
     parts: dict[tuple[str, str], list[Predictions]] = {}
+    conditions: dict[str, Condition] = {}
     with progress.stage("Running trials", len(ids) * sum(map(len, groups))) as update:
         update(0)
         tasks = _tasks(groups, len(ids), plan.spec.batch_size)
         for found in ordered_map(answer, tasks, workers=plan.spec.workers, abandon=close):
             task = found.task
             if task.start == 0:
+                conditions = {one.condition.id: one.condition for one in task.work}
                 parts = {(one.condition.id, name): [] for one in task.work for name in one.targets}
             for key, rows in found.rows.items():
                 parts[key].append(rows)
@@ -142,7 +150,7 @@ def run_trials(
                     if sum(map(len, of_trial)) == len(ids):
                         write_trial(
                             folder,
-                            spec=plan.digest,
+                            spec=plan.trial_spec(conditions[condition_id]),
                             target=name,
                             condition=condition_id,
                             ids=ids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from engines.registry import ENGINES
 NAMES = (
     *("segfaults", "sleeps", "eats", "exits", "gives-nan", "lies", "babbles"),
     *("segfaults-building", "sleeps-building", "segfaults-starting", "varies"),
+    *("spawns", "slow", "escapes", "dribbles", "raises-building"),
 )
 
 
@@ -160,3 +162,66 @@ class Varies(Unruly):
     def misbehave(self, batch):
         rng = np.random.default_rng(self._answer)
         return np.tile(rng.standard_normal(self.request.classes, np.float32), (len(batch), 1))
+
+
+@ENGINES.register("spawns")
+class Spawns(Unruly):
+    """Starts a process that holds its standard output, in a group of its own."""
+
+    name = "spawns"
+
+    def misbehave(self, batch):
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+        return np.zeros((len(batch), self.request.classes), np.float32)
+
+
+@ENGINES.register("slow")
+class Slow(Unruly):
+    """Takes a tenth of a second for every call."""
+
+    name = "slow"
+
+    def _infer(self, batch):
+        time.sleep(0.1)
+        return np.zeros((len(batch), self.request.classes), np.float32)
+
+
+@ENGINES.register("escapes")
+class Escapes(Unruly):
+    """Its error holds what a terminal takes for commands."""
+
+    name = "escapes"
+
+    def misbehave(self, batch):
+        raise RuntimeError("\x1b]0;title\x07 and \x1b[2J")
+
+
+@ENGINES.register("dribbles")
+class Dribbles(Unruly):
+    """Writes a long answer byte by byte."""
+
+    name = "dribbles"
+
+    def misbehave(self, batch):
+        for handle in range(3, 40):
+            try:
+                os.write(handle, (1000).to_bytes(8, "little"))
+            except OSError:
+                continue
+        while True:
+            for handle in range(3, 40):
+                try:
+                    os.write(handle, b" ")
+                except OSError:
+                    continue
+            time.sleep(0.2)
+
+
+@ENGINES.register("raises-building")
+class RaisesBuilding(Unruly):
+    """Fails in a way that no adapter should."""
+
+    name = "raises-building"
+
+    def _build(self):
+        raise MemoryError("too large")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import queue
@@ -55,7 +56,9 @@ class Arena:
         self.slot_bytes = -(-slot_bytes // _LINE) * _LINE
         self.slots = slots
         self.fileno = _anonymous(self.slot_bytes * slots) if handle is None else handle
-        self._map = mmap.mmap(self.fileno, self.slot_bytes * slots)
+        # Of the processes that share it, the one that made it writes.
+        access = mmap.ACCESS_WRITE if handle is None else mmap.ACCESS_READ
+        self._map = mmap.mmap(self.fileno, self.slot_bytes * slots, access=access)
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for index in range(slots):
             self._free.put(index)
@@ -86,11 +89,14 @@ def slot_bytes(*arrays: tuple[int, int]) -> int:
 
 
 def _anonymous(size: int) -> int:
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("shipcheck")
+    sealed = hasattr(os, "memfd_create")
+    if sealed:
+        handle = os.memfd_create("shipcheck", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as stream:
             handle = os.dup(stream.fileno())
     with disk_errors(Path("the memory that is shared with the engines")):
         os.ftruncate(handle, max(size, 1))
+    if sealed:  # one that shares it could otherwise cut it short under the others
+        fcntl.fcntl(handle, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return handle

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,7 @@ from engines.audit import Audit, Layer
 from engines.base import Batch, BuildRequest, Logits
 from engines.isolated.arena import Place
 from engines.isolated.limits import Limits
-from engines.isolated.process import EngineProcess
+from engines.isolated.process import EngineProcess, printable
 from engines.isolated.requests import request_fields
 from engines.isolated.wire import Array, Message
 from shipcheck.errors import DeviceError
@@ -33,12 +34,13 @@ class IsolatedEngine:
             [np.frombuffer(request.onnx_bytes, np.uint8)],
             limit_s=process.limits.build_s,
         )
-        self.build_s = float(answer["build_s"])
-        self.engine_bytes = int(answer["engine_bytes"])
-        self.from_cache = bool(answer["from_cache"])
-        self._description: dict[str, Any] = dict(answer["describe"])
-        self._cautions = tuple(map(str, answer["cautions"]))
         self._audit: Audit | None = None
+        with self._well_formed():
+            self.build_s = float(answer["build_s"])
+            self.engine_bytes = int(answer["engine_bytes"])
+            self.from_cache = bool(answer["from_cache"])
+            self._description: dict[str, Any] = dict(answer["describe"])
+            self._cautions = tuple(printable(str(caution)) for caution in answer["cautions"])
 
     def infer(self, batch: Batch | Place) -> Logits:
         """As `Engine.infer`."""
@@ -55,19 +57,24 @@ class IsolatedEngine:
         """As `Engine.intermediates`."""
         wanted = None if names is None else sorted(names)
         answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
-        return dict(zip(map(str, answer["names"]), arrays, strict=True))
+        with self._well_formed():
+            return dict(zip(map(str, answer["names"]), arrays, strict=True))
 
     def audit(self) -> Audit:
         """As `Engine.audit`."""
         if self._audit is None:
             answer, _ = self.process.ask({"ask": "audit"}, limit_s=self.process.limits.build_s)
-            layers = tuple(_layer(layer) for layer in answer["layers"])
-            self._audit = Audit(layers, {str(name): int(count) for name, count in answer["other_ops"].items()})
+            with self._well_formed():
+                layers = tuple(_layer(layer) for layer in answer["layers"])
+                others = {printable(str(name)): int(count) for name, count in answer["other_ops"].items()}
+            self._audit = Audit(layers, others)
         return self._audit
 
     def save(self) -> bytes:
         """As `Engine.save`."""
-        return self.process.ask({"ask": "save"})[1][0].tobytes()
+        _, arrays = self.process.ask({"ask": "save"})
+        with self._well_formed():
+            return arrays[0].tobytes()
 
     def describe(self) -> dict[str, Any]:
         """As `Engine.describe`."""
@@ -80,18 +87,25 @@ class IsolatedEngine:
     def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> None:
         """Sends what `time` and `phases` ask with, and lets the engine answer the first of them for so many seconds."""
         self.process.ask({"ask": "queries"}, queries)
-        self.process.ask({"ask": "warm up", "seconds": warm_up_s})
+        self.process.ask({"ask": "warm up", "seconds": warm_up_s}, limit_s=2 * self.process.limits.call_s + warm_up_s)
 
     def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Wall time of the inferences `start` to `stop` over the queries, round and round, as its own process sees it:
         int64 [stop - start] nanoseconds. One more runs before, untimed.
         """
-        return self.process.ask({"ask": "time", "start": start, "stop": stop})[1][0].astype(np.int64, copy=False)
+        limit_s = self.process.limits.call_s * (stop - start + 1)
+        _, arrays = self.process.ask({"ask": "time", "start": start, "stop": stop}, limit_s=limit_s)
+        with self._well_formed():
+            taken = arrays[0].astype(np.int64, copy=False)
+            if taken.shape != (stop - start,):
+                raise ValueError(f"{list(taken.shape)} times of {stop - start}")
+            return taken
 
     def phases(self, index: int) -> dict[str, float]:
         """As `Engine.phases`, for the query of that number."""
-        found = self.process.ask({"ask": "phases", "index": index})[0]["phases"]
-        return {str(name): float(value) for name, value in found.items()}
+        answer, _ = self.process.ask({"ask": "phases", "index": index})
+        with self._well_formed():
+            return {str(name): float(value) for name, value in answer["phases"].items()}
 
     def close(self) -> None:
         """Ends its process."""
@@ -104,6 +118,14 @@ class IsolatedEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextlib.contextmanager
+    def _well_formed(self) -> Iterator[None]:
+        """DeviceError where an answer is not what it should be: its process may have been taken over by a model."""
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DeviceError(f"Engine {self.name!r} sent what is no answer ({error!r}).") from error
 
     def _feed(self, message: Message, batch: Batch | Place) -> tuple[Message, list[Array]]:
         if isinstance(batch, Place):
@@ -128,5 +150,9 @@ def build(name: str, request: BuildRequest, limits: Limits | None = None, *, lan
 
 def _layer(fields: dict[str, Any]) -> Layer:
     return Layer(
-        str(fields["name"]), str(fields["op"]), int(fields["macs"]), str(fields["requested"]), str(fields["realized"])
+        printable(str(fields["name"])),
+        printable(str(fields["op"])),
+        int(fields["macs"]),
+        printable(str(fields["requested"])),
+        printable(str(fields["realized"])),
     )

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -26,14 +27,15 @@ from engines.isolated.requests import request_fields
 from engines.isolated.wire import Array, Message, WireError, receive, send
 from engines.registry import ENGINES
 from shipcheck import errors
-from shipcheck.errors import EngineDiedError, ShipcheckError
+from shipcheck.errors import DeviceError, EngineDiedError, ShipcheckError, UnsupportedError
 
 # Nothing is imported before the path is the run's own: not from the folder that the user happens to stand in.
 _START = (
-    "import sys; path = sys.argv[1]; sys.path[:] = path.split(chr(10)); "
+    "import sys; sys.path[:] = eval(sys.argv[1]); "
     "import json; from engines.isolated.server import main; main(*json.loads(sys.argv[2]))"
 )
 _POLL_S = 0.1
+_LONGEST_S = 1e6  # beyond it the system's clock overflows
 _TAIL_LINES = 24
 _LONGEST_LINE = 400
 
@@ -64,6 +66,10 @@ class EngineProcess:
         """lanes: calls at once. arena: where batches may lie that are given by place. Returns at once: the runtime is
         imported meanwhile, `check` waits for it.
         """
+        if not sys.executable:
+            raise UnsupportedError(
+                "This Python does not tell its own path (sys.executable), so no engine can be started."
+            )
         self.engine = ENGINES.canonical(engine)
         self.limits = limits or Limits()
         self._arena = arena
@@ -75,7 +81,7 @@ class EngineProcess:
         shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
         arguments = [self.engine, ENGINES[self.engine].__module__, theirs, shared]
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
-            [sys.executable, "-c", _START, "\n".join(sys.path), json.dumps(arguments)],
+            [sys.executable, "-c", _START, repr([str(entry) for entry in sys.path]), json.dumps(arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -148,11 +154,11 @@ class EngineProcess:
         if self._closing.is_set():
             raise ValueError(f"Engine {self.engine!r} is closed.")
         try:
-            channel.settimeout(limit_s)
+            channel.settimeout(min(limit_s, _LONGEST_S))
             send(channel, message, arrays)
-            answer, found = receive(channel)
+            answer, found = receive(channel, time.monotonic() + min(limit_s, _LONGEST_S))
         except TimeoutError:
-            doing = "build" if message["ask"] == "build" else "answer"
+            doing = "build" if message["ask"] in ("build", "compile") else "answer"
             self._end("hung", f"did not {doing} within {limit_s:g} s")
         except WireError as error:
             self._end("crashed", f"sent what is no answer ({error})")
@@ -160,9 +166,13 @@ class EngineProcess:
             if self._closing.is_set():
                 raise ValueError(f"Engine {self.engine!r} was closed while it answered.") from None
             self._end("crashed", self._last_words())
+        except BaseException:
+            # Its answer would be taken for that of the next question.
+            self._end("crashed", "was interrupted while it answered")
+            raise
         else:
             if "error" in answer:
-                raise _raised(answer)
+                raise _raised(answer, str(message["ask"]))
             return answer, found
         assert self._died is not None
         raise self._died
@@ -181,13 +191,16 @@ class EngineProcess:
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            self._kill()
+            pass
+        finally:
+            self._kill()  # also what it may have started
         self._watch.join()
         self._reader.join(timeout=5)
         for channel in self._channels:
             channel.close()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        if not self._reader.is_alive():  # else a process that it started and that left its group holds the other end
+            assert self._process.stdout is not None
+            self._process.stdout.close()
 
     def __enter__(self) -> EngineProcess:
         return self
@@ -202,7 +215,7 @@ class EngineProcess:
             if self._died is None:
                 self._kill()
                 self._reader.join(timeout=1)
-                said = "".join(f"\n    {line}" for line in self._tail)
+                said = "".join(f"\n    {line}" for line in self._tail.copy())
                 self._died = EngineDiedError(
                     f"Engine {self.engine!r} {says}." + (f" Its last output:{said}" if said else ""), outcome
                 )
@@ -230,8 +243,7 @@ class EngineProcess:
             while line := self._process.stdout.readline(_LONGEST_LINE):
                 text = line.decode("utf-8", "replace").rstrip()
                 if text:
-                    # It goes to a terminal: no escape sequences.
-                    self._tail.append("".join(sign if sign.isprintable() else "?" for sign in text))
+                    self._tail.append(printable(text))
 
     def _guard(self) -> None:
         """Ends the process when it takes too much memory."""
@@ -250,12 +262,19 @@ class EngineProcess:
             return
 
 
-def _raised(answer: Message) -> Exception:
-    kind, says = str(answer["error"]), str(answer.get("says", ""))
+def printable(text: str) -> str:
+    """Without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
+
+
+def _raised(answer: Message, ask: str) -> Exception:
+    kind, says = str(answer["error"]), printable(str(answer.get("says", "")))
     found = getattr(errors, kind, None)
     if isinstance(found, type) and issubclass(found, ShipcheckError) and found is not EngineDiedError:
         return found(says)
-    return ValueError(says) if kind == "ValueError" else RuntimeError(f"an engine's process failed:\n{says}")
+    if kind == "ValueError" and ask in ("infer", "intermediates"):
+        return ValueError(says)
+    return DeviceError(f"An engine's process failed:\n{says}")
 
 
 def _signal_name(number: int) -> str:

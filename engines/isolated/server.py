@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.base import Engine
+from engines.base import Engine, filled
 from engines.compiled import CompiledEngine
 from engines.isolated.arena import Arena
 from engines.isolated.requests import request_of
@@ -78,6 +78,8 @@ def _serve(server: _Server, channel: socket.socket) -> None:
             answer, found = {"error": "internal", "says": traceback.format_exc()}, []
         try:
             send(channel, answer, found)
+        except TypeError:  # an adapter's description that is no JSON; nothing has been sent yet
+            send(channel, {"error": "internal", "says": traceback.format_exc()})
         except OSError:
             return
 
@@ -191,7 +193,8 @@ class _Server:
         return {}, [taken]
 
     def _phases(self, message: Message, arrays: list[Array]) -> Answer:
-        return {"phases": self._built.phases(self._queries[message["index"] % len(self._queries)])}, []
+        query = self._queries[message["index"] % len(self._queries)]
+        return {"phases": self._built.phases(filled(query, self._built.request.fixed_batch or len(query)))}, []
 
     def _batch(self, message: Message, arrays: list[Array]) -> Array:
         if arrays:

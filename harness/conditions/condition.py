@@ -22,7 +22,8 @@ class Condition:
     leaves images as they are. contract: fields of the image side of the input contract, in place of the contract's own.
     reencode, enlarge: what makes decoding and resizing a question for images that are stored as arrays, or at the
     model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names
-    of `exporters.rewrites`, applied to every target's graph.
+    of `exporters.rewrites`, applied to every target's graph. parts: ids of the
+    conditions that this one stacks.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Condition:
     enlarge: bool = False
     numbers: str | None = None
     rewrites: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def from_source(self) -> bool:

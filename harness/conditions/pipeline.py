@@ -88,6 +88,7 @@ def stacked(name: str, parts: Sequence[Condition]) -> Condition:
         enlarge=any(part.enlarge for part in parts),
         numbers=numbers[-1] if numbers else None,
         rewrites=tuple(name for part in parts for name in part.rewrites),
+        parts=tuple(part.id for part in parts),
     )
 
 
@@ -121,7 +122,9 @@ def _resize(name: str, option: str, world: _World) -> Condition | str:
     if reason is not None:
         return reason
     if world.sized:
-        return Condition(name, contract=(("interpolation", option), ("resize", "exact")), enlarge=True)
+        return Condition(
+            name, contract=(("interpolation", option), ("resize", "exact"), ("resize_to", None)), enlarge=True
+        )
     if option == world.contract.interpolation:
         return OWN
     return Condition(name, contract=(("interpolation", option),))

@@ -116,8 +116,8 @@ def choose(
         if asked and severity in wanted and (held_out or name not in HELD_OUT):
             chosen.append(condition_id)
     if not chosen and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
-        at = ", ".join(map(str, sorted(wanted)))
-        raise UsageError(f"No condition is left of {', '.join(globs) or suite} at severity {at}.")
+        at = f" at severity {', '.join(map(str, sorted(wanted)))}" if wanted else ""
+        raise UsageError(f"No condition is left of {', '.join(globs) or suite}{at}.")
     return [CLEAN, *chosen] if CLEAN in known else chosen
 
 

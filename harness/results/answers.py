@@ -22,6 +22,9 @@ class Answers(Mapping[str, Predictions]):
             raise KeyError(condition_id)
         return read_trial(self._folder, self._target, condition_id, self._plan.data.ids)
 
+    def __contains__(self, condition_id: object) -> bool:
+        return condition_id in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

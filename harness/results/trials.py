@@ -41,8 +41,11 @@ def write_trial(folder: Path, *, spec: str, target: str, condition: str, ids: Se
         pq.write_table(table, stream, compression="zstd")
 
 
-def is_finished(folder: Path, *, spec: str, target: str, condition: str) -> bool:
-    """True where the trial's file is there and belongs to this spec; BadInputError where it is not what was written."""
+def is_finished(folder: Path, *, spec: str, target: str, condition: str, replaceable: bool = False) -> bool:
+    """True where the trial's file is there and belongs to this spec; BadInputError where it is not what was written.
+
+    replaceable: a file of another spec is one that will be written anew, and no error.
+    """
     path = trial_path(folder, target, condition)
     if not path.exists():
         return False
@@ -57,6 +60,8 @@ def is_finished(folder: Path, *, spec: str, target: str, condition: str) -> bool
         target.encode(),
         condition.encode(),
     ):
+        if replaceable:
+            return False
         raise BadInputError(f"{path} belongs to another run. Remove it, or choose another --out.")
     return True
 

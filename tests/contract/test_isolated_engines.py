@@ -132,6 +132,7 @@ QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5, memory_bytes=1 << 30)
         ("eats", "out of memory", "took more than 1 GiB of memory"),
         ("exits", "crashed", "ended with exit status 7"),
         ("lies", "crashed", "sent what is no answer"),
+        ("dribbles", "hung", "did not answer within 1.5 s"),
     ],
 )
 def test_what_a_runtime_does_stays_in_its_process(unruly, request_small, batch, name, outcome, says):
@@ -145,6 +146,59 @@ def test_what_a_runtime_does_stays_in_its_process(unruly, request_small, batch, 
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
         with pytest.raises(EngineDiedError, match=says):
             engine.infer(batch[:1])
+
+
+def test_a_limit_is_that_of_one_call(unruly, request_small, batch):
+    with build("slow", request_small, QUICK) as engine:
+        engine.prepare([batch[:1]], 0.01)
+        assert (engine.time(0, 20) > 90_000_000).all()
+
+
+def test_an_interrupted_call_ends_the_engine(request_small, batch, monkeypatch):
+    """Its answer would be the next call's."""
+    import engines.isolated.process as module
+
+    with build("onnxruntime", request_small) as engine:
+        receive = module.receive
+
+        def interrupted(channel, deadline):
+            monkeypatch.setattr(module, "receive", receive)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.infer(batch)
+        with pytest.raises(EngineDiedError, match="interrupted"):
+            engine.infer(batch * 2)
+
+
+def test_what_it_started_does_not_hold_the_run(unruly, request_small, batch):
+    engine = build("spawns", request_small)
+    engine.infer(batch)
+    begin = time.monotonic()
+    engine.close()
+    assert time.monotonic() - begin < 20
+
+
+def test_an_error_is_no_command_for_the_terminal(unruly, request_small, batch):
+    with build("escapes", request_small) as engine, pytest.raises(DeviceError) as caught:
+        engine.infer(batch)
+    assert "\x1b" not in str(caught.value)
+    assert "title" in str(caught.value)
+
+
+def test_a_fault_of_an_adapter_ends_its_target(unruly, request_small):
+    with pytest.raises(DeviceError, match=r"An engine's process failed(.|\n)*too large"):
+        build("raises-building", request_small)
+
+
+def test_an_answer_is_checked(request_small, monkeypatch):
+    with build("onnxruntime", request_small) as engine:
+        for answer in ({}, {"layers": 1, "other_ops": {}}, {"layers": [{}], "other_ops": {}}):
+            monkeypatch.setattr(engine.process, "ask", lambda *words, answer=answer, **more: (answer, []))
+            with pytest.raises(DeviceError, match="sent what is no answer"):
+                engine.audit()
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize(

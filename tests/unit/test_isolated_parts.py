@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -81,6 +82,10 @@ def described(dtype, shape):
         described("<f4", [-1]),
         described("<f4", [1 << 40]),
         described("<f4", [1 << 40, 1 << 40]),
+        described("<f4", [0, 1 << 70]),
+        described("<f4", [1] * 65),
+        described("(2,", [1]),
+        raw(b'{"message": {}, "arrays": [{"dtype": "<f4", "shape": [Infinity]}]}'),
         described("nonsense", [1]),
         described("<f4", ["x"]),
     ],
@@ -121,6 +126,26 @@ def test_an_arena_is_seen_by_both_sides():
     del places, place
     other.close()
     arena.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux seals shared memory")
+def test_none_that_shares_an_arena_can_cut_it_short_or_write():
+    arena = Arena(4096, 1)
+    handle = os.dup(arena.fileno)
+    with pytest.raises(PermissionError):
+        os.ftruncate(handle, 0)
+    other = Arena(4096, 1, handle=handle)
+    assert not other.view(0, np.float32, (4,)).flags.writeable
+    other.close()
+    arena.close()
+
+
+def test_a_deadline_holds_however_the_bytes_come(pair):
+    pair[0].sendall(struct.pack("<Q", 100))
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError):
+        receive(pair[1], begin + 0.3)
+    assert time.monotonic() - begin < 5
 
 
 def test_a_slot_takes_no_more_than_it_holds():

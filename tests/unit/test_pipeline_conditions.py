@@ -21,6 +21,9 @@ from harness.pipeline.decoders import decode
 from harness.pipeline.originals import Originals, enlarged, reencoded
 from harness.pipeline.reference import model_pixels
 from harness.pipeline.ways import Way, read_ways
+from harness.plan import make_plan
+from harness.progress import Silent
+from harness.spec import REFERENCE, RunSpec
 from harness.trials import Trials, grouped
 from shipcheck.errors import UsageError
 
@@ -79,17 +82,37 @@ def test_arrays_are_encoded_and_enlarged_first(model):
     assert not larger["pipeline/resize=opencv-area"].enlarge
 
 
+def test_arrays_that_the_contract_resizes_and_crops_are_asked_as_files_are(tmp_path):
+    """Of the model's size, but `clean` enlarges and crops them."""
+    make_model(tmp_path / "m.onnx")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", images=rng.integers(0, 256, (6, 16, 16, 3), dtype=np.uint8), labels=np.arange(6) % 4)
+    model, data = str(tmp_path / "m.onnx"), str(tmp_path / "d.npz")
+    spec = RunSpec(model=model, data=data, contract=CROPPED, suite="pipeline", targets=(REFERENCE,))
+    plan = make_plan(spec, Silent())
+    assert {"pipeline/rule=letterbox", "pipeline/crop=down"} <= {one.id for one in plan.conditions}
+    for condition in plan.conditions:
+        assert way(condition, plan.model.contract).contract.size == (16, 16)
+
+
 def test_a_stack_holds_all_of_its_parts(model):
     found = questions(model, encoded=False, sized=True).conditions
     parts = [
         found[f"pipeline/{name}"] for name in ("decode=opencv", "resize=opencv-nearest", "color=bgr", "input=div256")
     ]
     whole = stacked("pipeline/combined@4", parts)
-    assert dict(whole.contract) == {"decoder": "opencv", "interpolation": "opencv-nearest", "resize": "exact"}
+    assert dict(whole.contract) == {
+        "decoder": "opencv",
+        "interpolation": "opencv-nearest",
+        "resize": "exact",
+        "resize_to": None,
+    }
     assert (whole.reencode, whole.enlarge, whole.numbers) == (True, True, "div256")
     image = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
     np.testing.assert_array_equal(whole.apply(image, ["a"], 0), image[..., ::-1])
-    assert stacked("pipeline/combined@1", parts[:1]) == dataclasses.replace(parts[0], id="pipeline/combined@1")
+    assert stacked("pipeline/combined@1", parts[:1]) == dataclasses.replace(
+        parts[0], id="pipeline/combined@1", parts=(parts[0].id,)
+    )
 
 
 def test_each_way_is_the_reference_pipeline_of_its_contract(model, tmp_path):
