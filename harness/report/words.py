@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.results.gate import BUILT
+
 
 def percent(share: float | None, digits: int = 2) -> str:
     """0.9173 -> "91.73 %"; a dash for None."""
@@ -110,6 +112,8 @@ def _counted(layers: int) -> str:
 
 def enforcement(gate: Mapping[str, Any]) -> str:
     """What the verdict does to the exit status."""
+    if any(check["name"] == BUILT and not check["passed"] for check in gate["checks"]):
+        return "a target came to no end: exit status 3"
     if gate.get("failed"):
         return "--min-realized is not reached: exit status 1"
     if any(check.get("accepted") for check in gate["checks"]):

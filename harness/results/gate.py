@@ -12,6 +12,7 @@ MIN_REALIZED = 0.9
 # MLPerf Inference's accuracy target for image classification: 99 % of the reference.
 MIN_RECOVERY = 0.99
 ABOVE_CHANCE = "above chance"
+BUILT = "built and run"
 REALIZED = "realized"
 
 
@@ -48,7 +49,7 @@ def above_chance_check(target: str, lower: float, classes: int) -> Check:
 
 def built_check(failure: Mapping[str, Any]) -> Check:
     """Fails: the target came to no end. failure: as in failures.json."""
-    return Check("built and run", failure["target"], False, None, 1.0, f"{failure['outcome']}: {failure['says']}")
+    return Check(BUILT, failure["target"], False, None, 1.0, f"{failure['outcome']}: {failure['says']}")
 
 
 def realized_check(

@@ -56,6 +56,7 @@ def test_the_run_goes_on_without_it(unruly, world, tmp_path, capsys, name, stage
     assert checks["built and run", f"{name}/int8@cpu"] is False
     assert summary["gate"]["verdict"] != "ACCEPT"
     assert says in shown.out.replace("\n", " ")
+    assert "exit status 3" in shown.out
     assert says in (out / "report.html").read_text()
     assert not [path for path in (out / "trials").iterdir() if name in path.name]
 
