@@ -6,8 +6,10 @@ import collections
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import queue
+import selectors
 import signal
 import socket
 import subprocess
@@ -195,12 +197,11 @@ class EngineProcess:
         finally:
             self._kill()  # also what it may have started
         self._watch.join()
-        self._reader.join(timeout=5)
+        self._reader.join()
         for channel in self._channels:
             channel.close()
-        if not self._reader.is_alive():  # else a process that it started and that left its group holds the other end
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def __enter__(self) -> EngineProcess:
         return self
@@ -238,12 +239,30 @@ class EngineProcess:
         return f"ended with exit status {status}"
 
     def _listen(self) -> None:
+        """Keeps the last lines of output; ends with it, or a second after `close` where something holds it open."""
         assert self._process.stdout is not None
-        with contextlib.suppress(ValueError, OSError):
-            while line := self._process.stdout.readline(_LONGEST_LINE):
-                text = line.decode("utf-8", "replace").rstrip()
-                if text:
-                    self._tail.append(printable(text))
+        handle = self._process.stdout.fileno()
+        rest, end = b"", math.inf
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while time.monotonic() < end:
+                if self._closing.is_set():
+                    end = min(end, time.monotonic() + 1)
+                if not selector.select(_POLL_S):
+                    continue
+                found = os.read(handle, 1 << 16)
+                if not found:
+                    break
+                *lines, rest = (rest + found).split(b"\n")
+                rest = rest[-_LONGEST_LINE:]
+                for line in lines:
+                    self._note(line)
+        self._note(rest)
+
+    def _note(self, line: bytes) -> None:
+        text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip()
+        if text:
+            self._tail.append(printable(text))
 
     def _guard(self) -> None:
         """Ends the process when it takes too much memory."""

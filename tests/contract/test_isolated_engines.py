@@ -178,6 +178,7 @@ def test_what_it_started_does_not_hold_the_run(unruly, request_small, batch):
     begin = time.monotonic()
     engine.close()
     assert time.monotonic() - begin < 20
+    assert engine.process._process.stdout.closed
 
 
 def test_an_error_is_no_command_for_the_terminal(unruly, request_small, batch):
