@@ -34,8 +34,7 @@ class Plan:
 
     data: the images, in their order. released: for data that are corrupted already, the same images under each
     condition. targets: the reference first. identity: what shapes the results. notes: what was left out, and why.
-    combined: whether the worst of the pipeline conditions are stacked once they are known; stack: then their ids, in
-    the order in which they were put on top of each other.
+    combined: whether the worst of the pipeline conditions are stacked once they are known.
     """
 
     spec: RunSpec
@@ -49,7 +48,6 @@ class Plan:
     identity: dict[str, Any]
     notes: tuple[str, ...] = ()
     combined: bool = False
-    stack: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

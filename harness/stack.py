@@ -28,4 +28,4 @@ def with_stack(plan: Plan, folder: Path) -> Plan:
     answers = {name: read_trial(folder, REFERENCE.id, name, ids) for name in singles}
     chosen = [singles[name] for name in choose_stack(answers)]
     steps: list[Condition] = [stacked(f"{COMBINED}@{count}", chosen[:count]) for count in range(1, len(chosen) + 1)]
-    return dataclasses.replace(plan, conditions=(*plan.conditions, *steps), stack=tuple(one.id for one in chosen))
+    return dataclasses.replace(plan, conditions=(*plan.conditions, *steps))

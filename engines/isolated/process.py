@@ -74,7 +74,6 @@ class EngineProcess:
             )
         self.engine = ENGINES.canonical(engine)
         self.limits = limits or Limits()
-        self._arena = arena
         self._died: EngineDiedError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()

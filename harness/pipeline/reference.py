@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporters.contract import InputContract
 from harness.data.source import Payload, Pixels
-from harness.pipeline.decoders import decode
+from harness.pipeline.decoders import picture_of
 from harness.pipeline.resize import to_size
 
 
@@ -13,4 +13,4 @@ def model_pixels(payload: Payload, contract: InputContract) -> Pixels:
 
     Raises BadInputError, naming the file, for one that does not decode whole or does not fit the contract.
     """
-    return to_size(decode(payload, contract.decoder, contract.orientation), contract, payload.where)
+    return to_size(picture_of(payload, contract.decoder, contract.orientation), contract, payload.where)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import PIL
 from PIL import Image
 
-from harness.data.source import Pixels
 from harness.pipeline.decoders.registry import Loaded
 
 
@@ -15,5 +13,6 @@ def load() -> Loaded:
     return Loaded(PIL.__version__, _decode)
 
 
-def _decode(image: Image.Image, content: bytes) -> Pixels:
-    return np.asarray(image.convert("RGB"))
+def _decode(image: Image.Image, content: bytes) -> Image.Image:
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from PIL import Image
 
 from exporters.contract import DECODERS
-from harness.data.source import Pixels
+from harness.pipeline.picture import Picture
 from shipcheck.errors import UnsupportedError, UsageError
 
-Decode = Callable[[Image.Image, bytes], Pixels]
+Decode = Callable[[Image.Image, bytes], Picture]
 _HERE = "harness.pipeline.decoders"
 
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """A decoder that is ready. version: its library's. decode: (the opened file, its bytes) -> uint8 RGB [H, W, 3], as
-    stored.
+    """A decoder that is ready. version: its library's. decode: (the opened file, its bytes) -> uint8 RGB [H, W, 3], or
+    Pillow's image of that mode, as stored.
 
     It may raise whatever its library raises for a file that it does not read; it is called from several threads.
     """

@@ -6,7 +6,10 @@ Pillow's filters, and PyTorch's with `-antialias`, widen by the factor by which 
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.data.source import Pixels
+from harness.pipeline.picture import Picture
 from harness.pipeline.resizers import opencv, pillow, pytorch
 from harness.pipeline.resizers.kind import Filter
 from shipcheck.errors import UsageError
@@ -16,14 +19,17 @@ __all__ = ["FILTERS", "resize", "unavailable"]
 FILTERS: dict[str, Filter] = {**pillow.FILTERS, **opencv.FILTERS, **pytorch.FILTERS}
 
 
-def resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Pixels:
-    """uint8 [H, W, 3] -> uint8 [height, width, 3] for size = (height, width), by a name of `INTERPOLATIONS`.
+def resize(picture: Picture, size: tuple[int, int], interpolation: str) -> Pixels:
+    """uint8 [H, W, 3], or Pillow's image of mode RGB -> uint8 [height, width, 3] for size = (height, width), by a name of
+    `INTERPOLATIONS`.
 
     Raises UsageError for an unknown name, UnsupportedError where its library is missing.
     """
     if interpolation not in FILTERS:
         raise UsageError(f"Unknown interpolation {interpolation!r}. Known: {', '.join(FILTERS)}.")
-    return FILTERS[interpolation](pixels, size)
+    if interpolation in pillow.FILTERS:
+        return pillow.FILTERS[interpolation](picture, size)
+    return FILTERS[interpolation](np.asarray(picture), size)
 
 
 def unavailable(interpolation: str) -> str | None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
 from harness.data.source import Pixels
-from harness.pipeline.resizers.kind import Filter
+from harness.pipeline.picture import Picture
 
 
-def _resize(resample: Image.Resampling, pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _resize(resample: Image.Resampling, picture: Picture, size: tuple[int, int]) -> Pixels:
     height, width = size
-    return np.asarray(Image.fromarray(pixels).resize((width, height), resample))
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    return np.asarray(image.resize((width, height), resample))
 
 
-FILTERS: dict[str, Filter] = {
+FILTERS: dict[str, Callable[[Picture, tuple[int, int]], Pixels]] = {
     f"pillow-{resample.name.lower()}": functools.partial(_resize, resample)
     for resample in (
         Image.Resampling.NEAREST,
