@@ -20,8 +20,8 @@ FILTERS: dict[str, Filter] = {**pillow.FILTERS, **opencv.FILTERS, **pytorch.FILT
 
 
 def resize(picture: Picture, size: tuple[int, int], interpolation: str) -> Pixels:
-    """uint8 [H, W, 3], or Pillow's image of mode RGB -> uint8 [height, width, 3] for size = (height, width), by a name of
-    `INTERPOLATIONS`.
+    """uint8 [H, W, 3], or Pillow's image of mode RGB -> uint8 [height, width, 3] for size = (height, width), by a name
+    of `INTERPOLATIONS`.
 
     Raises UsageError for an unknown name, UnsupportedError where its library is missing.
     """
