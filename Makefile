@@ -45,7 +45,7 @@ bench: $(VENV)/.base
 	$(BIN)/python bench.py --out runs/demo
 
 test: $(VENV)/.test $(VENV)/.bindings
-	$(BIN)/python -m pytest -m "not performance and not gpu"
+	$(BIN)/python -m pytest -m "not performance and not parity and not gpu"
 
 $(VENV)/.performance: $(VENV)/.test
 	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,performance]'

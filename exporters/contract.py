@@ -181,13 +181,18 @@ class InputContract:
         """One image's part of the tensor: (3, H, W) or (H, W, 3), by the layout."""
         return (*self.size, 3) if self.layout == "nhwc" else (3, *self.size)
 
-    def normalise(self, images: npt.NDArray[np.uint8]) -> Tensor:
+    def normalise(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> Tensor:
         """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, 3, H, W], or
         [N, H, W, 3] for the layout "nhwc", of the contract's dtype.
+
+        float32 pixels in 0 to 255, which no device gets but a simulation may ask about, are taken likewise; ValueError
+        for them where the input is uint8.
 
         Element by element the float32 arithmetic of torchvision's ToTensor and Normalize, then rounded to the dtype:
         every image's numbers are the same in any batch. The same bits as `look_up` of `value_table`, but faster.
         """
+        if images.dtype != np.uint8 and self.dtype == "uint8":
+            raise ValueError("a uint8 input takes 8-bit pixels alone")
         count, height, width, _ = images.shape
         nhwc = self.layout == "nhwc"
         tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)

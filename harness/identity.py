@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from engines import ENGINES
+from engines.device import device_kind
 from harness.conditions import CORRUPTION, parse_corruption
 from harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
 from harness.conditions.pipeline import COMBINED, PREFIX
@@ -59,6 +60,7 @@ def identity_of(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any
         "targets": [target.id for target in plan.targets],
         "conditions": [*(condition.id for condition in plan.conditions), *([COMBINED] if plan.combined else [])],
         "corruptions": _corruptions(plan),
+        "attacks": _attacks(plan),
         "seed": spec.seed,
         "threads": spec.threads,
         "optimization": spec.optimization,
@@ -87,6 +89,18 @@ def _corruptions(plan: Plan) -> dict[str, Any] | None:
     return {"constants_px": plan.spec.corruption_scale or scale_for(*plan.model.contract.size), "frost_textures": frost}
 
 
+def _attacks(plan: Plan) -> dict[str, Any] | None:
+    if not plan.attacks:
+        return None
+    options = plan.spec.attacks
+    return {
+        "restarts": options.restarts,
+        "queries": options.queries,
+        "device": device_kind(options.device),
+        "networks": {name: network.model.digest for name, network in plan.networks.items()},
+    }
+
+
 def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
     before = 0
     digests = []
@@ -107,6 +121,8 @@ def _versions(plan: Plan) -> dict[str, str | None]:
     libraries = {contract.decoder, contract.interpolation.partition("-")[0]}
     if any(condition.id.startswith(PREFIX) for condition in plan.conditions) or not libraries <= {"pillow", "opencv"}:
         packages.extend(_PIPELINE_PACKAGES)
+    if plan.attacks and "torch" not in packages:
+        packages.append("torch")
     found: dict[str, str | None] = {"shipcheck": __version__}
     for package in packages:
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import exporters
 from engines import ENGINES
 from engines.base import BuildRequest
+from engines.device import device_kind
 from engines.precision import is_quantized
 from exporters import DeployableModel
 from harness.conditions import Condition, CorruptionOptions, choose, make_condition
@@ -23,6 +25,7 @@ from harness.needs import needs_calibration
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, REFERENCE, Build, RunSpec, TargetSpec
+from harness.surrogates import Network, files_of, load_networks, surrogate_names
 from shipcheck.cache import cache_root
 from shipcheck.errors import UnsupportedError, UsageError
 from shipcheck.files import value_digest
@@ -34,7 +37,8 @@ class Plan:
 
     data: the images, in their order. released: for data that are corrupted already, the same images under each
     condition. targets: the reference first. identity: what shapes the results. notes: what was left out, and why.
-    combined: whether the worst of the pipeline conditions are stacked once they are known.
+    combined: whether the worst of the pipeline conditions are stacked once they are known. networks: other
+    architectures that attacks are made on, by name.
     """
 
     spec: RunSpec
@@ -48,6 +52,17 @@ class Plan:
     identity: dict[str, Any]
     notes: tuple[str, ...] = ()
     combined: bool = False
+    networks: dict[str, Network] = dataclasses.field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[TargetSpec, str]:
+        """The surrogate that is each target's own graph."""
+        return files_of(self.targets, self.model)
+
+    @property
+    def attacks(self) -> tuple[Condition, ...]:
+        """The conditions of adversarial images."""
+        return tuple(condition for condition in self.conditions if condition.attack is not None)
 
     @property
     def digest(self) -> str:
@@ -95,7 +110,8 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     _check_numbers(spec)
     targets = _targets(spec)
     options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
-    choose(spec.suite, spec.conditions, spec.severities)  # a wrong name is told before anything is loaded
+    # A wrong name is told before anything is loaded.
+    choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogate_names(targets, spec.attacks))
     source = demo_model_path() if spec.model == DEMO else spec.model
     model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
     for target in targets:
@@ -103,8 +119,10 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     label_of = labeller(model.classes, model.class_names, spec.classes)
     path = _data_path(spec, progress)
     released = find_released(path, model.classes, label_of)
+    networks: dict[str, Network] = {}
     if released is None:
-        ids = choose(spec.suite, spec.conditions, spec.severities)
+        surrogates = surrogate_names(targets, spec.attacks, model)
+        ids = choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogates)
         data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
         selections = None
         # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
@@ -112,6 +130,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         sized = contract.resize == "none" or (data.source.image_size == contract.size and not contract.crops)
         asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
         asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
+        networks = load_networks(spec, model, data, path)
     else:
         ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
         released.check_alike(ids)
@@ -142,7 +161,9 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         {},
         notes=asked.notes,
         combined=asked.combined,
+        networks=networks,
     )
+    _check_attacks(plan)
     return dataclasses.replace(plan, identity=identity_of(plan, path.resolve().name, progress))
 
 
@@ -155,6 +176,18 @@ def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
             "Ask "
             f"for --precision {model.precision}, or give the float model that it was made from."
         )
+
+
+def _check_attacks(plan: Plan) -> None:
+    gradients = [one for one in plan.attacks if one.attack is not None and not one.attack.kind.blackbox]
+    if not gradients:
+        return
+    if importlib.util.find_spec("torch") is None:
+        raise UnsupportedError(
+            f"{gradients[0].id} needs PyTorch for its gradients: pip install 'shipcheck[torch]', or leave attacks out."
+        )
+    if device_kind(plan.spec.attacks.device) == "cuda":  # on the CPU PyTorch is imported when it is needed
+        ENGINES["pytorch"].check_device(plan.spec.attacks.device)
 
 
 def _check_numbers(spec: RunSpec) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.isolated import Arena
+from harness.attacked_trials import answer_attacks
 from harness.failures import Failure
 from harness.fleet import started
 from harness.images import RunImages, run_images
@@ -108,7 +109,8 @@ def _answer(
 ) -> list[Failure]:
     """Runs the trials that are left, of the targets that have not failed; the failures that come to it."""
     found: list[Failure] = []
-    left = remaining(plan, directory.trials)
+    everything = remaining(plan, directory.trials)
+    left = [trials for trials in everything if trials.condition.attack is None]
     for rewrites in dict.fromkeys(trials.condition.rewrites for trials in left):
         part = [trials for trials in left if trials.condition.rewrites == rewrites]
         asked = {name for trials in part for name in trials.targets}
@@ -120,4 +122,7 @@ def _answer(
             seconds, more = run_trials(plan, part, images, built, arena, directory.trials, progress)
         directory.add_timing(seconds)
         found.extend([*failed, *more])
-    return found
+    attacked = [trials for trials in everything if trials.condition.attack is not None]
+    lost = {failure.target for failure in [*failures, *found]}
+    alive = [target for target in targets if target.id not in lost]
+    return [*found, *answer_attacks(plan, attacked, directory, images, alive, arena, progress)]

@@ -11,6 +11,7 @@ from engines.builder_options import BuilderOptions
 from engines.isolated import Limits
 from engines.precision import check_precision
 from exporters.options import ContractOptions
+from harness.attacks.options import AttackOptions
 from shipcheck.errors import UsageError
 
 DEMO = "demo"
@@ -72,8 +73,8 @@ class RunSpec:
     directory, None for a name made from the spec. threads: of one inference call. builder: of engines that have one.
     rebuilds: how often each target is built, independently; builds vary. limits: of the engines' processes.
     min_realized: share of multiply-accumulates at the requested precision, below which the run fails; None for the
-    usual one, which only warns. allow_fallback: lets a smaller share pass. workers, batch_size: how the work is done;
-    they change no result.
+    usual one, which only warns. allow_fallback: lets a smaller share pass. attacks: how adversarial images are made.
+    workers, batch_size: how the work is done; they change no result.
     """
 
     model: str = DEMO
@@ -103,6 +104,7 @@ class RunSpec:
     limits: Limits = dataclasses.field(default_factory=Limits)
     min_realized: float | None = None
     allow_fallback: bool = False
+    attacks: AttackOptions = dataclasses.field(default_factory=AttackOptions)
     workers: int = dataclasses.field(default_factory=default_workers)
     batch_size: int = 32
 

@@ -14,6 +14,7 @@ from engines.isolated import Limits
 from exporters import ContractOptions
 from exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
 from exporters.presets import PRESETS
+from harness.attacks.options import AttackOptions
 from shipcheck import __version__
 from shipcheck.errors import UsageError
 
@@ -143,6 +144,31 @@ def take_limits(given: dict[str, Any]) -> Limits:
         build_s=given.pop("build_timeout", limits.build_s),
         call_s=given.pop("timeout", limits.call_s),
         memory_bytes=None if memory is None else int(memory * (1 << 30)),
+    )
+
+
+def add_attack_flags(parser: argparse.ArgumentParser) -> None:
+    """How adversarial images are made."""
+    group = parser.add_argument_group("attacks", "how adversarial images are made; which ones, --conditions says")
+    group.add_argument(
+        "--surrogate",
+        action="append",
+        metavar="[NAME=]MODEL",
+        help="repeatable; another network to make them on, as in attack/pgd-linf@2+NAME",
+    )
+    group.add_argument("--restarts", type=int, metavar="N", help="random starts of iterated attacks (default: 1)")
+    group.add_argument("--queries", type=int, metavar="N", help="of black-box attacks, for each image (default: 1000)")
+    group.add_argument("--attack-device", metavar="NAME", help="of the gradients: cpu or cuda:N (default: cpu)")
+
+
+def take_attacks(given: dict[str, Any]) -> AttackOptions:
+    """Takes the attacks' flags out of `given`; UsageError for what none can be."""
+    options = AttackOptions()
+    return AttackOptions(
+        surrogates=tuple(given.pop("surrogate", ())),
+        restarts=given.pop("restarts", options.restarts),
+        queries=given.pop("queries", options.queries),
+        device=given.pop("attack_device", options.device),
     )
 
 

@@ -12,12 +12,14 @@ from harness.command import build
 from harness.command.build import add_compute_capability_flag
 from harness.command.groups import (
     Parser,
+    add_attack_flags,
     add_builder_flags,
     add_classes_flag,
     add_contract_flags,
     add_limit_flags,
     add_model_flags,
     add_quantization_flags,
+    take_attacks,
     take_builder,
     take_contract,
     take_limits,
@@ -99,6 +101,8 @@ def make_parser() -> Parser:
         "--frost-textures", type=Path, metavar="DIR", help="ImageNet-C's frost photographs (frost1.png, ...)"
     )
 
+    add_attack_flags(parser)
+
     work = parser.add_argument_group("run")
     work.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: runs/MODEL-HASH)")
     work.add_argument("--workers", type=int, metavar="N", help="threads that decode and corrupt")
@@ -113,11 +117,17 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     contract = take_contract(given)
     targets = take_targets(given)
     builder, limits = take_builder(given), take_limits(given)
-    quantization = take_quantization(given)
+    quantization, attacks = take_quantization(given), take_attacks(given)
     given["conditions"] = tuple(given.pop("conditions", ()))
     given["severities"] = tuple(given.pop("severity", ()))
     return RunSpec(
-        contract=contract, targets=targets, quantization=quantization, builder=builder, limits=limits, **given
+        contract=contract,
+        targets=targets,
+        quantization=quantization,
+        builder=builder,
+        limits=limits,
+        attacks=attacks,
+        **given,
     )
 
 

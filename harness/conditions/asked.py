@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from exporters import DeployableModel
+from harness.conditions.attack import is_attack, parse_attack, refusal
 from harness.conditions.condition import Condition
 from harness.conditions.pipeline import COMBINED, OWN, PREFIX, pipeline_questions
 from harness.conditions.suites import CorruptionOptions, make_condition
@@ -39,9 +40,10 @@ def resolve(
     full and has no sense here; those that only a suite or a pattern reaches are left out with a note.
     """
     pipeline = [name for name in ids if name.startswith(PREFIX)]
+    ids, attack_notes = _attacks_with_sense(ids, named, model)
     conditions = [make_condition(name, options) for name in ids if not name.startswith(PREFIX)]
     if not pipeline:
-        return Asked(tuple(conditions), False, ())
+        return Asked(tuple(conditions), False, attack_notes)
     questions = pipeline_questions(model, encoded=encoded, sized=sized)
     for name in named:
         if name in questions.refused:
@@ -51,7 +53,24 @@ def resolve(
     found = [questions.conditions[name] for name in questions.conditions if name in wanted]
     left_out = [f"{name} ({why})" for name, why in questions.refused.items() if name in wanted and why != OWN]
     notes = (f"Left out of the pipeline conditions: {'; '.join(left_out)}.",) if left_out else ()
-    return Asked((*conditions, *found), combined, notes)
+    return Asked((*conditions, *found), combined, (*notes, *attack_notes))
+
+
+def _attacks_with_sense(
+    ids: Sequence[str], named: Sequence[str], model: DeployableModel
+) -> tuple[list[str], tuple[str, ...]]:
+    refused: dict[str, str] = {}
+    for name in filter(is_attack, ids):
+        reason = refusal(parse_attack(name), model.classes, model.contract.dtype)
+        if reason is not None and name in named:
+            raise UsageError(f"{name} cannot be asked of this model: {reason}.")
+        if reason is not None:
+            refused[name] = reason
+    reasons: dict[str, list[str]] = {}
+    for name, reason in refused.items():
+        reasons.setdefault(reason, []).append(name)
+    notes = tuple(f"Left out of the attacks: {', '.join(names)} ({reason})." for reason, names in reasons.items())
+    return [name for name in ids if name not in refused], notes
 
 
 def with_note_on_jpeg(asked: Asked, files: Sequence[str] | None) -> Asked:

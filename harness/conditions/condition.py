@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.conditions.attack import AttackId
 from harness.data.source import Pixels
 
 Transform = Callable[[Pixels, np.random.Generator], Pixels]
@@ -23,7 +24,7 @@ class Condition:
     reencode, enlarge: what makes decoding and resizing a question for images that are stored as arrays, or at the
     model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names
     of `exporters.rewrites`, applied to every target's graph. parts: ids of the
-    conditions that this one stacks.
+    conditions that this one stacks. attack: the images are adversarial ones, made by it.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Condition:
     numbers: str | None = None
     rewrites: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    attack: AttackId | None = None
 
     @property
     def from_source(self) -> bool:

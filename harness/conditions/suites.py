@@ -10,6 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.conditions.attack import ATTACK as ATTACK_PREFIX
+from harness.conditions.attack import (
+    ATTACKS,
+    BLACKBOX,
+    QDQ,
+    SOURCE,
+    in_order,
+    is_attack,
+    matching_ids,
+    parse_attack,
+    suite_ids,
+)
 from harness.conditions.condition import Condition
 from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, names, using_frost_textures
 from harness.conditions.pipeline import PREFIX as PIPELINE
@@ -38,6 +50,8 @@ SUITES: dict[str, Suite] = {
     "standard": Suite(SEVERITIES),
     "full": Suite(SEVERITIES, held_out=True),
     "pipeline": Suite((), pipeline=True),
+    "attack": Suite(()),
+    "attack-full": Suite(()),
 }
 
 
@@ -62,7 +76,9 @@ def corruption_id(name: str, severity: int) -> str:
 
 
 def known_ids() -> list[str]:
-    """Every condition id there is, in the order of reports: clean first, then corruption by corruption."""
+    """Every condition id there is but for attacks, whose strengths are free, in the order of reports: clean first, then
+    corruption by corruption.
+    """
     corruptions = (corruption_id(name, severity) for name in names() for severity in SEVERITIES)
     return [CLEAN, *corruptions, *known_pipeline_ids()]
 
@@ -71,6 +87,8 @@ def make_condition(condition_id: str, options: CorruptionOptions | None = None) 
     """`clean`, or the corruption behind an id; UsageError for any other."""
     if condition_id == CLEAN:
         return Condition(CLEAN)
+    if is_attack(condition_id):
+        return Condition(condition_id, attack=parse_attack(condition_id))
     if condition_id not in known_ids() or condition_id.startswith(PIPELINE):
         raise UsageError(f"Unknown condition {condition_id!r}. Known: {_spelled()}.")
     name, severity = parse_corruption(condition_id)
@@ -84,13 +102,17 @@ def parse_corruption(condition_id: str) -> tuple[str, int]:
 
 
 def choose(
-    suite: str, globs: Sequence[str] = (), severities: Sequence[int] = (), available: Sequence[str] | None = None
+    suite: str,
+    globs: Sequence[str] = (),
+    severities: Sequence[int] = (),
+    available: Sequence[str] | None = None,
+    surrogates: Sequence[str] = (SOURCE, QDQ),
 ) -> list[str]:
     """The ids of a suite, or those that match a glob if any is given, at the given severities only.
 
-    available: the ids that the data can answer, None for all. `clean` is always chosen if it is available: the others
-    are compared with it. Raises UsageError for an unknown suite or severity, and for globs that match nothing, alone
-    or at these severities.
+    available: the ids that the data can answer, None for all. surrogates: what attacks may be made on. `clean` is
+    always chosen if it is available: the others are compared with it. Raises UsageError for an unknown suite or
+    severity, and for globs that match nothing, alone or at these severities.
     """
     if suite not in SUITES:
         raise UsageError(f"Unknown suite {suite!r}. Known: {', '.join(SUITES)}.")
@@ -98,8 +120,9 @@ def choose(
         if severity not in SEVERITIES:
             raise UsageError(f"Severity {severity} does not exist; there are 1 to 5.")
     known = known_ids() if available is None else [name for name in known_ids() if name in available]
+    attacks = _attacks(suite, globs, surrogates) if available is None else []
     for glob in globs:
-        if not fnmatch.filter(known, glob):
+        if not fnmatch.filter(known, glob) and not (available is None and matching_ids(glob, surrogates)):
             raise UsageError(f"No condition matches {glob!r}. Known: {_spelled()}.")
     wanted = set(severities or (SEVERITIES if globs else SUITES[suite].severities))
     held_out = bool(globs) or SUITES[suite].held_out
@@ -115,10 +138,18 @@ def choose(
         name, severity = parse_corruption(condition_id)
         if asked and severity in wanted and (held_out or name not in HELD_OUT):
             chosen.append(condition_id)
+    chosen.extend(attacks)
     if not chosen and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
         at = f" at severity {', '.join(map(str, sorted(wanted)))}" if wanted else ""
         raise UsageError(f"No condition is left of {', '.join(globs) or suite}{at}.")
     return [CLEAN, *chosen] if CLEAN in known else chosen
+
+
+def _attacks(suite: str, globs: Sequence[str], surrogates: Sequence[str]) -> list[str]:
+    found = (
+        [name for glob in globs for name in matching_ids(glob, surrogates)] if globs else suite_ids(suite, surrogates)
+    )
+    return in_order(map(parse_attack, found), surrogates)
 
 
 def _corrupt(name: str, severity: int, options: CorruptionOptions, image: Pixels, rng: np.random.Generator) -> Pixels:
@@ -128,4 +159,5 @@ def _corrupt(name: str, severity: int, options: CorruptionOptions, image: Pixels
 
 def _spelled() -> str:
     corruptions = ", ".join(f"corruption/{name}@1..5" for name in names())
-    return f"clean, {corruptions}, {', '.join(known_pipeline_ids())}"
+    attacks = ", ".join(f"{BLACKBOX if one.blackbox else ATTACK_PREFIX}{name}@EPS" for name, one in ATTACKS.items())
+    return f"clean, {corruptions}, {', '.join(known_pipeline_ids())}, {attacks}"

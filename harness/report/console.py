@@ -26,6 +26,7 @@ from rich.text import Text
 
 from harness.progress import Update
 from harness.report import words
+from harness.report.attack import print_attacks
 from harness.report.pipeline import print_pipeline
 
 
@@ -80,6 +81,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
                 )
     if summary.get("pipeline"):
         print_pipeline(summary["pipeline"], console)
+    if summary.get("attacks"):
+        print_attacks(summary["attacks"], summary["reference"], console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)

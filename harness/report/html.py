@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import pipeline_words, words
+from harness.report import attack_words, pipeline_words, words
+from harness.report.attack_plot import accuracy_by_strength
 from harness.report.plots import accuracy_by_severity
 from harness.report.stacked_plot import stacked_loss
 from shipcheck.files import write_text
@@ -26,12 +27,15 @@ def render_report(summary: Mapping[str, Any]) -> str:
     )
     figure = accuracy_by_severity(summary)
     stacked = stacked_loss(summary["pipeline"]) if summary.get("pipeline") else None
+    strengths = accuracy_by_strength(summary["attacks"]) if summary.get("attacks") else None
     return environment.get_template("report.html").render(
         summary=summary,
         targets=summary["targets"],
         corruptions=words.corruption_names(summary["targets"][0]["conditions"]),
         figure=None if figure is None else Markup(figure),  # noqa: S704  (matplotlib escapes the text in its SVG)
         stacked=None if stacked is None else Markup(stacked),  # noqa: S704  (as above)
+        strengths=None if strengths is None else Markup(strengths),  # noqa: S704  (as above)
+        attack=attack_words,
         pipeline=pipeline_words,
         words=words,
     )

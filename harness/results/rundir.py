@@ -27,6 +27,11 @@ class RunDirectory:
         return self.root / "trials"
 
     @property
+    def attacks(self) -> Path:
+        """Folder of what is known of adversarial images, Parquet."""
+        return self.root / "attacks"
+
+    @property
     def latency(self) -> Path:
         """Raw latency samples, Parquet."""
         return self.root / "latency.parquet"
@@ -96,7 +101,7 @@ class RunDirectory:
         """Creates the folder with its run.json, or keeps the one that is there; removes what a killed process left."""
         if not self.run_json.exists():
             write_json(self.run_json, description)
-        for folder in (self.root, self.trials):
+        for folder in (self.root, self.trials, self.attacks):
             for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engines.precision import is_simulated
 from harness.calibration import ONE_CLASS
 from harness.conditions import CLEAN
+from harness.conditions.attack import BLACKBOX, SOURCE
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from harness.metrics.agreement import pairs
 from harness.plan import Plan
 from harness.results.answers import Answers
+from harness.results.attack import describe_attacks
+from harness.results.attack_rows import EVERYONE, AttackRows, read_attack_rows
 from harness.results.fallback import describe_fallback
 from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
 from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
@@ -38,6 +42,7 @@ def summarise(
     figures.
     """
     failed = {failure["target"] for failure in failures}
+    plan = _without_lost_surrogates(plan, failed)
     builds = [build for build in plan.builds if build.id not in failed]
     whole = [target for target in plan.targets if target.id not in failed]
     latencies = read_latencies(directory.latency, [build.id for build in builds])
@@ -101,6 +106,13 @@ def summarise(
         "pipeline": describe_pipeline(
             {target.id: Answers(directory.trials, target.id, plan) for target in whole}, REFERENCE.id, plan.spec.seed
         ),
+        "attacks": describe_attacks(
+            {target.id: Answers(directory.trials, target.id, plan) for target in whole},
+            functools.partial(_attack_rows, plan, directory),
+            REFERENCE.id,
+            {target.id: plan.files[target] for target in whole},
+            plan.spec.seed,
+        ),
         "agreement": {"condition": first, "pairs": _agreement(whole, answers, audit)},
         "failed": [dict(failure) for failure in failures],
         "gate": decide(
@@ -110,6 +122,18 @@ def summarise(
             ]
         ),
     }
+
+
+def _without_lost_surrogates(plan: Plan, failed: Collection[str]) -> Plan:
+    """Without the attacks on files of which every target came to no end: their images were never made."""
+    there = {SOURCE, *plan.networks, *(name for target, name in plan.files.items() if target.id not in failed)}
+    kept = [one for one in plan.conditions if one.attack is None or one.attack.surrogate in (None, *there)]
+    return dataclasses.replace(plan, conditions=tuple(kept))
+
+
+def _attack_rows(plan: Plan, directory: RunDirectory, target: str, condition: str) -> AttackRows:
+    owner = target if condition.startswith(BLACKBOX) else EVERYONE
+    return read_attack_rows(directory.attacks, spec=plan.digest, target=owner, condition=condition, ids=plan.data.ids)
 
 
 def _agreement(

@@ -1,0 +1,103 @@
+"""How a run's images are cut into the batches that are attacked together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.attacks.store import Chunk, ChunkReader, ChunkStore, Images, chunk_key
+from harness.data.source import Pixels
+from harness.pipeline import ImageReader, ordered_map
+from harness.results.attack_rows import AttackRows
+
+# Ids, labels and clean images of a chunk -> what becomes of them.
+Make = Callable[["Part"], Chunk]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A chunk's clean images. pixels: uint8 [n, H, W, 3]; labels: int64 [n]."""
+
+    ids: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    pixels: Pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Images to be made. description: all that shapes them, as JSON values. labels: int64 [N]. size: of a chunk."""
+
+    description: Mapping[str, Any]
+    labels: npt.NDArray[np.int64]
+    make: Make
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """reader: the adversarial images. rows: what is known of them. keys: of their chunks in the cache."""
+
+    reader: ChunkReader
+    rows: AttackRows
+    keys: tuple[str, ...]
+
+
+def chunk_size(height: int, width: int) -> int:
+    """Images that are attacked together: few enough that what a network holds of them stays near the processor."""
+    return max(8, min(64, (1 << 18) // (height * width)))
+
+
+def make(
+    orders: Sequence[Order],
+    ids: Sequence[str],
+    clean: ImageReader,
+    store: ChunkStore,
+    *,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, order: None,
+    abandon: Callable[[], None] = lambda: None,
+) -> Generator[Made, None, None]:
+    """Yields what became of each order, in order; chunks that the store has are not made again.
+
+    progress: called with images done, of all orders, and the order at work.
+    """
+
+    def one(task: tuple[int, int]) -> tuple[int, int, str, AttackRows]:
+        number, start = task
+        order = orders[number]
+        part = slice(start, min(start + order.size, len(ids)))
+        pixels = clean.read(part.start, part.stop)
+        key = chunk_key(dict(order.description), ids[part], order.labels[part].tolist(), pixels)
+        chunk = store.read(key, pixels)
+        if chunk is None:
+            chunk = order.make(Part(ids[part], order.labels[part], pixels))
+            store.write(key, pixels, chunk)
+        return number, part.stop, key, chunk.rows
+
+    tasks = ((number, start) for number, order in enumerate(orders) for start in range(0, len(ids), order.size))
+    keys: list[str] = []
+    rows: list[AttackRows] = []
+    for number, stop, key, found in ordered_map(one, tasks, workers=workers, abandon=abandon):
+        keys.append(key)
+        rows.append(found)
+        progress(number * len(ids) + stop, number)
+        if stop == len(ids):
+            reader = ChunkReader(store, tuple(keys), orders[number].size, clean)
+            yield Made(reader, _joined(rows), tuple(keys))
+            keys, rows = [], []
+
+
+def with_distance(images: Images, clean: Pixels, norm: str, **rows: Any) -> Chunk:
+    """A chunk whose rows tell how far the images lie from the clean ones, in the units of condition ids."""
+    from harness.attacks.eightbit import distances
+
+    return Chunk(images, AttackRows(distance=distances(images, clean, norm).astype(np.float32), **rows))
+
+
+def _joined(parts: Sequence[AttackRows]) -> AttackRows:
+    names = [field.name for field in dataclasses.fields(AttackRows)]
+    return AttackRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

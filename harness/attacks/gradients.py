@@ -1,0 +1,112 @@
+"""Images made on a surrogate, as they are stored: rounded to 8 bits, checked, and answered by the surrogate itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.attacks import (  # noqa: F401  (they register themselves)
+    apgd,
+    autoattack,
+    diva,
+    fab,
+    fgsm,
+    momentum,
+    pgd,
+    scaled,
+)
+from harness.attacks.chunks import Make, Part, with_distance
+from harness.attacks.draws import Draws
+from harness.attacks.eightbit import check_within, distances, to_pixels
+from harness.attacks.losses import cross_entropy
+from harness.attacks.options import AttackOptions
+from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from harness.attacks.store import Chunk, Images
+from harness.attacks.surrogate import Surrogate
+from harness.conditions.attack import AttackId
+from harness.data.source import Pixels
+from shipcheck.errors import DeviceError
+
+# Of an image that stays float: rounding of float32 arithmetic on values up to 255.
+_FLOAT_SLACK = 1e-3
+
+
+def on_surrogate(
+    attack: AttackId,
+    surrogate: Callable[[], Surrogate],
+    source: Callable[[], Surrogate],
+    options: AttackOptions,
+    seed: int,
+) -> Make:
+    """What makes a chunk of `attack`'s images. surrogate, source: built when the first chunk needs them.
+
+    Random starts depend on seed, image, attack and eps, not on the surrogate: results on several are paired.
+    """
+    drawn = str(dataclasses.replace(attack, surrogate=None))
+
+    def made(part: Part) -> Chunk:
+        model = surrogate()
+        _prepare(model.device)
+        labels = torch.from_numpy(part.labels).to(model.device)
+        clean = _tensor(part.pixels, model.device)
+        logits, _, gradient = model.gradient(clean, lambda z: cross_entropy(z, labels))
+        problem = Problem(
+            model,
+            clean,
+            labels,
+            attack.radius,
+            Draws(seed, part.ids, drawn),
+            source=source() if attack.kind.pair else None,
+            restarts=options.restarts,
+        )
+        adversarial = GRADIENT_ATTACKS[attack.name](problem)
+        images = _as_stored(adversarial.permute(0, 2, 3, 1).cpu().numpy(), part.pixels, attack)
+        answers = model.logits(_tensor(images, model.device))
+        return with_distance(
+            images,
+            part.pixels,
+            attack.kind.norm,
+            clean_correct=(logits.argmax(1) == labels).cpu().numpy(),
+            correct=(answers.argmax(1) == labels).cpu().numpy(),
+            zero_gradient=(gradient.flatten(1).abs().amax(1) == 0).cpu().numpy(),
+            queries=np.zeros(len(images), np.int32),
+        )
+
+    return made
+
+
+def _as_stored(adversarial: Any, clean: Pixels, attack: AttackId) -> Images:
+    if not np.isfinite(adversarial).all():
+        raise DeviceError(f"{attack} made values that are no numbers: the surrogate's gradients overflow.")
+    norm = attack.kind.norm
+    if attack.eight_bit:
+        pixels: Images = to_pixels(np.ascontiguousarray(adversarial), clean, norm, attack.radius)
+        check_within(pixels, clean, norm, attack.radius)
+        return pixels
+    images: Images = np.clip(adversarial * np.float32(255), 0, 255)
+    farthest = float(distances(images, clean, norm).max())
+    if farthest > attack.eps + _FLOAT_SLACK:
+        raise DeviceError(f"{attack} left its ball: {farthest:g} from the clean image.")
+    return images
+
+
+def _tensor(images: Images, device: Any) -> Any:
+    """[N, H, W, 3] in levels of 0 to 255 -> float32 [N, 3, H, W] in [0, 1], channels last in memory."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return (tensor.to(torch.float32) / 255).permute(0, 3, 1, 2)
+
+
+def _prepare(device: Any) -> None:
+    """One thread for each chunk, which makes results independent of the number of workers; float32 is float32."""
+    if device.type == "cpu":
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
+        return
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True

@@ -1,0 +1,40 @@
+"""Images found by asking a built engine, as they are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.attacks import hopskipjump, square  # noqa: F401  (they register themselves)
+from harness.attacks.chunks import Make, Part, with_distance
+from harness.attacks.draws import Draws
+from harness.attacks.eightbit import check_within
+from harness.attacks.search import BLACK_BOX_ATTACKS, Oracle, Search
+from harness.attacks.store import Chunk
+from harness.conditions.attack import AttackId
+
+
+def on_engine(attack: AttackId, oracle: Oracle, budget: int, seed: int) -> Make:
+    """What finds a chunk of `attack`'s images by asking `oracle` about at most `budget` images for each."""
+
+    def found(part: Part) -> Chunk:
+        search = Search(
+            oracle,
+            part.pixels,
+            part.labels,
+            attack.radius * 255,
+            Draws(seed, part.ids, str(attack)),
+            budget,
+        )
+        result = BLACK_BOX_ATTACKS[attack.name](search)
+        check_within(result.images, part.pixels, attack.kind.norm, attack.radius)
+        return with_distance(
+            result.images,
+            part.pixels,
+            attack.kind.norm,
+            clean_correct=oracle(part.pixels).argmax(1) == part.labels,
+            correct=oracle(result.images).argmax(1) == part.labels,
+            zero_gradient=np.zeros(len(part.pixels), np.bool_),
+            queries=result.queries,
+        )
+
+    return found
