@@ -30,7 +30,7 @@ _NEAR, _SHORTEST = 0.5, 2.0
 # What is kept of the budget for a step and the way back to the boundary.
 _RESERVE = 15
 # Images the oracle is asked about at once, and the values they hold together.
-_WIDTH, _VALUES = 512, 1 << 25
+_WIDTH, _VALUES = 512, 1 << 24
 
 
 @BLACK_BOX_ATTACKS.register("hopskipjump-l2")

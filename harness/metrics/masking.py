@@ -21,8 +21,9 @@ Status = Literal["pass", "fail", "not run"]
 
 # L-inf, in 255ths: from here on an image may hide anything, so that no classifier should be left with right answers.
 LARGE_EPS = 32.0
-# The share of images that may stay right there, or have no gradient at all.
+# The share of images that may stay right there, have no gradient at all, or lie between a stronger and a weaker attack.
 TOLERATED = 0.01
+# Of all comparisons of a check together.
 SIGNIFICANT = 0.05
 
 
@@ -62,7 +63,7 @@ def falls_to_zero(correct: Mapping[float, Correct], missing: Sequence[str] = ())
 
 
 def steps_beat_one(trials: Sequence[Trial], missing: Sequence[str] = ()) -> Finding:
-    """PGD is not significantly less effective than FGSM at the same eps."""
+    """PGD is not less effective than FGSM at the same eps."""
     return _no_weaker("many steps beat one", "PGD", "FGSM", trials, missing)
 
 
@@ -120,11 +121,19 @@ def less_effective(lost: int, won: int) -> float:
 
 
 def _no_weaker(name: str, stronger: str, weaker: str, trials: Sequence[Trial], missing: Sequence[str]) -> Finding:
-    """Each of the trials is checked; one that fails fails the check."""
+    """Each of the trials is checked; one that fails fails the check.
+
+    It fails where the attack that should be the stronger one leaves more than TOLERATED of the images more right, beyond
+    chance at SIGNIFICANT divided by the number of trials (Bonferroni).
+    """
     if not trials:
         return _not_run(name, missing)
     tested = [(_probability(trial), trial) for trial in trials]
-    failed = [(value, trial) for value, trial in tested if value < SIGNIFICANT]
+    failed = [
+        (value, trial)
+        for value, trial in tested
+        if value < SIGNIFICANT / len(trials) and trial.stronger.mean() - trial.weaker.mean() > TOLERATED
+    ]
     if failed:
         told = "; ".join(_told(stronger, weaker, *one) for one in failed)
         return Finding(name, "fail", f"{told[0].upper()}{told[1:]}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -182,17 +183,15 @@ def standing(differences: Sequence[float]) -> str:
 
 
 def crossing_lines(block: Mapping[str, Any], reference: str) -> list[str]:
-    """Sentences: one for each passage that is no chance; for each target one on those that may be, and one on the
-    curves that do not cross.
-    """
+    """Sentences: one for each passage that is no chance, and for each target how many others there are."""
     lines: list[str] = []
     for name, target in block["targets"].items():
-        chance: list[str] = []
-        apart: dict[str, list[str]] = {}
+        chance = 0
+        apart: Counter[str] = Counter()
         for row in target["crossings"]:
             found = passages(row)
             if not found:
-                apart.setdefault(standing(row["differences"]), []).append(made(row))
+                apart[standing(row["differences"])] += 1
             for verb, passage in found:
                 told = f"{verb} {reference} at {place(row, passage)} under {made(row)}"
                 if certain(passage):
@@ -200,13 +199,12 @@ def crossing_lines(block: Mapping[str, Any], reference: str) -> list[str]:
                     accurate = f"{before} accurate below, {after} above, both beyond chance"
                     lines.append(f"{name} {told}: {accurate} ({masking(target)}).")
                 else:
-                    chance.append(f"{verb} it at {strength(row['norm'], passage['eps'])} under {made(row)}")
+                    chance += 1
+        told = [f"{where} under {count} attack{'' if count == 1 else 's'}" for where, count in apart.items()]
         if chance:
-            told = "; ".join(chance)
-            lines.append(f"{name} may cross {reference}, not beyond chance on both sides: {told} ({masking(target)}).")
-        if apart:
-            told = "; ".join(f"{where} under {', '.join(which)}" for where, which in apart.items())
-            lines.append(f"{name}: no crossing with {reference}: {told} ({masking(target)}).")
+            told.insert(0, f"{chance} crossing{'' if chance == 1 else 's'} not beyond chance on both sides")
+        if told:
+            lines.append(f"{name} and {reference} from strength to strength: {'; '.join(told)} ({masking(target)}).")
     return lines
 
 

@@ -150,8 +150,9 @@ def test_a_crossing_is_told_with_its_interval_and_both_sides(crossed):
 
 
 def test_no_crossing_is_told_in_words(crossed):
-    line = next(line for line in words.crossing_lines(crossed, REFERENCE) if line.startswith("ov/fp32@cpu: no"))
-    assert "equal at every eps under pgd-linf on its own file" in line
+    line = next(line for line in words.crossing_lines(crossed, REFERENCE) if line.startswith("ov/fp32@cpu and"))
+    assert re.search(r"equal at every eps under \d attack", line)
+    assert "no crossing: equal at every eps" in page(crossed)
     assert words.standing([0, -0.1, 0]) == "never above it"
     assert words.standing([0, 0.1, 0.2]) == "never below it"
     assert words.standing([0, 0]) == "equal at every eps"
@@ -164,9 +165,7 @@ def test_a_crossing_that_may_be_chance_is_told_apart():
     masking = {"verdict": "pass", "checks": []}
     block = {"targets": {"t": {"masking": masking, "crossings": [{**row, "upward": few, "downward": none}]}}}
     (line,) = words.crossing_lines(block, "ref")
-    assert line == (
-        "t may cross ref, not beyond chance on both sides: passes it at 3.1 under pgd-l2 on fp32 (masking: pass)."
-    )
+    assert line == "t and ref from strength to strength: 1 crossing not beyond chance on both sides (masking: pass)."
     assert words.place(row, few) == "eps* = 3.1 [2.4, 4]"
     assert words.sides(few) == "significant only above"
     down = {**few, "before_significant": True}

@@ -87,6 +87,8 @@ def test_limits_are_exact_for_every_integer_radius():
         assert integer_limit("l1", eps / 255 * 255) == eps
         assert integer_limit("l2", eps / 255 * 255) == eps**2
         assert integer_limit("linf", eps - 1e-6) == eps - 1
+        below = float(np.nextafter(eps, 0))
+        assert [integer_limit(norm, below) for norm in NORMS] == [eps, eps**2, eps]
 
 
 @pytest.mark.parametrize(("norm", "radius"), [("l2", 0.5), ("l2", 2), ("l2", 8), ("l1", 4), ("l1", 100)])

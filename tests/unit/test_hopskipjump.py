@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from harness.attacks import hopskipjump
 from harness.attacks.draws import Draws
 from harness.attacks.hopskipjump import _chunks, _Walk
 from harness.attacks.search import BLACK_BOX_ATTACKS, Search
@@ -143,7 +144,7 @@ def test_an_images_result_does_not_depend_on_its_batch():
     """Also where its probes are asked about in several calls."""
     images = images_of(7)
     together = attack(search_of(plane, images, levels=60.0, budget=800))
-    for index in (0, 3, 6):
+    for index in range(7):
         one = slice(index, index + 1)
         alone = attack(search_of(plane, images[one], levels=60.0, budget=800, ids=[str(index)]))
         np.testing.assert_array_equal(alone.images, together.images[one])
@@ -204,6 +205,32 @@ def test_points_lie_on_the_boundary_on_its_far_side():
     assert (above > 0).all()
     assert (above < 1.5).all()
     np.testing.assert_allclose(walk._sizes, distance(walk._points, images), atol=0.5)
+
+
+def test_a_nearer_start_is_taken_where_a_query_finds_one(monkeypatch):
+    images = images_of(10)
+    sizes = []
+    for further in (0, 10):
+        monkeypatch.setattr(hopskipjump, "_FURTHER", further)
+        walk = _Walk(search_of(plane, images))
+        walk.start()
+        sizes.append(walk._sizes)
+    assert (sizes[1] <= sizes[0]).all()
+    assert np.mean(sizes[1]) < 0.9 * np.mean(sizes[0])
+
+
+def test_steps_are_halved_until_one_stays_misclassified():
+    images, oracle = images_of(3), Asked()
+    walk = _Walk(search_of(oracle, images))
+    walk.start()
+    rows, points, sizes = np.arange(3), walk._points.copy(), walk._sizes.copy()
+    directions = walk.directions(rows, np.full(3, 50))
+    oracle.batches = []
+    oracle.scores = lambda batch: np.tile(np.array([1, 0], np.float32), (len(batch), 1))
+    walk.jump(rows, directions, 4)
+    lengths = [distance(batch, points[: len(batch)])[0] for batch in oracle.batches if len(batch) == 3]
+    np.testing.assert_allclose(lengths[:4], sizes[0] / 2 / 2.0 ** np.arange(4), rtol=0.03)
+    np.testing.assert_array_equal(walk._points, points)
 
 
 def test_floats_are_refused():

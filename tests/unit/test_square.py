@@ -249,6 +249,18 @@ def test_an_l2_query_changes_at_most_two_windows():
     assert np.median(areas[300:]) < 0.1
 
 
+def test_what_an_l2_change_leaves_of_the_radius_goes_to_the_window():
+    """Half the norm is elsewhere and nothing in the windows: the new peak takes the rest."""
+    clean = np.full((1, 40, 40, 3), 128, np.float32)
+    change = np.zeros_like(clean)
+    change[0, 39, 39] = 60 / 3**0.5
+    numbers = np.array([[0.0, 0.0, 0.2, 0.2, 0.6, 0.6, 0.6, 0.6]])
+    new = square._L2(120.0, eight_bit=False).candidate(change, clean, 0.02, numbers)
+    np.testing.assert_allclose(np.linalg.norm(new), 120, rtol=1e-5)
+    np.testing.assert_allclose(new[0, 39, 39], change[0, 39, 39], rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(new[0, :7, :7], axis=(0, 1)), (120**2 - 60**2) ** 0.5 / 3**0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("side", [2, 3, 6, 9])
 def test_the_peak_of_a_window_is_that_of_the_paper(side):
     """eta(r, s) = sum over k = 0..M of 1 / (n + 1 - k)^2, M = n - max(|r - h1 // 2 - 1|, |s - h2 // 2 - 1|), n = the
