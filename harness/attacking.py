@@ -157,4 +157,6 @@ def _ask(target: BuiltTarget, arena: Arena, size: int, images: Images) -> Any:
         with arena.slot() as slot:
             place = slot.put(target.model.contract.normalise(images[start : start + size]))
             scores.append(target.engine.infer(place))
-    return np.concatenate(scores)
+    found = np.concatenate(scores)
+    # Of a network that is sure of itself, the others' probabilities still differ by orders of magnitude.
+    return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if target.model.scores == "probabilities" else found

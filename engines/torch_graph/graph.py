@@ -23,6 +23,7 @@ from engines.torch_graph import (  # noqa: F401  (their operators register thems
     reduction,
     resize,
 )
+from engines.torch_graph.in_place import in_place
 from engines.torch_graph.node import OPERATORS, Compute, Node, Tensor
 from engines.torch_graph.reading import (
     DOMAINS,
@@ -43,7 +44,9 @@ _MICROSOFT_OPSET = 21
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A node that is computed for every batch. `last`: values that nobody needs after it."""
+    """A node that is computed for every batch. last: values that nobody needs after it. overwriting: computes it in the
+    memory of an input; None where that is not possible.
+    """
 
     name: str
     op: str
@@ -53,6 +56,7 @@ class Step:
     host: tuple[int, ...]
     attributes: Mapping[str, Any]
     last: tuple[str, ...]
+    overwriting: Compute | None = None
 
 
 Observer = Callable[[Step, Sequence[Tensor | None], Sequence[Tensor]], None]
@@ -94,7 +98,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         self.input_names = tuple(inputs)
         nodes = needed(graph, output_name)
         steps = self._steps(nodes, opset_of(model), constants)
-        self._plan = _with_last_use(steps, output_name)
+        self._plan = _with_last_use(_overwriting(steps, output_name), output_name)
         self._keep(constants)
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -133,7 +137,8 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
             arguments = [values[name] if name else None for name in step.inputs]
             if several_devices:
                 _bring_together(arguments, step.host)
-            results = _results(step, arguments)
+            seen = keep or observer is not None
+            results = _results(step, arguments, step.compute if seen else step.overwriting or step.compute)
             if observer is not None:
                 observer(step, arguments, results)
             values.update(zip(step.outputs, results, strict=False))  # optional outputs may be left out
@@ -162,7 +167,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
             known.update(step.outputs)
             if all(not name or name in constants for name in step.inputs):
                 with torch.no_grad():
-                    results = _results(step, [constants.get(name) for name in step.inputs])
+                    results = _results(step, [constants.get(name) for name in step.inputs], step.compute)
                 constants.update(zip(step.outputs, results, strict=False))
             else:
                 steps.append(step)
@@ -237,9 +242,14 @@ def _with_last_use(steps: Sequence[Step], output_name: str) -> list[Step]:
     return plan[::-1]
 
 
-def _results(step: Step, arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+def _overwriting(steps: Sequence[Step], output_name: str) -> list[Step]:
+    found = in_place([(step.op, step.inputs, step.outputs) for step in steps], output_name)
+    return [dataclasses.replace(step, overwriting=found.get(place)) for place, step in enumerate(steps)]
+
+
+def _results(step: Step, arguments: Sequence[Tensor | None], compute: Compute) -> tuple[Tensor, ...]:
     try:
-        results = step.compute(*arguments)
+        results = compute(*arguments)
     except Exception as error:
         raise RuntimeError(f"{step.op} node {step.name!r}: {error}") from error
     return results if isinstance(results, tuple) else (results,)
