@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help setup bench test performance lint format docs clean
+.PHONY: help setup bench test parity performance lint format docs clean
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
 	@echo "make test         run the tests"
+	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make docs         build the documentation into site/"
@@ -22,6 +23,8 @@ $(VENV)/.base: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.base
 	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test]'
 	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
+	# Peers of our attacks. torchattacks pins a requests of 2020; foolbox's model zoo, unused here, wants more.
+	$(PIP) --no-deps torchattacks foolbox eagerpy pyautoattack
 	@touch $@
 
 # TensorRT's and CUDA's Python bindings in several versions side by side, for the contract tests.
@@ -46,6 +49,9 @@ bench: $(VENV)/.base
 
 test: $(VENV)/.test $(VENV)/.bindings
 	$(BIN)/python -m pytest -m "not performance and not parity and not gpu"
+
+parity: $(VENV)/.test
+	$(BIN)/python -m pytest -m parity -s
 
 $(VENV)/.performance: $(VENV)/.test
 	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,performance]'
