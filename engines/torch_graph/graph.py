@@ -23,7 +23,6 @@ from engines.torch_graph import (  # noqa: F401  (their operators register thems
     reduction,
     resize,
 )
-from engines.torch_graph.in_place import in_place
 from engines.torch_graph.node import OPERATORS, Compute, Node, Tensor
 from engines.torch_graph.reading import (
     DOMAINS,
@@ -44,9 +43,7 @@ _MICROSOFT_OPSET = 21
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A node that is computed for every batch. last: values that nobody needs after it. overwriting: computes it in the
-    memory of an input; None where that is not possible.
-    """
+    """A node that is computed for every batch. `last`: values that nobody needs after it."""
 
     name: str
     op: str
@@ -56,7 +53,6 @@ class Step:
     host: tuple[int, ...]
     attributes: Mapping[str, Any]
     last: tuple[str, ...]
-    overwriting: Compute | None = None
 
 
 Observer = Callable[[Step, Sequence[Tensor | None], Sequence[Tensor]], None]
@@ -98,7 +94,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         self.input_names = tuple(inputs)
         nodes = needed(graph, output_name)
         steps = self._steps(nodes, opset_of(model), constants)
-        self._plan = _with_last_use(_overwriting(steps, output_name), output_name)
+        self._plan = _with_last_use(steps, output_name)
         self._keep(constants)
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -137,8 +133,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
             arguments = [values[name] if name else None for name in step.inputs]
             if several_devices:
                 _bring_together(arguments, step.host)
-            seen = keep or observer is not None
-            results = _results(step, arguments, step.compute if seen else step.overwriting or step.compute)
+            results = _results(step, arguments)
             if observer is not None:
                 observer(step, arguments, results)
             values.update(zip(step.outputs, results, strict=False))  # optional outputs may be left out
@@ -167,7 +162,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
             known.update(step.outputs)
             if all(not name or name in constants for name in step.inputs):
                 with torch.no_grad():
-                    results = _results(step, [constants.get(name) for name in step.inputs], step.compute)
+                    results = _results(step, [constants.get(name) for name in step.inputs])
                 constants.update(zip(step.outputs, results, strict=False))
             else:
                 steps.append(step)
@@ -242,14 +237,9 @@ def _with_last_use(steps: Sequence[Step], output_name: str) -> list[Step]:
     return plan[::-1]
 
 
-def _overwriting(steps: Sequence[Step], output_name: str) -> list[Step]:
-    found = in_place([(step.op, step.inputs, step.outputs) for step in steps], output_name)
-    return [dataclasses.replace(step, overwriting=found.get(place)) for place, step in enumerate(steps)]
-
-
-def _results(step: Step, arguments: Sequence[Tensor | None], compute: Compute) -> tuple[Tensor, ...]:
+def _results(step: Step, arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     try:
-        results = compute(*arguments)
+        results = step.compute(*arguments)
     except Exception as error:
         raise RuntimeError(f"{step.op} node {step.name!r}: {error}") from error
     return results if isinstance(results, tuple) else (results,)

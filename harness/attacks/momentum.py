@@ -82,12 +82,12 @@ def diversity(height: int, width: int, draws: Draws, device: Any) -> tuple[Tenso
 def resizing(sizes: Tensor, starts: Tensor, length: int) -> Tensor:
     """Bilinear resizing of a line from `length` to `sizes` numbers, which begin at `starts` on a line of zeros.
 
-    sizes, starts: int64 [N] -> float32 [N, length, length]. Centres of pixels are kept in proportion, without
-    antialiasing, as PyTorch's `interpolate(mode="bilinear")` does.
+    sizes, starts: int64 [N], sizes at most `length` -> float32 [N, length, length]. Centres of pixels are kept in
+    proportion, without antialiasing, as PyTorch's `interpolate(mode="bilinear")` does.
     """
     places = torch.arange(length, dtype=torch.float32)
     inside = places - starts[:, None]
-    source = ((inside + 0.5) * (length / sizes[:, None]) - 0.5).clamp_(0, length - 1)
+    source = (inside + 0.5) * (length / sizes[:, None]) - 0.5
     weights = (1 - (source[:, :, None] - places).abs()).clamp_min_(0)
     covered = (inside >= 0) & (inside < sizes[:, None])
     return (weights * covered[:, :, None]).to(torch.float32)

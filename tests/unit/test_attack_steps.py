@@ -43,6 +43,11 @@ class Network:
         hidden = torch.tanh(F.conv2d(images - 0.5, self.first, padding=1))
         return hidden.mean((2, 3)) @ self.last.T * self.gain
 
+    def double(self):
+        other = Network(gain=self.gain)
+        other.first, other.last = self.first.double(), self.last.double()
+        return other
+
     def logits(self, images):
         with torch.no_grad():
             return self(images)
@@ -74,12 +79,13 @@ def derivative(value, variable):
     return torch.autograd.grad(value.sum(), variable)[0]
 
 
-def ascent(network, labels, start, steps, step, back):
+def ascent(network, labels, start, steps, step, back, temperature=1.0):
     """images <- back(images + step(gradient, images)), with autograd and out of place."""
     images = start
     for _ in range(steps):
         variable = images.clone().requires_grad_()
-        gradient = derivative(F.cross_entropy(network(variable), labels, reduction="none"), variable)
+        loss = F.cross_entropy(network(variable) / temperature, labels, reduction="none")
+        gradient = derivative(loss, variable)
         images = back(images + step(gradient, images))
     return images
 
@@ -188,15 +194,21 @@ def test_diversity_shows_each_image_resized_and_takes_gradients_back():
     assert float(differing) < 0.01  # signs of gradients that nearly vanish
 
 
-def test_diva_climbs_the_difference_of_probabilities():
-    asked = problem(name="diva-linf")
-    back, images = into_box(asked.images, asked.radius), asked.images
-    chosen = (torch.arange(6), asked.labels)
+def reference_diva(asked, source, surrogate):
+    """In the type of the networks."""
+    clean = asked.images.to(surrogate.first.dtype)
+    back, images, chosen = into_box(clean, asked.radius), clean, (torch.arange(len(clean)), asked.labels)
     for _ in range(20):
         variable = images.clone().requires_grad_()
-        kept, lost = (net(variable).softmax(1)[chosen] for net in (asked.source, asked.surrogate))
+        kept, lost = (net(variable).softmax(1)[chosen] for net in (source, surrogate))
         images = back(images + asked.radius / 8 * derivative(kept - lost, variable).sign())
-    torch.testing.assert_close(GRADIENT_ATTACKS["diva-linf"](asked), images)
+    return images.float()
+
+
+def test_diva_climbs_the_difference_of_probabilities():
+    asked = problem(name="diva-linf")
+    expected = reference_diva(asked, asked.source, asked.surrogate)
+    torch.testing.assert_close(GRADIENT_ATTACKS["diva-linf"](asked), expected)
 
 
 def test_diva_without_the_source_is_refused():
@@ -205,11 +217,13 @@ def test_diva_without_the_source_is_refused():
 
 
 def test_diva_leaves_images_of_which_both_networks_are_sure():
-    sure = Network(gain=60.0)
-    asked = problem(sure, name="diva-linf", source=Network(seed=1, gain=0.0), radius=0.01)
+    sure, blind = Network(gain=60.0), Network(seed=1, gain=0.0)
+    asked = problem(sure, name="diva-linf", source=blind, radius=0.01)
     assert bool((sure.logits(asked.images).softmax(1).amax(1) == 1).any())
-    moved = distance(GRADIENT_ATTACKS["diva-linf"](asked) - asked.images, "linf")
-    assert bool((moved > 0.005).all())
+    found = GRADIENT_ATTACKS["diva-linf"](asked)
+    assert bool((distance(found - asked.images, "linf") > 0.005).all())
+    exact = reference_diva(asked, blind.double(), sure.double())
+    assert float(((found - exact).abs() > 1e-5).float().mean()) < 0.01
 
 
 def test_scaled_logits_find_a_way_where_softmax_is_saturated():
@@ -223,6 +237,23 @@ def brightness(images):
     """Two logits: right (class 0) below a mean of 0.5."""
     mean = images.mean((1, 2, 3))
     return torch.stack([torch.full_like(mean, 0.5), mean], 1)
+
+
+def test_scaled_pgd_is_pgd_at_both_temperatures():
+    asked = problem(name="pgd-scaled-linf", radius=0.01, count=12)
+    clean, radius, labels, network = asked.images, asked.radius, asked.labels, asked.surrogate
+    drawn, ends = draws(12), []
+    for temperature in (10.0, 0.1):
+        start = random_start(clean, radius, "linf", drawn)
+        ends.append(
+            ascent(
+                network, labels, start, 20, lambda g, x: 0.075 * radius * g.sign(), into_box(clean, radius), temperature
+            )
+        )
+    found = GRADIENT_ATTACKS["pgd-scaled-linf"](asked)
+    near = torch.stack([(found - end).abs().flatten(1).amax(1) < 1e-5 for end in ends])
+    assert bool(near.any(0).all())
+    assert bool(near.any(1).all())  # both are taken from
 
 
 def test_the_first_start_that_fools_is_kept_else_the_largest_loss():
@@ -242,6 +273,24 @@ def test_the_first_start_that_fools_is_kept_else_the_largest_loss():
     np.testing.assert_allclose(found[:, 0, 0, 0], wanted)
     np.testing.assert_allclose([len(each) for each in given], [3, 2, 2, 1])
     np.testing.assert_allclose(given[3], [0.03])
+
+
+def test_a_start_that_fools_is_better_than_one_of_larger_loss():
+    reached = iter((0.2, 0.8))
+
+    def attack(part):
+        return torch.full_like(part.images, next(reached))
+
+    asked = Problem(
+        Network(function=brightness),
+        torch.zeros(1, 3, 2, 2),
+        torch.zeros(1, dtype=torch.int64),
+        1.0,
+        draws(1),
+        restarts=2,
+    )
+    found = restarted(asked, attack, lambda logits, labels: -logits[:, 1])
+    np.testing.assert_allclose(found[0, 0, 0, 0], 0.8)
 
 
 def test_restarts_end_when_all_images_are_fooled():
