@@ -123,8 +123,8 @@ def less_effective(lost: int, won: int) -> float:
 def _no_weaker(name: str, stronger: str, weaker: str, trials: Sequence[Trial], missing: Sequence[str]) -> Finding:
     """Each of the trials is checked; one that fails fails the check.
 
-    It fails where the attack that should be the stronger one leaves more than TOLERATED of the images more right, beyond
-    chance at SIGNIFICANT divided by the number of trials (Bonferroni).
+    It fails where the attack that should be the stronger one leaves more than TOLERATED of the images more right,
+    beyond chance at SIGNIFICANT divided by the number of trials (Bonferroni).
     """
     if not trials:
         return _not_run(name, missing)

@@ -200,11 +200,11 @@ def crossing_lines(block: Mapping[str, Any], reference: str) -> list[str]:
                     lines.append(f"{name} {told}: {accurate} ({masking(target)}).")
                 else:
                     chance += 1
-        told = [f"{where} under {count} attack{'' if count == 1 else 's'}" for where, count in apart.items()]
+        others = [f"{where} under {count} attack{'' if count == 1 else 's'}" for where, count in apart.items()]
         if chance:
-            told.insert(0, f"{chance} crossing{'' if chance == 1 else 's'} not beyond chance on both sides")
-        if told:
-            lines.append(f"{name} and {reference} from strength to strength: {'; '.join(told)} ({masking(target)}).")
+            others.insert(0, f"{chance} crossing{'' if chance == 1 else 's'} not beyond chance on both sides")
+        if others:
+            lines.append(f"{name} and {reference} from strength to strength: {'; '.join(others)} ({masking(target)}).")
     return lines
 
 
