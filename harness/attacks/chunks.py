@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.attacks.eightbit import distances
 from harness.attacks.store import Chunk, ChunkReader, ChunkStore, Images, chunk_key
 from harness.data.source import Pixels
 from harness.pipeline import ImageReader, ordered_map
@@ -93,8 +94,6 @@ def make(
 
 def with_distance(images: Images, clean: Pixels, norm: str, **rows: Any) -> Chunk:
     """A chunk whose rows tell how far the images lie from the clean ones, in the units of condition ids."""
-    from harness.attacks.eightbit import distances
-
     return Chunk(images, AttackRows(distance=distances(images, clean, norm).astype(np.float32), **rows))
 
 

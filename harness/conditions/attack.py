@@ -31,11 +31,10 @@ STRENGTH_WORDS = ("small", "mid", "large")
 class AttackKind:
     """norm: `linf`, `l2` or `l1`. blackbox: asks the engine, not a surrogate. pair: needs the fp32 source beside the
     surrogate, and has no sense on that source. classes: the least number of classes. check: asked for to tell masked
-    gradients from robustness, not for itself. says: one line for people.
+    gradients from robustness, not for itself.
     """
 
     norm: str
-    says: str
     blackbox: bool = False
     pair: bool = False
     classes: int = 2
@@ -44,25 +43,25 @@ class AttackKind:
 
 # In the order of reports.
 ATTACKS: dict[str, AttackKind] = {
-    "fgsm-linf": AttackKind("linf", "one step along the gradient's sign"),
-    "pgd-linf": AttackKind("linf", "20 projected steps of 0.075 eps"),
-    "pgd-l2": AttackKind("l2", "20 projected steps of 0.075 eps"),
-    "pgd-l1": AttackKind("l1", "20 projected sparse steps"),
-    "mi-fgsm-linf": AttackKind("linf", "20 steps with momentum"),
-    "di-mi-fgsm-linf": AttackKind("linf", "20 steps with momentum on randomly resized images"),
-    "apgd-ce-linf": AttackKind("linf", "100 steps that set their own size, on cross-entropy"),
-    "apgd-ce-l2": AttackKind("l2", "100 steps that set their own size, on cross-entropy"),
-    "apgd-dlr-linf": AttackKind("linf", "likewise, on the difference of logits ratio", classes=3),
-    "apgd-t-linf": AttackKind("linf", "likewise, towards each of nine other classes", classes=4),
-    "apgd-t-l2": AttackKind("l2", "likewise, towards each of nine other classes", classes=4),
-    "fab-t-linf": AttackKind("linf", "the nearest image across each of nine decision boundaries"),
-    "diva-linf": AttackKind("linf", "wrong on the quantized model, still right on fp32", pair=True),
-    "autoattack-linf": AttackKind("linf", "the standard ensemble: APGD-CE, APGD-T, FAB-T, Square", classes=4),
-    "autoattack-l2": AttackKind("l2", "the standard ensemble: APGD-CE, APGD-T, FAB-T, Square", classes=4),
-    "pgd-scaled-linf": AttackKind("linf", "PGD on logits divided by 10 and by 0.1", check=True),
-    "square-linf": AttackKind("linf", "random squares, by scores", blackbox=True),
-    "square-l2": AttackKind("l2", "random squares, by scores", blackbox=True),
-    "hopskipjump-l2": AttackKind("l2", "walks along the decision boundary, by labels", blackbox=True),
+    "fgsm-linf": AttackKind("linf"),  # one step along the gradient's sign
+    "pgd-linf": AttackKind("linf"),  # 20 projected steps of 0.075 eps
+    "pgd-l2": AttackKind("l2"),  # 20 projected steps of 0.075 eps
+    "pgd-l1": AttackKind("l1"),  # 20 projected sparse steps
+    "mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum
+    "di-mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum on randomly resized images
+    "apgd-ce-linf": AttackKind("linf"),  # 100 steps that set their own size, on cross-entropy
+    "apgd-ce-l2": AttackKind("l2"),  # 100 steps that set their own size, on cross-entropy
+    "apgd-dlr-linf": AttackKind("linf", classes=3),  # likewise, on the difference of logits ratio
+    "apgd-t-linf": AttackKind("linf", classes=4),  # likewise, towards each of nine other classes
+    "apgd-t-l2": AttackKind("l2", classes=4),  # likewise, towards each of nine other classes
+    "fab-t-linf": AttackKind("linf"),  # the nearest image across each of nine decision boundaries
+    "diva-linf": AttackKind("linf", pair=True),  # wrong on the quantized model, still right on fp32
+    "autoattack-linf": AttackKind("linf", classes=4),  # the standard ensemble: APGD-CE, APGD-T, FAB-T, Square
+    "autoattack-l2": AttackKind("l2", classes=4),  # the standard ensemble: APGD-CE, APGD-T, FAB-T, Square
+    "pgd-scaled-linf": AttackKind("linf", check=True),  # PGD on logits divided by 10 and by 0.1
+    "square-linf": AttackKind("linf", blackbox=True),  # random squares, by scores
+    "square-l2": AttackKind("l2", blackbox=True),  # random squares, by scores
+    "hopskipjump-l2": AttackKind("l2", blackbox=True),  # walks along the decision boundary, by labels
 }
 
 
