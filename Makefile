@@ -1,8 +1,11 @@
-# Everything a newcomer needs: `make bench` runs the demo, `make test` runs the tests. Both set up .venv first.
+# Everything a newcomer needs: `make bench` runs the demo, `make test` runs the tests. Both set up .venv first. Linters and
+# documentation have an environment of their own, so that no test passes by what they brought.
 PYTHON ?= python3
 VENV := .venv
+CHECKS := .venv-checks
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+PIP := $(BIN)/python $(INSTALL)
 
 .PHONY: help setup bench test parity performance lint format docs clean
 
@@ -34,12 +37,9 @@ $(VENV)/.bindings: tests/tensorrt_stubs/versions.txt $(VENV)/.base
 	done <$<
 	@touch $@
 
-$(VENV)/.lint: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,test,lint]'
-	@touch $@
-
-$(VENV)/.docs: $(VENV)/.base
-	$(PIP) --editable '.[docs]'
+$(CHECKS)/.done: pyproject.toml constraints.txt
+	test -x $(CHECKS)/bin/python || $(PYTHON) -m venv $(CHECKS)
+	$(CHECKS)/bin/python $(INSTALL) --editable '.[cpu,openvino,lint,docs]'
 	@touch $@
 
 setup: $(VENV)/.base
@@ -61,18 +61,18 @@ $(VENV)/.performance: $(VENV)/.test
 performance: $(VENV)/.performance
 	$(BIN)/python -m pytest -m performance -s
 
-lint: $(VENV)/.lint
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+lint: $(CHECKS)/.done
+	$(CHECKS)/bin/ruff format --check .
+	$(CHECKS)/bin/ruff check .
+	$(CHECKS)/bin/mypy
+	$(CHECKS)/bin/lint-imports
 
-format: $(VENV)/.lint
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+format: $(CHECKS)/.done
+	$(CHECKS)/bin/ruff check --fix .
+	$(CHECKS)/bin/ruff format .
 
-docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict
+docs: $(CHECKS)/.done
+	$(CHECKS)/bin/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CHECKS) site build dist .mypy_cache .ruff_cache .pytest_cache
