@@ -9,6 +9,7 @@ import onnx
 import onnx.version_converter
 
 from exporters.contract import Tensor
+from exporters.folding import fold_constants
 from exporters.graphs import feed_images_only, opset_of
 from exporters.model import DeployableModel
 from shipcheck.errors import BuildError
@@ -19,7 +20,8 @@ _TOLERANCE = 1e-4
 
 
 def at_qdq_opset(model: DeployableModel, batch: Tensor) -> onnx.ModelProto:
-    """The model's graph at opset 13 or above, its own where it is there already, with images as its only input.
+    """The model's graph at opset 13 or above, its own where it is there already, with images as its only input and what
+    constants alone decide folded.
 
     batch: one input tensor, on which the converted graph must give the same scores as the original, to 1e-4 of their
     largest. Raises BuildError where it does not, or cannot be converted.
@@ -29,7 +31,7 @@ def at_qdq_opset(model: DeployableModel, batch: Tensor) -> onnx.ModelProto:
     source.ir_version = max(source.ir_version, _IR_VERSION)
     feed_images_only(source.graph)
     if opset >= QDQ_OPSET:
-        return source
+        return fold_constants(source)
     try:
         converted = onnx.version_converter.convert_version(source, QDQ_OPSET)
         onnx.checker.check_model(converted)
@@ -47,7 +49,7 @@ def at_qdq_opset(model: DeployableModel, batch: Tensor) -> onnx.ModelProto:
             "something else "
             f"(scores differ by {difference:.2g}). Export it again with opset {QDQ_OPSET} or above."
         )
-    return converted
+    return fold_constants(converted)
 
 
 def _scores(model: DeployableModel, proto: onnx.ModelProto, batch: Tensor) -> Any:

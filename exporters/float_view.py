@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from exporters.folding import fold_constants
 from exporters.graphs import all_attributes, all_graphs, all_tensors, feed_images_only, graphs_below, opset_of, prune
 from exporters.model import DeployableModel
 from exporters.quantized import DQ, Grid, Q, Reader
@@ -32,7 +33,7 @@ def float_view(model: DeployableModel) -> DeployableModel:
     if not _has_quantization(model.proto) and not _has_halves(model.proto):
         return model
     proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
+    proto.CopyFrom(fold_constants(model.proto))  # integers, scales and halves behind a Cast, a Concat, ...
     try:
         _without_quantization(proto.graph, opset_of(proto))
         _widen(proto)

@@ -23,6 +23,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from exporters.folding import fold_constants
 from exporters.graphs import all_tensors
 from exporters.quantized import Reader, Step
 from shipcheck.errors import BadInputError, UnsupportedError
@@ -42,6 +43,7 @@ def own_precision(model: onnx.ModelProto, path: Path) -> str:
     said = next((entry.value for entry in model.metadata_props if entry.key == SIMULATED_KEY), "")
     if _SIMULATED.fullmatch(said):
         return said
+    model = fold_constants(model)  # a weight stored in float16 behind a Cast to float32 multiplies in float32
     try:
         found = Reader(model.graph).read()
     except BadInputError as error:

@@ -230,7 +230,7 @@ def test_bounds_beyond_float16_bound_nothing(tmp_path):
 def test_what_an_operator_or_a_shape_needs_in_float32_stays_so(tmp_path, precision):
     model = exporters.load(changed(tmp_path / "m.onnx", resized), contract=SMALL)
     made = cast(model, precision)
-    assert listed(made).keys() == {"shape_f", "wanted_f", "wanted", "ramp", "if"}
+    assert listed(made).keys() == {"shape_f", "wanted_f", "wanted", "stop", "ramp", "if"}
     kinds = types(made)
     assert kinds["scales"] == kinds["shape_f"] == kinds["ramp"] == TensorProto.FLOAT
     assert kinds["wanted"] == TensorProto.INT64

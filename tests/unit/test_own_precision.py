@@ -148,16 +148,40 @@ def test_a_float_model_is_its_own_view(tmp_path):
     assert float_view(model) is model
 
 
-def some_float32(model):
+def weight_of_float32(model):
+    """A weight in float32, and the convolution that multiplies by it."""
     half_inside(model)
     (w2,) = (tensor for tensor in model.graph.initializer if tensor.name == "w2")
     w2.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(w2).astype(np.float32), "w2"))
-    model.graph.node.insert(1, helper.make_node("Cast", ["w2"], ["w2_half"], to=TensorProto.FLOAT16))
-    next(node for node in model.graph.node if node.name == "conv2").input[1] = "w2_half"
+    return next(index for index, node in enumerate(model.graph.node) if node.name == "conv2")
+
+
+def some_float32(model):
+    index = weight_of_float32(model)
+    conv = model.graph.node[index]
+    wide = [
+        helper.make_node("Cast", [name], [f"{name}_wide"], to=TensorProto.FLOAT) for name in conv.input if name != "w2"
+    ]
+    narrow = helper.make_node("Cast", ["conv2_wide"], [conv.output[0]], to=TensorProto.FLOAT16)
+    conv.input[:] = [name if name == "w2" else f"{name}_wide" for name in conv.input]
+    conv.output[0] = "conv2_wide"
+    model.graph.node.insert(index + 1, narrow)
+    for node in wide:
+        model.graph.node.insert(index, node)
+
+
+def stored_in_float32(model):
+    index = weight_of_float32(model)
+    model.graph.node[index].input[1] = "w2_half"
+    model.graph.node.insert(index, helper.make_node("Cast", ["w2"], ["w2_half"], to=TensorProto.FLOAT16))
 
 
 def test_of_mixed_floats_it_is_the_widest(tmp_path):
     assert load(changed(tmp_path / "m.onnx", some_float32)).precision == "fp32"
+
+
+def test_a_weight_behind_a_cast_is_of_the_type_that_multiplies(tmp_path):
+    assert load(changed(tmp_path / "m.onnx", stored_in_float32)).precision == "fp16"
 
 
 def qdq(model, kind, name="w2", *, activations=None, axis=0, opset=21):
