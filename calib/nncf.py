@@ -28,9 +28,10 @@ from calib.quantizers import Request
 from engines.openvino import without_telemetry
 from exporters.contract import Tensor, embed
 from exporters.model import DeployableModel
-from exporters.outputs import trailing_softmax
+from exporters.outputs import trailing_probabilities
 from exporters.own_precision import own_precision
 from shipcheck.errors import BuildError, UnsupportedError
+from shipcheck.scores import of_two_classes
 
 INSTALL = "pip install 'shipcheck[nncf]'"
 # NNCF's own default for quantize_with_accuracy_control.
@@ -97,7 +98,7 @@ def _quantize(request: Request, *, accuracy: bool) -> DeployableModel:
     check_names(request.options.keep_float, proto.graph, "--keep-float")
     with _quiet():
         nncf = _import()
-        left_float = [*request.options.keep_float, *_named(trailing_softmax(proto.graph))]
+        left_float = [*request.options.keep_float, *_named(trailing_probabilities(proto.graph))]
         settings: dict[str, Any] = {
             "target_device": nncf.TargetDevice.CPU,
             "subset_size": len(images),
@@ -140,6 +141,8 @@ def _top1(model: DeployableModel, proto: onnx.ModelProto, items: Iterable[Any]) 
     session = session_for(proto)
     for item in items:
         scores = session.run([model.output_name], item)[0]
+        if model.binary:
+            scores = of_two_classes(scores, model.scores)
         yield scores.reshape(len(scores), -1).argmax(axis=1)
 
 

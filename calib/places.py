@@ -17,7 +17,7 @@ from calib.fold import node_input, read_constant, readers_of
 from calib.recipes import Recipe
 from calib.types import float_values
 from exporters.graphs import attribute_of
-from exporters.outputs import trailing_softmax
+from exporters.outputs import trailing_probabilities
 from exporters.quantized import Reader
 
 # Operators that multiply and accumulate.
@@ -95,7 +95,7 @@ class _Finder:
         self.producers = self.reader.producers
         self.readers = readers_of(graph)
         self.outputs = {value.name for value in graph.output}
-        self.softmax = {node.name for node in trailing_softmax(graph)}
+        self.softmax = {node.name for node in trailing_probabilities(graph)}
         self.left_float: dict[str, str] = dict.fromkeys(keep_float, "asked for")
         self.floats = float_values(graph)
         self.multiplying = [node for node in graph.node if self._multiplies(node)]

@@ -17,7 +17,7 @@ from calib.recipes import Recipe
 from calib.scales import Affine
 from exporters.contract import Tensor
 from exporters.model import DeployableModel
-from exporters.outputs import trailing_softmax
+from exporters.outputs import trailing_probabilities
 
 # Images that decide; on more, the order of the layers of the models tried stayed the same.
 _IMAGES = 32
@@ -60,7 +60,7 @@ def layer_sensitivity(
 
 def score_name(graph: onnx.GraphProto) -> str:
     """The value that holds the scores: the output, or what a Softmax at the end makes probabilities of."""
-    softmax = trailing_softmax(graph)
+    softmax = trailing_probabilities(graph)
     return softmax[-1].input[0] if softmax else graph.output[0].name
 
 

@@ -23,7 +23,7 @@ from calib.quantizers import Request
 from engines.precision import is_quantized
 from exporters.contract import Tensor, embed
 from exporters.model import DeployableModel
-from exporters.outputs import trailing_softmax
+from exporters.outputs import trailing_probabilities
 from exporters.own_precision import own_precision
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
@@ -50,7 +50,7 @@ def quantize_static(request: Request) -> DeployableModel:
     first = model.contract.normalise(next(whole_batches(images, batch, fill=model.fixed_batch is not None)))
     source = at_qdq_opset(model, first)
     check_names(options.keep_float, source.graph, "--keep-float")
-    left_float = [*_named(trailing_softmax(source.graph)), *options.keep_float]
+    left_float = [*_named(trailing_probabilities(source.graph)), *options.keep_float]
     temporary = Path(tempfile.gettempdir())
     with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet():
         out = Path(folder) / "quantized.onnx"

@@ -28,6 +28,7 @@ from engines.builder_options import BuilderOptions
 from engines.device import device_index, device_kind
 from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
+from shipcheck.scores import of_two_classes
 
 Logits = npt.NDArray[np.float32]
 Batch = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
@@ -42,6 +43,8 @@ class BuildRequest:
     graph is frozen at, None if free. device: a word of the engine's manifest, with `:INDEX` where there are several.
     threads: of one inference call. optimization: of the graph, in ONNX Runtime's words (disable, basic, extended,
     all). builder: what only engines with a builder look at. cache: folder of built engines, None to build anew.
+    binary: "logits" or "probabilities" where the graph gives one number per image, which stands for two classes
+    (`shipcheck.scores`).
     """
 
     onnx_bytes: bytes
@@ -57,6 +60,12 @@ class BuildRequest:
     input_dtype: str = "float32"
     builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
     cache: Path | None = None
+    binary: str | None = None
+
+    @property
+    def columns(self) -> int:
+        """Numbers per image that the graph itself gives."""
+        return self.classes if self.binary is None else 1
 
 
 class Engine(abc.ABC):
@@ -171,9 +180,9 @@ class Engine(abc.ABC):
 
         A graph that is frozen at a batch gets whole batches: the last one is filled up with its last image, whose
         further answers are dropped. Logits of another float type become float32; axes of extent 1 behind the classes
-        are dropped. May be called from several threads: as many calls run at once as the cores can carry, one where
-        the runtime is not thread-safe. Raises ValueError for another shape or dtype, DeviceError for NaN or infinite
-        logits and for a runtime that fails.
+        are dropped. One number per image becomes the scores of two classes. May be called from several threads: as many
+        calls run at once as the cores can carry, one where the runtime is not thread-safe. Raises ValueError for
+        another shape or dtype, DeviceError for NaN or infinite logits and for a runtime that fails.
         """
         self._check(batch)
         size = self.request.fixed_batch
@@ -245,13 +254,18 @@ class Engine(abc.ABC):
             raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
         finally:
             self._turns.put(None)
-        expected = (len(batch), self.request.classes)
-        if logits.shape[:2] != expected or logits.size != expected[0] * expected[1] or logits.dtype.kind != "f":
+        expected = (len(batch), self.request.columns)
+        if (
+            logits.shape[:2] != expected[: logits.ndim]
+            or logits.size != expected[0] * expected[1]
+            or logits.dtype.kind != "f"
+        ):
             raise DeviceError(
                 f"Engine {self.name!r} gave {logits.dtype} {list(logits.shape)} for {len(batch)} images; "
-                f"expected floats [{len(batch)}, {self.request.classes}]."
+                f"expected floats [{len(batch)}, {self.request.columns}]."
             )
-        return logits.reshape(expected).astype(np.float32, copy=False)
+        found = logits.reshape(expected).astype(np.float32, copy=False)
+        return found if self.request.binary is None else of_two_classes(found, self.request.binary)
 
     def _at_once(self) -> int:
         return max(1, (os.cpu_count() or 1) // self.request.threads) if self.thread_safe else 1

@@ -26,7 +26,7 @@ class NullEngine(Engine):
         self.engine_bytes = 0
 
     def _infer(self, batch: Batch) -> Logits:
-        return np.zeros((len(batch), self.request.classes), np.float32)
+        return np.zeros((len(batch), self.request.columns), np.float32)
 
     def _read_audit(self) -> Audit:
         return Audit((), {})

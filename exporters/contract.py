@@ -24,7 +24,8 @@ SCHEMA = 1
 
 RESIZE_RULES = ("none", "exact", "short-side", "squash-crop", "letterbox")
 CROP_OFFSETS = ("half-even", "down", "up")
-COLORS = ("rgb", "bgr")
+ORDERS = ("rgb", "bgr")
+COLORS = (*ORDERS, "gray")
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = ("float32", "float16", "uint8")
 DECODERS = (
@@ -63,8 +64,11 @@ INTERPOLATIONS = (
 )
 
 Size = tuple[int, int]
-Triple = tuple[float, float, float]
+Channels = tuple[float, ...]
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
+# ITU-R BT.601's 0.299, 0.587, 0.114 in 16 fractional bits, as Pillow's convert("L") has them: they add up to 1.
+_LUMA_16 = (19595, 38470, 7471)
+LUMA = tuple(weight / 65536 for weight in _LUMA_16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +83,10 @@ class InputContract:
         aspect ratio kept, and centred on the grey of `pad_value`: Ultralytics' LetterBox).
     interpolation: library and filter of the resize. decoder: library that decodes. orientation: whether EXIF's
         orientation is ignored or applied to what was decoded.
-    color: channel order that the model expects. divisor: what the uint8 values are divided by, usually 255.
-    mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std.
+    color: channel order that the model expects; "gray" for one channel, the luma of ITU-R BT.601 (`luma`).
+    divisor: what the uint8 values are divided by, usually 255.
+    mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std. Equal ones
+        of three channels become one where the color is "gray", one becomes three elsewhere.
     layout, dtype: of the tensor. A uint8 tensor holds the pixels as they are: divisor 1, mean 0, std 1.
     crop_offset: how half a pixel of the centre crop's offset is rounded: "half-even" (torchvision, Python's round),
         "down" (integer division, as most C code has it) or "up".
@@ -94,8 +100,8 @@ class InputContract:
     decoder: str = "pillow"
     color: str = "rgb"
     divisor: float = 255.0
-    mean: Triple = (0.0, 0.0, 0.0)
-    std: Triple = (1.0, 1.0, 1.0)
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
     layout: str = "nchw"
     dtype: str = "float32"
     crop_offset: str = "half-even"
@@ -125,6 +131,8 @@ class InputContract:
                 f"A side of {self.resize_to} px cannot be cropped to {self.size[0]}x{self.size[1]}: "
                 "make --resize at least as large as --crop."
             )
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, self._per_channel(name))
         numbers = (self.divisor, *self.mean, *self.std)
         if not all(math.isfinite(number) for number in numbers) or self.divisor <= 0 or min(self.std) <= 0:
             raise UsageError("Divisor, mean and std must be finite, divisor and std above zero.")
@@ -133,6 +141,20 @@ class InputContract:
                 "A uint8 input takes the pixels as they are: divisor 1, mean 0, std 1. What scaling there is "
                 "lies in the graph."
             )
+
+    def _per_channel(self, name: str) -> Channels:
+        values: Channels = getattr(self, name)
+        if len(values) == 1 or (self.color == "gray" and len(set(values)) == 1):
+            return values[:1] * self.channels
+        if len(values) != self.channels:
+            spelled = " ".join(f"{value:g}" for value in values)
+            raise UsageError(
+                f"One channel (gray) takes one {name}, not {spelled}. Give --mean and --std of one number each, such "
+                f"as the average, {sum(values) / len(values):.3g}."
+                if self.color == "gray"
+                else f"Three channels take three values of {name} or one, not {len(values)}."
+            )
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the schema number included."""
@@ -149,7 +171,7 @@ class InputContract:
         try:
             fields["size"] = _integers(fields["size"], 2)
             for name in ("mean", "std"):
-                fields[name] = _floats(fields[name], 3)
+                fields[name] = _floats(fields[name], 1 if fields.get("color") == "gray" else 3)
             if fields.get("resize_to") is not None:
                 fields["resize_to"] = _integers([fields["resize_to"]], 1)[0]
             if "pad_value" in fields:
@@ -174,16 +196,21 @@ class InputContract:
     @property
     def takes_raw_pixels(self) -> bool:
         """True where the tensor's values are the 8-bit pixels' own."""
-        return (self.divisor, self.mean, self.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return self.divisor == 1 and not any(self.mean) and set(self.std) == {1.0}
+
+    @property
+    def channels(self) -> int:
+        """Of the tensor: 3, or 1 where the color is "gray"."""
+        return 1 if self.color == "gray" else 3
 
     @property
     def tensor_shape(self) -> tuple[int, int, int]:
-        """One image's part of the tensor: (3, H, W) or (H, W, 3), by the layout."""
-        return (*self.size, 3) if self.layout == "nhwc" else (3, *self.size)
+        """One image's part of the tensor: (C, H, W) or (H, W, C), by the layout."""
+        return self.tensor_shape_of(*self.size)
 
     def normalise(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> Tensor:
-        """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, 3, H, W], or
-        [N, H, W, 3] for the layout "nhwc", of the contract's dtype.
+        """uint8 RGB [N, H, W, 3] at the model's size -> the model's input tensor, contiguous: [N, C, H, W], or
+        [N, H, W, C] for the layout "nhwc", of the contract's dtype; C is `channels`.
 
         float32 pixels in 0 to 255, which no device gets but a simulation may ask about, are taken likewise; ValueError
         for them where the input is uint8.
@@ -195,10 +222,11 @@ class InputContract:
             raise ValueError("a uint8 input takes 8-bit pixels alone")
         count, height, width, _ = images.shape
         nhwc = self.layout == "nhwc"
-        tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)
+        channels = self._channels_of(images)
+        tensor: Tensor = np.empty((count, *self.tensor_shape_of(height, width)), self.dtype)
         plane = np.empty((height, width), np.float32)  # one at a time stays in the processor's cache
-        for index, channel in np.ndindex(count, 3):
-            np.copyto(plane, images[index, ..., 2 - channel if self.color == "bgr" else channel])
+        for index, channel in np.ndindex(count, self.channels):
+            np.copyto(plane, channels[index, ..., channel])
             plane /= np.float32(self.divisor)
             plane -= np.float32(self.mean[channel])
             plane /= np.float32(self.std[channel])
@@ -207,7 +235,7 @@ class InputContract:
         return tensor
 
     def value_table(self) -> npt.NDArray[np.float32]:
-        """What the 256 values of each channel become, in the model's colour order: float32 [3, 256], before the cast to
+        """What the 256 values of each channel become, in the model's colour order: float32 [C, 256], before the cast to
         the contract's dtype. The float32 arithmetic of torchvision's ToTensor and Normalize.
         """
         values = np.arange(256, dtype=np.float32) / np.float32(self.divisor)
@@ -216,16 +244,45 @@ class InputContract:
         return table
 
     def look_up(self, images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Tensor:
-        """`normalise` with another table, float32 [3, 256], rounded to the contract's dtype."""
+        """`normalise` with another table, float32 [C, 256], rounded to the contract's dtype."""
         count, height, width, _ = images.shape
         nhwc = self.layout == "nhwc"
         cast: Tensor = table.astype(self.dtype)
-        tensor: Tensor = np.empty((count, height, width, 3) if nhwc else (count, 3, height, width), self.dtype)
-        for channel in range(3):
-            source = 2 - channel if self.color == "bgr" else channel
+        channels = self._channels_of(images)
+        tensor: Tensor = np.empty((count, *self.tensor_shape_of(height, width)), self.dtype)
+        for channel in range(self.channels):
             out = tensor[..., channel] if nhwc else tensor[:, channel]
-            np.take(cast[channel], images[..., source], out=out, mode="clip")
+            np.take(cast[channel], channels[..., channel], out=out, mode="clip")
         return tensor
+
+    def tensor_shape_of(self, height: int, width: int) -> tuple[int, int, int]:
+        """`tensor_shape` for an image of another size."""
+        return (height, width, self.channels) if self.layout == "nhwc" else (self.channels, height, width)
+
+    def _channels_of(self, images: Any) -> Any:
+        """RGB [N, H, W, 3] -> the model's channels [N, H, W, C], of the same type."""
+        if self.color == "gray":
+            return luma(images)
+        return images[..., ::-1] if self.color == "bgr" else images
+
+
+def luma(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """RGB [..., 3] -> gray [..., 1], the luma of ITU-R BT.601: of uint8 the bits of Pillow's `convert("L")`, of floats
+    unrounded. Gray pixels (R = G = B) stay what they are.
+
+    >>> luma(np.array([[255, 0, 0], [90, 90, 90]], np.uint8)).tolist()
+    [[76], [90]]
+    """
+    red, green, blue = (images[..., channel] for channel in range(3))
+    if images.dtype == np.uint8:
+        summed = np.multiply(red, _LUMA_16[0], dtype=np.uint32)
+        summed += np.multiply(green, _LUMA_16[1], dtype=np.uint32)
+        summed += np.multiply(blue, _LUMA_16[2], dtype=np.uint32)
+        gray: npt.NDArray[Any] = ((summed + (1 << 15)) >> 16).astype(np.uint8)
+        return gray[..., None]
+    weights = [np.asarray(weight, images.dtype) for weight in LUMA]
+    floats: npt.NDArray[Any] = red * weights[0] + green * weights[1] + blue * weights[2]
+    return floats[..., None]
 
 
 def embed(model: onnx.ModelProto, contract: InputContract, class_names: Sequence[str]) -> None:

@@ -17,9 +17,11 @@ class DeployableModel:
 
     name: for people. proto: the ONNX model, one self-contained graph. contract: how to feed it. input_name: the one
     image input, of the contract's dtype and layout. output_name: the scores, floats [batch, classes] or [batch,
-    classes, 1, 1]. classes: number of scores. class_names: in the order of the scores, None if unknown. fixed_batch:
-    the batch size that the file is frozen at, None if it is free. scores: "logits", or "probabilities" where the graph
-    ends in a Softmax. precision: the file's own, in the words of `--precision`.
+    classes, 1, 1]; where `binary`, [batch, 1] or [batch]. classes: number of classes. class_names: in the order of the
+    scores, None if unknown. fixed_batch: the batch size that the file is frozen at, None if it is free. scores:
+    "logits", or "probabilities" where the graph ends in a Softmax or a binary one in a Sigmoid. precision: the file's
+    own, in the words of `--precision`. binary: one number per image, that of class 1 of two. notes: what a user should
+    know of how the file is read, a sentence each.
     """
 
     name: str
@@ -32,6 +34,8 @@ class DeployableModel:
     fixed_batch: int | None = None
     scores: str = "logits"
     precision: str = "fp32"
+    binary: bool = False
+    notes: tuple[str, ...] = ()
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:

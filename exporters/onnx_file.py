@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from exporters.axes import complete_input
 from exporters.contract import InputContract, read_class_names, read_contract
 from exporters.external_data import embed_external_data
 from exporters.graphs import opset_of
@@ -31,6 +32,7 @@ from shipcheck.errors import BadInputError, UsageError
 _MAX_BYTES = 2**31 - 1
 _MAX_METADATA_BYTES = 2**24
 MIN_OPSET = 7
+GRAY = "The model has one input channel: colour images are fed as their luma (ITU-R BT.601, Pillow's convert('L'))."
 NO_CONTRACT = (
     "{} carries no input contract, so nobody knows how to feed it. Name one: --preset "
     f"({', '.join(PRESETS)}), or --size --resize --crop --mean --std --color. "
@@ -64,6 +66,7 @@ def describe(
     """A valid graph as a deployable model; `path` stands for it in errors. Raises what `load_onnx` raises."""
     choose_output(proto, output, path)
     check_finite(proto, path)
+    notes = complete_input(proto)
     signature = read_signature(proto, path)
     options = contract if isinstance(contract, ContractOptions) else None
     if not isinstance(contract, InputContract):
@@ -72,10 +75,12 @@ def describe(
         raise UsageError(NO_CONTRACT.format(path))
     contract = fit_contract(signature, contract, options, path)
     one_image = {signature.input_name: (signature.batch or 1, *contract.tensor_shape)}
-    scores = read_scores(proto, shapes_of(proto, one_image, path), path)
+    scores = read_scores(proto, shapes_of(proto, one_image, path), signature.batch, path)
     names = read_class_names(proto)
     if names is not None and len(names) != scores.classes:
-        raise BadInputError(f"{path} names {len(names)} classes in its metadata but has {scores.classes} outputs.")
+        raise BadInputError(
+            f"{path} names {len(names)} classes in its metadata but its scores are of {scores.classes}."
+        )
     return DeployableModel(
         name=name,
         proto=proto,
@@ -86,6 +91,8 @@ def describe(
         class_names=names,
         fixed_batch=signature.batch,
         scores=scores.kind,
+        binary=scores.binary,
+        notes=(*notes, *((GRAY,) if contract.color == "gray" else ()), *scores.notes),
         precision=own_precision(proto, path),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from exporters.contract import InputContract, Size, Triple
+from exporters.contract import Channels, InputContract, Size
 from exporters.presets import PRESETS
 from shipcheck.errors import UsageError
 
@@ -39,8 +39,8 @@ class ContractOptions:
     interpolation: str | None = None
     decoder: str | None = None
     divisor: float | None = None
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
     color: str | None = None
     layout: str | None = None
     crop_offset: str | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from exporters.axes import complete_output
 from exporters.graphs import prune
 from exporters.shapes import Shapes, dimensions
 from exporters.signature import spell_shape
@@ -15,18 +16,31 @@ from exporters.tensors import type_name
 from shipcheck.errors import BadInputError, UsageError
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
-# What may stand behind a Softmax without changing what its numbers mean.
+SOFTMAX = "Softmax"
+_SIGMOIDS = ("Sigmoid", "HardSigmoid")
+# What may stand behind a Softmax or Sigmoid without changing what its numbers mean.
 _CARRIES = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Transpose", "Dropout"})
 _CARRIES_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_BINARY = {
+    PROBABILITIES: "The one output {!r} is read as the probability of class 1 of two, since a Sigmoid makes it: above "
+    "0.5 is class 1.",
+    LOGITS: "The one output {!r} is read as the logit of class 1 of two, since no Sigmoid makes it: above 0 is class "
+    "1. If it is a probability, export the model with a Sigmoid at its end.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """The output: its name, the number of classes, and what its numbers are."""
+    """The output: its name, the number of classes, and what its numbers are.
+
+    binary: it has one number per image, which stands for two classes (`shipcheck.scores`). notes: what was done to it.
+    """
 
     name: str
     classes: int
     kind: str
+    binary: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def choose_output(model: onnx.ModelProto, name: str | None, path: Path) -> None:
@@ -52,10 +66,11 @@ def choose_output(model: onnx.ModelProto, name: str | None, path: Path) -> None:
         prune(model.graph)
 
 
-def read_scores(model: onnx.ModelProto, shapes: Shapes, path: Path) -> Scores:
-    """The scores' output, [batch, classes] or [batch, classes, 1, 1] of floats.
+def read_scores(model: onnx.ModelProto, shapes: Shapes, batch: int | None, path: Path) -> Scores:
+    """The scores' output, [batch, classes] or [batch, classes, 1, 1] of floats; [batch, 1] or [batch] for two classes.
 
-    shapes: what inference found for one image, where the file does not say. Raises BadInputError for anything else.
+    shapes: what inference found for one image, where the file does not say. batch: that the graph is frozen at, None if
+    free; at 1, an output without a batch axis gets one, in place. Raises BadInputError for anything else.
     """
     output = model.graph.output[0]
     inferred_type, inferred = shapes.get(output.name, (0, None))
@@ -63,31 +78,52 @@ def read_scores(model: onnx.ModelProto, shapes: Shapes, path: Path) -> Scores:
     if data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
         raise BadInputError(
             f"{path}: output {output.name!r} is {type_name(data_type)}; expected floats, one score per class. Export "
-            "the "
-            "model without the ArgMax, TopK or quantization behind its scores, or name another output: --output NAME."
+            "the model without the ArgMax, TopK or quantization behind its scores, or name another output: "
+            "--output NAME."
         )
     shape = _merged(dimensions(output), inferred)
+    done = None
+    if batch == 1:
+        shape, done = complete_output(model, shape)
+    if shape is not None and len(shape) == 1 and shape[0] == (batch or 1):
+        shape = (*shape, 1)
     if shape is None or len(shape) < 2 or shape[1] is None or any(extent != 1 for extent in shape[2:]):
         raise BadInputError(
             f"{path}: output {output.name!r} has shape {spell_shape(shape)}; expected [batch, classes] with a known "
-            "number "
-            "of classes (or [batch, classes, 1, 1]). Export it with a fixed number of classes and a Flatten at its "
-            "end, "
-            "or name another output: --output NAME."
+            "number of classes (or [batch, classes, 1, 1]; [batch, 1] for two classes). Export it with a fixed number "
+            "of classes and a Flatten at its end, or name another output: --output NAME."
         )
-    kind = PROBABILITIES if trailing_softmax(model.graph) else LOGITS
-    return Scores(output.name, shape[1], kind)
+    notes = () if done is None else (done,)
+    _, last = _trail(model.graph)
+    makes = "" if last is None else last.op_type
+    if shape[1] > 1:
+        return Scores(output.name, shape[1], PROBABILITIES if makes == SOFTMAX else LOGITS, notes=notes)
+    if makes == SOFTMAX:
+        raise BadInputError(
+            f"{path}: output {output.name!r} is a Softmax over one class, which is 1 whatever the image. Export the "
+            "model with a Sigmoid in its place, or with two outputs."
+        )
+    kind = PROBABILITIES if makes in _SIGMOIDS else LOGITS
+    return Scores(output.name, 2, kind, True, (*notes, _BINARY[kind].format(output.name)))
 
 
-def trailing_softmax(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The Softmax whose probabilities are the graph's output, and the nodes behind it; empty where there is none."""
+def trailing_probabilities(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The Softmax or Sigmoid whose probabilities are the graph's output, and the nodes behind it, from the last; empty
+    where there is none.
+    """
+    trail, node = _trail(graph)
+    return [*trail, node] if node is not None and node.op_type in (SOFTMAX, *_SIGMOIDS) else []
+
+
+def _trail(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], onnx.NodeProto | None]:
+    """The nodes before the output that change no number, from the last, and the one in front of them."""
     producers = {name: node for node in graph.node for name in node.output}
     trail = []
     node = producers.get(graph.output[0].name)
     while node is not None and node.op_type in _CARRIES | _CARRIES_QUANTIZED and node.input:
         trail.append(node)
         node = producers.get(node.input[0])
-    return [*trail, node] if node is not None and node.op_type == "Softmax" else []
+    return trail, node
 
 
 def _merged(

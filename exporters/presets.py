@@ -17,4 +17,6 @@ PRESETS: dict[str, InputContract] = {
     "cifar10": InputContract((32, 32), mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
     # CIFAR-10's own statistics, as many other training scripts use them.
     "cifar10-own-stats": InputContract((32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)),
+    # Digits and their like, one channel: the Normalize of pytorch/examples.
+    "mnist": InputContract((28, 28), color="gray", mean=(0.1307,), std=(0.3081,)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from harness.attacks.store import ChunkStore
 from harness.conditions import CLEAN, Condition
 from harness.conditions.attack import SOURCE, AttackId
 from harness.images import RunImages
+from harness.pipeline.gray import OneChannel, ThreeChannels, in_three_channels
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.spec import REFERENCE
@@ -106,9 +108,12 @@ def _made(
             update(done, f"{number + 1}/{len(orders)} {conditions[number].id}")
 
         update(0)
-        made = make(orders, plan.data.ids, images.reader(CLEAN), store, workers=workers, progress=tell, abandon=abandon)
+        clean, gray = images.reader(CLEAN), plan.model.contract.color == "gray"
+        clean = OneChannel(clean) if gray else clean
+        made = make(orders, plan.data.ids, clean, store, workers=workers, progress=tell, abandon=abandon)
         with contextlib.closing(made):
-            yield from zip(conditions, made, strict=True)
+            for condition, one in zip(conditions, made, strict=True):
+                yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
 
 
 def _order(
@@ -155,7 +160,7 @@ def _ask(target: BuiltTarget, arena: Arena, size: int, images: Images) -> Any:
     scores = []
     for start in range(0, len(images), size):
         with arena.slot() as slot:
-            place = slot.put(target.model.contract.normalise(images[start : start + size]))
+            place = slot.put(target.model.contract.normalise(in_three_channels(images[start : start + size])))
             scores.append(target.engine.infer(place))
     found = np.concatenate(scores)
     # Of a network that is sure of itself, the others' probabilities still differ by orders of magnitude.

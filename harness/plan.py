@@ -159,7 +159,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         targets,
         asked.conditions,
         {},
-        notes=asked.notes,
+        notes=(*model.notes, *asked.notes),
         combined=asked.combined,
         networks=networks,
     )

@@ -18,5 +18,6 @@ def build_request(model: DeployableModel, **settings: Any) -> BuildRequest:
         input_dtype=model.contract.dtype,
         classes=model.classes,
         fixed_batch=model.fixed_batch,
+        binary=model.scores if model.binary else None,
         **settings,
     )

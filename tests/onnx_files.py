@@ -47,6 +47,49 @@ def channels_last(model, size=16):
     prepend(model, "Transpose", ["batch", size, size, 3], perm=[0, 3, 1, 2])
 
 
+def gray(model, size=16):
+    """One input channel, which the first convolution reads three times."""
+    prepend(model, "Concat", ["batch", 1, size, size], axis=1)
+    model.graph.node[0].input[:] = ["input"] * 3
+
+
+def gray_channels_last(model, size=16):
+    gray(model, size)
+    prepend(model, "Transpose", ["batch", size, size, 1], perm=[0, 3, 1, 2])
+    model.graph.node[1].input[:] = ["transposeed"] * 3
+
+
+def without_batch(model):
+    """One image in, its scores out: [3, 16, 16] -> [4]."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first"))
+    prepend(model, "Unsqueeze", [3, 16, 16])
+    model.graph.node[0].input.append("first")
+    append(model, helper.make_node("Squeeze", ["raw", "first"], ["logits"], name="squeeze"), shape=(4,))
+
+
+def one_output(model):
+    """A logit [batch, 1] in place of four: the sum of two classes' less that of the two others."""
+    sides = np.array([[1], [1], [-1], [-1]], np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(sides, "sides"))
+    append(model, helper.make_node("MatMul", ["raw", "sides"], ["logits"], name="sides"), shape=("batch", 1))
+
+
+def one_probability(model):
+    """The Sigmoid of `one_output`."""
+    one_output(model)
+    model.graph.node[-1].output[0] = "logit"
+    model.graph.node.append(helper.make_node("Sigmoid", ["logit"], ["logits"], name="sigmoid"))
+
+
+def without_classes_axis(model):
+    """One number per image, [batch]."""
+    one_output(model)
+    model.graph.node[-1].output[0] = "logit"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "second"))
+    model.graph.node.append(helper.make_node("Squeeze", ["logit", "second"], ["logits"], name="squeeze"))
+    model.graph.output[0].CopyFrom(value_info("logits", TensorProto.FLOAT, ["batch"]))
+
+
 def uint8_input(model):
     """uint8 NCHW, scaled to 0..1 inside."""
     prepend(model, "Cast", ["batch", 3, 16, 16], TensorProto.UINT8, to=TensorProto.FLOAT)

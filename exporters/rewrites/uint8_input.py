@@ -70,7 +70,7 @@ def _normalisation(
         nodes.append(helper.make_node(kind, inputs, [name], name=name, to=to))
 
     step("Cast", "pixels", to=TensorProto.FLOAT)
-    per_channel = (3,) if contract.layout == "nhwc" else (3, 1, 1)
+    per_channel = (-1,) if contract.layout == "nhwc" else (-1, 1, 1)
     for kind, word, value in (
         ("Div", "divisor", np.array(contract.divisor, np.float32)),
         ("Sub", "mean", np.array(contract.mean, np.float32).reshape(per_channel)),

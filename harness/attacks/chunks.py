@@ -42,7 +42,7 @@ class Order:
 class Made:
     """reader: the adversarial images. rows: what is known of them. keys: of their chunks in the cache."""
 
-    reader: ChunkReader
+    reader: ImageReader
     rows: AttackRows
     keys: tuple[str, ...]
 

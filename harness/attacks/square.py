@@ -97,7 +97,7 @@ class _L2:
 
     levels: float
     eight_bit: bool
-    numbers: int = 8
+    numbers: int = 8  # four of windows, one turns the peak, a sign for each of at most three channels
 
     def start(self, clean: Array, draws: Draws) -> Array:
         """Peaks on a grid in the middle of the image."""
@@ -120,7 +120,7 @@ class _L2:
         side = _side(share, height, width, _SMALLEST)
         side = min(side + (side + 1) % 2, height, width)
         corners = [_corner(numbers[:, place], (height, width)[place % 2] - side) for place in range(4)]
-        peaks = _peaks(side, numbers[:, 4:])
+        peaks = _peaks(side, numbers[:, 4 : 5 + channels])
         unused = np.maximum(self.levels**2 - np.einsum("nhwc,nhwc->n", change, change, dtype=np.float64), 0)
         new = change.copy()
         for index in range(count):

@@ -83,7 +83,7 @@ def add_contract_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--divisor", type=float, metavar="X", help="what pixels are divided by (255, unless given)")
     group.add_argument("--mean", nargs="+", metavar="X", help="per channel, after the division: three numbers, or one")
     group.add_argument("--std", nargs="+", metavar="X", help="likewise")
-    group.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it")
+    group.add_argument("--color", metavar="ORDER", help="rgb or bgr, as the model expects it; gray for one channel")
 
 
 def add_builder_flags(parser: argparse.ArgumentParser) -> None:

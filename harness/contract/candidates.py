@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporters.contract import COLORS, InputContract, Size, Triple
+from exporters.contract import ORDERS, Channels, InputContract
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Numbers:
 
     name: str
     divisor: float
-    mean: Triple
-    std: Triple
+    mean: Channels
+    std: Channels
     source: str
 
 
@@ -101,26 +101,28 @@ FILTERS = (
 
 
 def numbers_and_colors(side: InputContract, declared: InputContract | None) -> list[InputContract]:
-    """Every scaling in both colour orders on one image side, the declared one among them; colour alone for uint8."""
+    """Every scaling in both colour orders on one image side, the declared one among them; colour alone for uint8. Gray
+    images have no order: of three channels' mean and std, they take the averages.
+    """
     own = [] if declared is None else [with_numbers(side, declared)]
+    colors = ("gray",) if side.color == "gray" else ORDERS
     if side.dtype == "uint8":
-        return merged([*own, *(dataclasses.replace(side, color=color) for color in COLORS)])
-    return merged(
-        [
-            *own,
-            *(
-                dataclasses.replace(
-                    side,
-                    color=color,
-                    divisor=numbers.divisor,
-                    mean=numbers.mean if color == "rgb" else numbers.mean[::-1],
-                    std=numbers.std if color == "rgb" else numbers.std[::-1],
-                )
-                for numbers in NUMBERS
-                for color in COLORS
-            ),
-        ]
-    )
+        return merged([*own, *(dataclasses.replace(side, color=color) for color in colors)])
+    return merged([*own, *(_scaled(side, numbers, color) for numbers in NUMBERS for color in colors)])
+
+
+def _scaled(side: InputContract, numbers: Numbers, color: str) -> InputContract:
+    mean, std = numbers.mean, numbers.std
+    if color == "bgr":
+        mean, std = mean[::-1], std[::-1]
+    elif color == "gray":
+        mean, std = (_average(mean),), (_average(std),)
+    return dataclasses.replace(side, color=color, divisor=numbers.divisor, mean=mean, std=std)
+
+
+def _average(values: Channels) -> float:
+    # Of equal ones the value itself, without a sum's rounding.
+    return values[0] if len(set(values)) == 1 else round(sum(values) / len(values), 6)
 
 
 def resize_rules(base: InputContract, declared: InputContract | None, *, resizes: bool) -> list[InputContract]:
@@ -151,10 +153,13 @@ def readers(
     )
 
 
-def customary(size: Size, layout: str, dtype: str, *, resizes: bool) -> InputContract:
-    """The image side on which scalings are compared: what is most used at that size."""
-    raw = dtype == "uint8"
-    base = InputContract(size, layout=layout, dtype=dtype, divisor=1.0 if raw else 255.0)
+def customary(shape: InputContract, *, resizes: bool) -> InputContract:
+    """The image side on which scalings are compared: what is most used at the size. shape: whose size, layout, dtype
+    and number of channels are the model's.
+    """
+    raw = shape.dtype == "uint8"
+    color = "gray" if shape.color == "gray" else "rgb"
+    base = InputContract(shape.size, layout=shape.layout, dtype=shape.dtype, divisor=1.0 if raw else 255.0, color=color)
     return resize_rules(base, None, resizes=resizes)[0]
 
 
@@ -196,8 +201,12 @@ def same_numbers(one: InputContract, other: InputContract) -> bool:
     """
     return one.dtype == "uint8" or all(
         np.allclose(a, b, rtol=0, atol=1e-5 * (a[1] - a[0]))
-        for a, b in zip(_ends(with_color(one, "rgb")), _ends(with_color(other, "rgb")), strict=True)
+        for a, b in zip(_ends(_in_rgb(one)), _ends(_in_rgb(other)), strict=True)
     )
+
+
+def _in_rgb(contract: InputContract) -> InputContract:
+    return contract if contract.color == "gray" else with_color(contract, "rgb")
 
 
 def numbers_name(contract: InputContract) -> str:
@@ -205,11 +214,10 @@ def numbers_name(contract: InputContract) -> str:
     if contract.dtype == "uint8":
         return "8-bit pixels"
     for numbers in NUMBERS:
-        known = dataclasses.replace(
-            contract, color="rgb", divisor=numbers.divisor, mean=numbers.mean, std=numbers.std, dtype="float32"
-        )
+        known = _scaled(contract, numbers, "gray" if contract.color == "gray" else "rgb")
         if same_numbers(contract, known):
-            return numbers.name
+            averaged = contract.color == "gray" and len(set(zip(numbers.mean, numbers.std, strict=True))) > 1
+            return f"{numbers.name}, averaged" if averaged else numbers.name
     return f"/ {contract.divisor:g}, mean {_spell(contract.mean)}, std {_spell(contract.std)}"
 
 
@@ -249,5 +257,5 @@ def _ends(contract: InputContract) -> list[tuple[float, float]]:
     ]
 
 
-def _spell(values: Triple) -> str:
+def _spell(values: Channels) -> str:
     return f"{values[0]:g}" if len(set(values)) == 1 else " ".join(f"{value:g}" for value in values)

@@ -33,7 +33,7 @@ def flags_of(contract: InputContract) -> tuple[str, ...]:
     return (*words, "--color", contract.color)
 
 
-def _triple(values: tuple[float, float, float]) -> list[str]:
+def _triple(values: tuple[float, ...]) -> list[str]:
     return [_spell(value) for value in (values[:1] if len(set(values)) == 1 else values)]
 
 

@@ -89,7 +89,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
             deviations=_deviations(races, best, declared, swaps),
             wrong=wrong,
             stages=stages,
-            notes=plan.notes(),
+            notes=(*model.notes, *plan.notes()),
             flags=() if best is None else flags_of(best),
             inferences=asker.inferences,
             grid=plan.grid,
@@ -104,7 +104,7 @@ class _Plan:
         self.images, self.declared = images, declared
         self.resizes = images.sizes != {shape.size}
         self.decoders = _decoders(declared) if images.differing else ("pillow",)
-        customary = values.customary(shape.size, shape.layout, shape.dtype, resizes=self.resizes)
+        customary = values.customary(shape, resizes=self.resizes)
         # Not searched for: images that carry an orientation are rare, and whether it is applied is known.
         orientation = customary.orientation if declared is None else declared.orientation
         self.start = dataclasses.replace(customary, orientation=orientation)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import exporters
 from exporters import ContractOptions, DeployableModel, InputContract
+from exporters.axes import complete_input
 from exporters.contract import Size, read_contract
 from exporters.onnx_file import read_proto
 from exporters.signature import read_signature
@@ -59,6 +60,7 @@ def load_model(spec: ContractSpec) -> tuple[DeployableModel, InputContract | Non
     if isinstance(source, exporters.OnnxSource):
         proto = read_proto(source.path)
         carried = read_contract(proto)
+        complete_input(proto)
         signature = read_signature(proto, source.path)
         frozen = _known(signature.size(options.layout or signature.layout or "nchw"))
     else:

@@ -1,4 +1,6 @@
-"""An .npz archive with `images` (uint8 [N, H, W, 3]) and `labels` (integers [N]), streamed member by member."""
+"""An .npz archive with `images` (uint8 [N, H, W, 3], or gray ones) and `labels` (integers [N]), streamed member by
+member.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ class _Head:
 
 
 class ArraySource:
-    """Images of an .npz archive. Ids are its `names` where it has them and they are unique, else the index.
+    """Images of an .npz archive, gray ones ([N, H, W] or [N, H, W, 1]) as R = G = B. Ids are its `names` where it has
+    them and they are unique, else the index.
 
     Nothing is unpickled, and the images are never in memory together.
     """
@@ -57,8 +60,11 @@ class ArraySource:
             raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error
         with self._member("images") as stream:
             shape, dtype = self._read_header(stream, "images")
-        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-            raise BadInputError(f"{path}: `images` is {dtype} {list(shape)}; expected uint8 [N, height, width, 3].")
+        if dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)) or 0 in shape[1:]:
+            raise BadInputError(
+                f"{path}: `images` is {dtype} {list(shape)}; expected uint8 [N, height, width, 3], or gray ones "
+                "[N, height, width] or [N, height, width, 1]."
+            )
         if not shape[0]:
             raise BadInputError(f"{path} holds no images.")
         self._image_shape = shape[1:]
@@ -90,7 +96,9 @@ class ArraySource:
             for index in range(max(position_of, default=-1) + 1):
                 raw = self._exactly(stream, size)
                 if index in position_of:
-                    image: Pixels = np.frombuffer(raw, np.uint8).reshape(self._image_shape)
+                    image: Pixels = np.frombuffer(raw, np.uint8).reshape(*self.image_size, -1)
+                    if image.shape[2] == 1:
+                        image = np.repeat(image, 3, axis=2)
                     yield position_of[index], Payload(f"{self.path}, image {index}", image)
 
     def _ids(self, count: int) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.isolated import IsolatedEngine
+from exporters import DeployableModel
 from harness.diff.own import OwnOutputs
 from harness.diff.points import Layer, layers_of, points_of, rounded_values
 from harness.diff.prepare import Prepared
@@ -17,6 +18,7 @@ from harness.diff.spec import DiffSpec, shown_values
 from harness.diff.statistics import Tally
 from harness.progress import Progress
 from shipcheck.errors import DeviceError, EngineDiedError, ShipcheckError, UsageError
+from shipcheck.scores import of_two_classes
 
 # Values of one batch on one side, in bytes; the first batch is one image, which tells how large an image's are.
 _BATCH_BYTES = 256 << 20
@@ -111,7 +113,7 @@ class Comparison:
             answer = values.get(side.model.output_name)
             if answer is None:
                 raise DeviceError(f"{side.id} does not show its own output {side.model.output_name!r}.")
-            logits.instrumented.append(answer[:images].reshape(images, -1).astype(np.float32))
+            logits.instrumented.append(_scores(side.model, answer[:images].astype(np.float32)))
             shown.append({side.model.input_name: filled, **values})
             self._bytes = max(self._bytes, sum(value.nbytes for value in values.values()) // len(filled))
         own = self._own(pixels, shown[1])
@@ -209,6 +211,10 @@ class Comparison:
         if first.ndim and len(first) == self._frozen > images:
             return first[:images], second[:images]
         return first, second
+
+
+def _scores(model: DeployableModel, answer: Array) -> Array:
+    return of_two_classes(answer, model.scores) if model.binary else answer.reshape(len(answer), -1)
 
 
 def _tally(tallies: dict[str, Tally], name: str) -> Tally:

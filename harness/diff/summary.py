@@ -51,7 +51,7 @@ def summarise(seen: Comparison) -> DiffResult:
         target_instrumented=_instrumented(seen.logits[1]),
         layers=tuple(rows),
         unmatched=tuple(unmatched),
-        notes=tuple(seen.notes),
+        notes=(*made.plan.model.notes, *seen.notes),
     )
 
 

@@ -23,7 +23,7 @@ from exporters.simplify import simplify
 from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.data.labels import read_class_table
-from harness.exporting.verify import Executor, Verification, verify
+from harness.exporting.verify import Executor, OfTwoClasses, Verification, verify
 from harness.pipeline import ImageStore, spool
 from harness.progress import Progress
 from harness.request import build_request
@@ -112,6 +112,8 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         reference: Executor = (
             stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
             if isinstance(source, OnnxSource)
+            else OfTwoClasses(source, model.scores)
+            if model.binary
             else source
         )
         with progress.stage("Comparing with the source", len(images)) as update:

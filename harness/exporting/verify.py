@@ -12,6 +12,7 @@ import numpy.typing as npt
 from exporters.contract import InputContract, Tensor
 from harness.metrics.divergence import Divergence, first_divergence
 from harness.pipeline import ImageReader
+from shipcheck.scores import of_two_classes
 
 # Kernels that sum in another order differ by some 1e-6 of the largest logit; a hundred times that is no rounding.
 TOLERANCE = 1e-4
@@ -49,6 +50,22 @@ class Verification:
     def same(self) -> bool:
         """All classes agree, and no logit is further off than TOLERANCE of the largest."""
         return self.agreement == self.images and self.max_difference <= TOLERANCE * self.scale
+
+
+@dataclasses.dataclass(frozen=True)
+class OfTwoClasses:
+    """A source whose one number per image stands for two classes. kind: what it is (`shipcheck.scores`)."""
+
+    source: Executor
+    kind: str
+
+    def infer(self, batch: Tensor) -> npt.NDArray[np.float32]:
+        """The source's, as the scores of two classes."""
+        return of_two_classes(self.source.infer(batch), self.kind)
+
+    def intermediates(self, batch: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """The source's."""
+        return self.source.intermediates(batch)
 
 
 def verify(

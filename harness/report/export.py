@@ -37,6 +37,8 @@ def print_export(report: ExportReport, console: Console) -> None:
     table.add_row("classes", f"{model.classes}, {'named' if model.class_names else 'without names'}")
     table.add_row("file", f"{escape(str(report.file))} ({len(model.onnx_bytes) / 2**20:.2f} MiB)")
     console.print(table)
+    for note in model.notes:
+        console.print(note, markup=False, highlight=False)
 
 
 def _where(report: ExportReport) -> str:

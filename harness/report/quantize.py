@@ -26,6 +26,8 @@ def print_quantized(made: Quantized, console: Console) -> None:
     if kept:
         table.add_row("kept in float", f"{len(kept)} nodes: {escape(', '.join(list(kept)[:5]))}")
     console.print(table)
+    for note in made.model.notes:
+        console.print(note, markup=False, highlight=False)
     for warning in made.warnings:
         console.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
     for reason in made.recipe.reasons:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pyarrow.parquet as pq
 import pytest
 from conftest import bench, make_folders, make_model
@@ -12,17 +13,26 @@ from onnx_files import (
     changed,
     channels_last,
     external,
+    gray,
+    gray_channels_last,
     half,
     half_inside,
     normalised_inside,
     old_opset,
+    one_output,
+    one_probability,
     ort_quantized,
     set_batch,
     softmax,
     two_outputs,
     uint8_channels_last,
     uint8_input,
+    without_batch,
+    without_classes_axis,
 )
+from PIL import Image
+
+import exporters
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +68,7 @@ FORMS = {
     "normalised inside": ([normalised_inside], ["--divisor", 1]),
     "softmax": ([softmax], []),
     "one of two outputs": ([two_outputs], ["--output", "logits"]),
+    "without a batch axis": ([without_batch], []),
 }
 
 
@@ -68,6 +79,57 @@ def test_every_form_of_a_model_gives_its_answers_and_real_int8(data, plain, tmp_
     assert reference["conditions"]["clean"]["top1"] == plain[0]["conditions"]["clean"]["top1"]
     assert int8["conditions"]["clean"]["vs_reference"]["agreement"] >= 0.9
     assert int8["realized"]["int8"] >= 0.99
+
+
+EVERY_ENGINE = ("--engine", "onnxruntime", "--engine", "openvino")
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory):
+    root = tmp_path_factory.mktemp("two")
+    return make_folders(root / "test", classes=2, images=10), make_folders(root / "calib", classes=2, seed=1), root
+
+
+@pytest.mark.parametrize("change", [one_output, one_probability, without_classes_axis])
+def test_one_number_per_image_is_two_classes_on_every_engine(of_two, tmp_path, change):
+    path = changed(tmp_path / "m.onnx", change)
+    reference, *others = summary(path, of_two, tmp_path / "run", *EVERY_ENGINE)["targets"]
+    # What the file itself says: class 1 above 0, or above 0.5 behind the Sigmoid.
+    model = exporters.load(path, contract=exporters.ContractOptions(size=(16, 16), resize="exact"))
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    right, count = 0, 0
+    for label, folder in enumerate(sorted(of_two[0].iterdir())):
+        for image in sorted(folder.iterdir()):
+            pixels = np.asarray(Image.open(image).convert("RGB").resize((16, 16), Image.Resampling.BILINEAR))
+            tensor = (pixels.astype(np.float32) / 255).transpose(2, 0, 1)[None]
+            answer = session.run(None, {"input": tensor})[0].item()
+            right += (answer > (0.5 if change is one_probability else 0)) == label
+            count += 1
+    assert model.classes == 2
+    assert reference["conditions"]["clean"]["top1"] == right / count
+    for int8 in others:
+        assert int8["conditions"]["clean"]["vs_reference"]["agreement"] >= 0.8
+        assert int8["realized"]["int8"] >= 0.99
+
+
+@pytest.mark.parametrize("change", [gray, gray_channels_last])
+def test_one_channel_is_fed_pillows_gray(data, tmp_path, change):
+    path = changed(tmp_path / "m.onnx", change)
+    found = summary(path, data, tmp_path / "run", *EVERY_ENGINE, "--mean", 0.5, "--std", 0.25)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    right, count = 0, 0
+    for label, folder in enumerate(sorted(data[0].iterdir())):
+        for image in sorted(folder.iterdir()):
+            colour = Image.open(image).convert("RGB").resize((16, 16), Image.Resampling.BILINEAR)
+            plane = (np.asarray(colour.convert("L")).astype(np.float32) / 255 - 0.5) / 0.25
+            tensor = plane[None, None] if change is gray else plane[None, :, :, None]
+            right += session.run(None, {"input": tensor})[0].argmax() == label
+            count += 1
+    reference, *others = found["targets"]
+    assert found["model"]["contract"]["color"] == "gray"
+    assert len(others) == 2
+    assert reference["conditions"]["clean"]["top1"] == right / count
+    assert all(int8["conditions"]["clean"]["vs_reference"]["agreement"] >= 0.8 for int8 in others)
 
 
 def test_probabilities_of_the_graph_are_those_in_the_rows(data, tmp_path):

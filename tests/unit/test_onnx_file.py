@@ -1,10 +1,13 @@
 """ONNX files that are not what they should be: each is refused with a message that says why."""
 
+import functools
+
 import numpy as np
 import onnx
 import pytest
 from conftest import make_model
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import gray
 
 import exporters
 from exporters.contract import embed
@@ -146,6 +149,8 @@ def test_float16_weights_are_checked_too(tmp_path):
 
 def test_every_preset_is_a_contract_that_fits_itself(tmp_path):
     for name, preset in PRESETS.items():
-        path = make_model(tmp_path / "m.onnx", size=preset.size[0])
+        size = preset.size[0]
+        one_channel = functools.partial(gray, size=size) if preset.color == "gray" else None
+        path = make_model(tmp_path / "m.onnx", size=size, change=one_channel)
         assert exporters.load(path, contract=exporters.ContractOptions(preset=name)).contract == preset
         assert onnx.load(path).graph.input[0].name == "input"

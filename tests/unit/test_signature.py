@@ -87,9 +87,18 @@ def test_the_contract_decides_where_the_shape_fits_both(tmp_path):
         )
 
 
-@pytest.mark.parametrize("shape", [("n", 1, 16, 16), ("n", 4, 16, 16), ("n", 16, 16, 1), ("n", 48), ("n", 3, 16)])
-def test_what_is_no_colour_image_is_refused(tmp_path, shape):
-    with pytest.raises(BadInputError, match=r"expected \[batch, 3, height, width\] or \[batch, height, width, 3\]"):
+@pytest.mark.parametrize(
+    ("shape", "way_out"),
+    [
+        (("n", 2, 16, 16), "What 2 channels mean .* with three, or with one"),
+        (("n", 16, 16, 5), "What 5 channels mean"),
+        (("n", 48), "with the Reshape from an image to its flat vector inside"),
+        (("n", 3, 16), "with an image as its input"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_a_way_out(tmp_path, shape, way_out):
+    expected = r"expected \[batch, 3, height, width\] or \[batch, height, width, 3\].*" + way_out
+    with pytest.raises(BadInputError, match=expected):
         exporters.load(changed(tmp_path / "m.onnx", shaped(*shape)), contract=SMALL)
 
 
