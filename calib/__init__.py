@@ -6,15 +6,26 @@ from pathlib import Path
 
 from calib import cache as _cache
 from calib.images import CalibrationImages
+from calib.narrow import narrowed
 from calib.options import QuantizeOptions
-from calib.quantizers import Request, needs_images, quantizer_for
+from calib.quantizers import Quantizer, Request, needs_images, quantizer_for
 from calib.recipes import Recipe, recipe_for
 from calib.static import check_quantizable
+from engines.cpu import processor
 from exporters.float_view import float_view
 from exporters.model import DeployableModel
 from shipcheck.errors import BadInputError, UnsupportedError
 
-__all__ = ["CalibrationImages", "QuantizeOptions", "Recipe", "has_recipe", "needs_images", "quantize", "recipe_for"]
+__all__ = [
+    "CalibrationImages",
+    "QuantizeOptions",
+    "Recipe",
+    "chosen_recipe",
+    "has_recipe",
+    "needs_images",
+    "quantize",
+    "recipe_for",
+]
 
 _DEFAULTS = QuantizeOptions()
 
@@ -27,23 +38,39 @@ def quantize(
     images: CalibrationImages | None,
     cache: Path | None = None,
     options: QuantizeOptions = _DEFAULTS,
+    saturates: bool | None = None,
 ) -> DeployableModel:
     """The model at `precision` in the recipe of `engine`, calibrated on `images`, from its float32 form.
 
     images: may be None where `needs_images` says so. cache: a folder to find it in and to file it into, keyed by all
-    that shapes it. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate
+    that shapes it. saturates: whether the processor that will run it adds products in 16 bits, None for that of this
+    machine's. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate
     on, or quantized already) or BuildError (the quantizer failed).
     """
-    recipe = recipe_for(engine, precision)
+    recipe = chosen_recipe(engine, precision, options, saturates)
     quantizer = quantizer_for(recipe, options)
     if images is None and needs_images(precision, options):
         raise BadInputError(f"{precision} needs calibration images.")
     check_quantizable(model, images)
     request = Request(float_view(model), recipe, images, options)
     if cache is None:
-        return quantizer(request)
+        return _made(quantizer, request)
     key = _cache.cache_key(request)
-    return _cache.find(cache, key, request.model) or _cache.store(cache, key, quantizer(request))
+    return _cache.find(cache, key, request.model) or _cache.store(cache, key, _made(quantizer, request))
+
+
+def _made(quantizer: Quantizer, request: Request) -> DeployableModel:
+    model = quantizer(request)
+    return narrowed(model) if request.recipe.narrow else model
+
+
+def chosen_recipe(
+    engine: str, precision: str, options: QuantizeOptions = _DEFAULTS, saturates: bool | None = None
+) -> Recipe:
+    """The engine's recipe for a precision, as `quantize` takes it for that processor and these options."""
+    recipe = recipe_for(engine, precision)
+    narrow = options.portable or (processor().saturates if saturates is None else saturates)
+    return recipe.for_all() if narrow else recipe
 
 
 def has_recipe(engine: str, precision: str) -> bool:

@@ -102,6 +102,7 @@ def _quantize(request: Request, *, accuracy: bool) -> DeployableModel:
         settings: dict[str, Any] = {
             "target_device": nncf.TargetDevice.CPU,
             "subset_size": len(images),
+            "advanced_parameters": _advanced(narrow=recipe.narrow),
             "ignored_scope": nncf.IgnoredScope(names=left_float) if left_float else None,
         }
         try:
@@ -134,6 +135,13 @@ def _check(request: Request) -> None:
             f"NNCF writes uint8 activations behind a Relu, the recipe {recipe.name} wants {recipe.activation_type} "
             "alone; take --quantizer shipcheck."
         )
+
+
+def _advanced(*, narrow: bool) -> Any:
+    """Weights of 7 bits where they must be narrow, else NNCF's default, which is that for the first layer alone."""
+    parameters = importlib.import_module("nncf.quantization.advanced_parameters")
+    fix = parameters.OverflowFix.ENABLE if narrow else parameters.OverflowFix.FIRST_LAYER
+    return parameters.AdvancedQuantizationParameters(overflow_fix=fix)
 
 
 def _top1(model: DeployableModel, proto: onnx.ModelProto, items: Iterable[Any]) -> Iterator[npt.NDArray[np.int64]]:

@@ -17,6 +17,7 @@ class QuantizeOptions:
     the values, kept by the range method of that name. equalize: cross-layer equalisation before. bias_correction:
     afterwards. keep_float: names of nodes that stay float. keep_float_below_db: nodes whose quantization alone leaves
     less signal to noise at the output than this stay float, None for none. int4_method: how 4-bit weights are rounded.
+    portable: a file for all processors, and not for the one at hand alone.
     """
 
     quantizer: str = "shipcheck"
@@ -27,6 +28,7 @@ class QuantizeOptions:
     keep_float: tuple[str, ...] = ()
     keep_float_below_db: float | None = None
     int4_method: str = "gptq"
+    portable: bool = False
 
     def __post_init__(self) -> None:
         """UsageError for unknown names and impossible numbers."""

@@ -78,7 +78,7 @@ class _Writer:
             self._operand(node, weight.position, value)
             return
         kind = str(self.recipe.weight_type)
-        scales = weight_scales(value, kind, weight.axis, self.recipe.symmetric_weights)
+        scales = weight_scales(value, kind, weight.axis, self.recipe.symmetric_weights, narrow=self.recipe.narrow)
         input_grid = grids.get(self.range_of.get(node.input[0], ""))
         bias = self.reader.value(weight.bias) if weight.bias is not None else None
         if bias is not None and input_grid is not None and self.recipe.quantize_bias:

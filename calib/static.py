@@ -39,8 +39,9 @@ def quantize_static(request: Request) -> DeployableModel:
     Ranges: minmax, entropy or percentile, as its calibrators define them; the latter two keep the activations of all
     images in memory, and take them one by one. A graph frozen at a batch is calibrated on whole batches, the last one
     filled up with its last image, which changes no minimum and no maximum. A Softmax at the end stays float: 8 bits of
-    probabilities would make all but the first few classes equal. Raises BuildError where the quantizer fails,
-    UnsupportedError for an option that it does not have, and where it is not installed.
+    probabilities would make all but the first few classes equal. Weights have 7 bits where they must be narrow. Raises
+    BuildError where the quantizer fails, UnsupportedError for an option that it does not have, and where it is not
+    installed.
     """
     model, recipe, images, options = request.model, request.recipe, request.images, request.options
     assert images is not None
@@ -63,6 +64,7 @@ def quantize_static(request: Request) -> DeployableModel:
                 activation_type=_type(quantization, recipe.activation_type),
                 weight_type=_type(quantization, recipe.weight_type),
                 per_channel=recipe.per_channel,
+                reduce_range=recipe.narrow,
                 nodes_to_exclude=left_float,
                 calibrate_method=getattr(quantization.CalibrationMethod, _METHODS[options.ranges]),
                 extra_options={

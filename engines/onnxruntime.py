@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engines.audit import Audit
 from engines.base import Batch, BuildRequest, Engine, Logits
 from engines.build_cache import Entry
-from engines.cpu import has_amx, has_vnni, is_x86
+from engines.cpu import processor
 from engines.device import device_index, device_kind
 from engines.graph import with_every_output
 from engines.onnxruntime_binding import DeviceBinding
@@ -196,7 +196,7 @@ class OnnxRuntimeEngine(Engine):
     def cautions_of(cls, precision: str, device: str) -> tuple[str, ...]:
         """Wrong int8 kernels of old versions, on processors that take them."""
         version, on_cpu = str(cls.version()), device_kind(device) == "cpu"
-        if precision == "int8" and on_cpu and has_amx() and _numbers(version) < _RIGHT_ON_AMX:
+        if precision == "int8" and on_cpu and processor().has_amx and _numbers(version) < _RIGHT_ON_AMX:
             return (
                 f"ONNX Runtime {version} computes int8 wrongly on processors with AMX (MobileNet v1: 4 of 10 labels "
                 "right that its own unfused graph gets right). Take 1.25 or newer, or --optimization disable.",
@@ -208,7 +208,6 @@ class OnnxRuntimeEngine(Engine):
         described = {
             **super().describe(),
             "provider": self._provider.name,
-            "x64quantprecision": _needs_wide_sums(),
             "qdq_matmulnbits_accuracy_level": _INT4_SUMS_IN_FLOAT,
         }
         return described if not self._settings else {**described, **self._versions()}
@@ -232,8 +231,6 @@ def _session_options(ort: Any, request: BuildRequest, device: str) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[request.optimization])
-    if _needs_wide_sums():
-        options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _INT4_SUMS_IN_FLOAT)
     if device_kind(device) != "cpu":
         options.add_session_config_entry(*NO_CPU_NODES)
@@ -255,9 +252,3 @@ def _package_version(module: str) -> str | None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
-
-
-def _needs_wide_sums() -> bool:
-    # Without VNNI, u8 x s8 products overflow their 16-bit sums unless x64quantprecision asks for another kernel
-    # (onnxruntime#14642). With VNNI that kernel is only slower: twice, for a ResNet-20.
-    return is_x86() and not has_vnni()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engines.audit import Audit
 from engines.base import Batch, BuildRequest, Logits
 from engines.compiled import CompiledEngine
-from engines.cpu import instructions
+from engines.cpu import processor
 from engines.device import device_index, device_kind
 from engines.graph import with_every_output
 from engines.openvino_audit import kernels, read_audit
@@ -86,7 +86,7 @@ class OpenVinoEngine(CompiledEngine):
                 key: _property(device, key)
                 for key in ("FULL_DEVICE_NAME", "DRIVER_VERSION", "OPTIMIZATION_CAPABILITIES")
             },
-            "instructions": sorted(instructions()),
+            "processor": processor().to_dict(),
             "settings": settings(request),
         }
 

@@ -117,6 +117,19 @@ class Reader:
             value = self._step(node, value)
         return value
 
+    def integers(self, name: str) -> Array | None:
+        """What a constant's last DequantizeLinear reads, laid out as `name`; None where there is none."""
+        trail = []
+        while (node := self.producers.get(name)) is not None and node.op_type in _FOLDS - {Q, DQ, "Clip"}:
+            trail.append(node)
+            name = node.input[0]
+        if node is None or node.op_type != DQ or not self.is_constant(node.input[0]):
+            return None
+        value = self.value(node.input[0])
+        for moving in reversed(trail):
+            value = self._step(moving, value)
+        return value
+
     def grid(self, node: onnx.NodeProto) -> Grid | None:
         """What the output of a QuantizeLinear stands for; None where its scale is computed, or one per channel."""
         if node.input[1] not in self.constants:

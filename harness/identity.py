@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from engines import ENGINES
+from engines.cpu import processor
 from engines.device import device_kind
 from harness.conditions import CORRUPTION, parse_corruption
 from harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
@@ -66,6 +67,7 @@ def identity_of(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any
         "optimization": spec.optimization,
         "builder": dataclasses.asdict(spec.builder),
         "rebuilds": spec.rebuilds,
+        "processor": processor().to_dict(),
         "versions": _versions(plan),
     }
 

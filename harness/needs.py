@@ -5,6 +5,8 @@ from __future__ import annotations
 import calib
 from calib import CalibrationImages, QuantizeOptions, has_recipe, needs_images
 from engines import ENGINES
+from engines.cpu import processor
+from engines.device import device_kind
 from engines.precision import is_quantized
 from exporters import DeployableModel
 from exporters.float_view import float_view
@@ -51,4 +53,5 @@ def at_precision(
         images=images,
         cache=cache_root() / "quantized",
         options=options,
+        saturates=processor().saturates and device_kind(target.device) == "cpu",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import calib
 import exporters
-from calib import QuantizeOptions, Recipe, needs_images, recipe_for
+from calib import QuantizeOptions, Recipe, chosen_recipe, needs_images
 from calib.warn import warnings_of
 from engines import ENGINES, isolated
 from exporters import ContractOptions, DeployableModel
@@ -72,7 +72,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     engine = _ALIASES.get(spec.engine, spec.engine)
     with contextlib.suppress(UsageError):  # a recipe may be there for an engine that is not
         engine = ENGINES.canonical(engine)
-    recipe = recipe_for(engine, spec.precision)
+    recipe = chosen_recipe(engine, spec.precision, spec.quantization)
     source = demo_model_path() if spec.model == DEMO else spec.model
     model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
     with contextlib.ExitStack() as stack:

@@ -12,6 +12,7 @@ RECIPES = (
         weight_type="int8",
         symmetric_activations=False,
         symmetric_weights=True,
+        sums_in_16_bits=True,
         per_channel=True,
         quantize_bias=True,
         quantize_outputs=True,

@@ -14,6 +14,7 @@ RECIPES: tuple[Recipe, ...] = (
         weight_type="int8",
         symmetric_activations=False,
         symmetric_weights=True,
+        sums_in_16_bits=True,
         per_channel=True,
         quantize_bias=False,
         quantize_outputs=False,

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 
+_NARROW = (
+    "weights in steps so wide that no two of a channel sum to more than 128: x86 processors without VNNI add two u8 x "
+    "s8 products in 16 bits, which others would overflow"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -19,7 +24,9 @@ class Recipe:
     weights along the inner axis that share a scale, None for whole channels. quantize_residuals: without
     quantize_outputs, Q/DQ on the shortcut of a residual Add, too. integer_operators: with quantize_outputs, those that
     have integer kernels besides the ones that multiply and the ones that only move values. least_channels: a weight
-    with fewer input or output channels stays float (a depthwise convolution has 1 per group).
+    with fewer input or output channels stays float (a depthwise convolution has 1 per group). sums_in_16_bits: the
+    engine's kernels can saturate on x86 processors without VNNI. narrow: weights such that they cannot, see
+    `calib.overflow`.
     """
 
     engine: str
@@ -35,9 +42,17 @@ class Recipe:
     block_size: int | None = None
     quantize_residuals: bool = True
     least_channels: int = 0
+    sums_in_16_bits: bool = False
+    narrow: bool = False
     integer_operators: tuple[str, ...] = (
         *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu", "Softmax"),
     )
+
+    def for_all(self) -> Recipe:
+        """The same for every processor, those without VNNI, too; itself where it is that already."""
+        if not self.sums_in_16_bits or self.narrow:
+            return self
+        return dataclasses.replace(self, narrow=True, reasons=(*self.reasons, _NARROW))
 
     @property
     def name(self) -> str:

@@ -189,6 +189,9 @@ def add_quantization_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DB",
         help="nodes whose quantization alone leaves less signal to noise than this stay float",
     )
+    group.add_argument(
+        "--portable", action="store_true", help="int8 files for all processors (default: for that of this machine)"
+    )
     group.add_argument("--int4-method", metavar="NAME", help=f"{', '.join(INT4_METHODS)} (default: gptq)")
     group.add_argument(
         "--calib-seed", type=int, metavar="N", help="which calibration images --calib-limit takes (default: --seed)"
@@ -206,6 +209,7 @@ _QUANTIZATION = (
     "bias_correction",
     "keep_float_below_db",
     "int4_method",
+    "portable",
 )
 
 

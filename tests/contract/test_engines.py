@@ -21,6 +21,7 @@ from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import ENGINES, Audit, BuildRequest, Engine, Layer
 from engines.audit import convolution_macs, matmul_macs
+from engines.cpu import Processor
 from engines.device import device_index, device_kind
 from engines.precision import PRECISIONS
 from engines.registry import default_device
@@ -446,7 +447,8 @@ def test_a_runtime_that_fails_leaves_room_for_the_next_query(request_small, batc
     ],
 )
 def test_a_runtime_that_is_known_to_be_wrong_is_told_of(tmp_path, monkeypatch, version, amx, precision, warned):
-    monkeypatch.setattr("engines.onnxruntime.has_amx", lambda: amx)
+    features = frozenset({"amx_int8"} if amx else {"avx2"})
+    monkeypatch.setattr("engines.onnxruntime.processor", lambda: Processor("x86_64", features))
     monkeypatch.setattr(ENGINES["onnxruntime"], "version", classmethod(lambda cls: version))
     with engines.build("onnxruntime", request_for(make_model(tmp_path / "m.onnx"), precision=precision)) as engine:
         assert bool(engine.cautions()) is warned

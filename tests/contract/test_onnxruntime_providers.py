@@ -43,7 +43,7 @@ def test_the_providers_are_those_that_onnxruntime_knows():
 def test_the_keys_of_a_sessions_configuration_are_those_that_onnxruntime_reads(small, device):
     """It takes any key without a word; those that it reads stand in its library."""
     options = ort.SessionOptions()
-    used = ["session.x64quantprecision", "session.qdq_matmulnbits_accuracy_level", NO_CPU_NODES[0]]
+    used = ["session.qdq_matmulnbits_accuracy_level", NO_CPU_NODES[0]]
     used += context_settings(PROVIDERS[device], Path("m.onnx"))[0]
     options.add_session_config_entry("session.no_such_key", "1")
     (library,) = (Path(ort.__file__).parent / "capi").glob("onnxruntime_pybind11_state*")

@@ -26,7 +26,7 @@ from calib import QuantizeOptions
 from calib.observe import session_for
 from calib.quantizers import Request, quantizer_for
 from engines import BuildRequest
-from engines.cpu import has_amx
+from engines.cpu import processor
 from engines.openvino import OpenVinoEngine, openvino_device, settings
 from engines.openvino_audit import kernels, read_audit, realized
 from shipcheck.errors import BuildError, DeviceError, UnsupportedError
@@ -216,7 +216,7 @@ def test_the_audit_reveals_convolutions_that_runtime_precision_calls_i8_and_that
     assert len(said) == len(convolutions) == 10
     assert set(said) <= {"i8", "u8"}
     in_float = [layer.realized for layer in convolutions].count("fp32")
-    assert (in_float >= 8 and share < 0.3) if has_amx() else (in_float == 0 and share == 1)
+    assert (in_float >= 8 and share < 0.3) if processor().has_amx else (in_float == 0 and share == 1)
     assert all(layer.op.endswith("f32)") == (layer.realized == "fp32") for layer in convolutions)
 
 

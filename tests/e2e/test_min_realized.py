@@ -11,7 +11,7 @@ from onnx_files import ort_quantized
 from onnxruntime.quantization import QuantType
 from small_graphs import build
 
-from engines.cpu import is_x86
+from engines.cpu import processor
 
 # Of the small classifier's work, conv2 is two thirds.
 CONV1, CONV2, FC = 16 * 256 * 27, 32 * 49 * 144, 4 * 32
@@ -135,7 +135,7 @@ def test_int4_of_a_convolutional_network_is_no_int4(world):
     assert [layer["node"] for layer in check["fallback"]["layers"]] == ["conv2", "conv1"]
 
 
-@pytest.mark.skipif(not is_x86(), reason="what ONNX Runtime does with int8 activations on x86")
+@pytest.mark.skipif(not processor().is_x86, reason="what ONNX Runtime does with int8 activations on x86")
 def test_a_file_that_came_in_the_wrong_form_is_told_of(world):
     """Symmetric int8, as TensorRT wants it, with ONNX Runtime's own quantizer."""
     root = world[0]

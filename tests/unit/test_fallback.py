@@ -16,7 +16,7 @@ from calib.options import QuantizeOptions
 from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import Audit, BuildRequest, Layer
-from engines.cpu import is_x86
+from engines.cpu import processor
 from harness.results.fallback import UNEXPLAINED, Explanation, describe_fallback, explain
 from harness.results.fallback.facts import FileFacts
 
@@ -193,7 +193,7 @@ def test_the_optimisation_level_is_told_of(good):
     assert reasons(good, optimization="extended") == {}
 
 
-@pytest.mark.skipif(not is_x86(), reason="what ONNX Runtime does with int8 activations on x86")
+@pytest.mark.skipif(not processor().is_x86, reason="what ONNX Runtime does with int8 activations on x86")
 def test_symmetric_activations_are_told_of(residual):
     symmetric = dataclasses.replace(ORT8, activation_type="int8", symmetric_activations=True)
     found = reasons(quantize_static(Request(residual, symmetric, Images(), QuantizeOptions())))
@@ -202,7 +202,7 @@ def test_symmetric_activations_are_told_of(residual):
     assert all(why.startswith("int8 activations that several operators read") for why in found.values())
 
 
-@pytest.mark.skipif(not is_x86(), reason="what ONNX Runtime does with int8 activations on x86")
+@pytest.mark.skipif(not processor().is_x86, reason="what ONNX Runtime does with int8 activations on x86")
 def test_int8_values_with_one_reader_are_no_reason(residual):
     symmetric = dataclasses.replace(ORT8, activation_type="int8", symmetric_activations=True)
     wrong = quantize_static(Request(residual, symmetric, Images(), QuantizeOptions()))

@@ -14,7 +14,7 @@ from calib.options import QuantizeOptions
 from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import BuildRequest
-from engines.cpu import is_x86
+from engines.cpu import processor
 from exporters.presets import PRESETS
 from harness.results.fallback import UNEXPLAINED, explain
 
@@ -41,7 +41,7 @@ def reasons(model, made):
     return len(found), Counter(why.reason for why in found if why is not None)
 
 
-@pytest.mark.skipif(not is_x86(), reason="what ONNX Runtime does with int8 activations on x86")
+@pytest.mark.skipif(not processor().is_x86, reason="what ONNX Runtime does with int8 activations on x86")
 @pytest.mark.parametrize(
     ("name", "form", "layers", "starts"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 from calib.warn import kept_float_of
 from engines.audit import Audit, Layer
-from engines.cpu import is_x86
+from engines.cpu import processor
 from engines.device import device_kind
 from exporters import DeployableModel
 from harness.results.fallback.facts import FileFacts
@@ -47,7 +47,7 @@ def explain(
             return Explanation(name, "the runtime does not show where this work runs")
         if node is None:
             return Explanation(None, UNEXPLAINED)
-        case = Case(layer, node, facts, engine, kept, options, is_x86())
+        case = Case(layer, node, facts, engine, kept, options, processor().is_x86)
         found = (rule(case) for rule in rules_for(layer.requested, engine, device_kind(device)))
         return Explanation(name, next((text for text in found if text is not None), UNEXPLAINED))
 
