@@ -34,6 +34,7 @@ from exporters.model import DeployableModel
 from exporters.own_precision import own_precision
 from shipcheck.errors import BuildError, UnsupportedError
 from shipcheck.files import disk_errors
+from shipcheck.packages import package_error
 
 # `nvidia-modelopt[onnx]` asks for onnxruntime-gpu, which replaces onnxruntime, for CuPy and for an older onnx. Its ONNX
 # part runs with what shipcheck has and these few; tested together.
@@ -155,7 +156,7 @@ def _run(name: str, folder: Path) -> None:
     )
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == _MISSING:
-        raise _missing(lines[-1])
+        raise UnsupportedError(lines[-1])
     if done.returncode or not (folder / "quantized.onnx").is_file():
         raise BuildError(f"Model Optimizer failed on {name}: {' '.join(lines[-3:]) or done.returncode}")
 
@@ -195,8 +196,9 @@ def _work(folder: Path) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             quantize = importlib.import_module("modelopt.onnx.quantization").quantize
-    except ImportError as error:
-        sys.stderr.write(f"\n{' '.join(str(error).split())}\n")
+    except Exception as error:  # a package that is here and broken raises what it likes
+        told = package_error("modelopt", "Quantizer 'modelopt'", " && ".join(INSTALL), error)
+        sys.stderr.write(f"\n{told}\n")
         return _MISSING
     settings = json.loads((folder / "settings.json").read_text())
     source = onnx.load_model(folder / "source.onnx")

@@ -31,6 +31,7 @@ from exporters.model import DeployableModel
 from exporters.outputs import trailing_probabilities
 from exporters.own_precision import own_precision
 from shipcheck.errors import BuildError, UnsupportedError
+from shipcheck.packages import need
 from shipcheck.scores import of_two_classes
 
 INSTALL = "pip install 'shipcheck[nncf]'"
@@ -178,11 +179,8 @@ def _named(nodes: list[onnx.NodeProto]) -> list[str]:
 
 
 def _import() -> Any:
-    try:
-        with without_telemetry():
-            return importlib.import_module("nncf")
-    except ImportError as error:
-        raise UnsupportedError(f"Quantizer 'nncf' is not installed ({error}). Install it: {INSTALL}") from error
+    with without_telemetry():
+        return need("nncf", "Quantizer 'nncf'", INSTALL)
 
 
 @contextlib.contextmanager

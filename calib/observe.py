@@ -18,7 +18,8 @@ from calib.images import CalibrationImages, whole_batches
 from exporters.contract import Tensor
 from exporters.graphs import prune
 from exporters.model import DeployableModel
-from shipcheck.errors import BadInputError, BuildError, UnsupportedError
+from shipcheck.errors import BadInputError, BuildError
+from shipcheck.packages import need
 
 # Float values that one batch may leave behind, over all values asked for: 32 MiB.
 _BATCH_VALUES = 1 << 23
@@ -60,12 +61,7 @@ def session_for(proto: onnx.ModelProto, threads: int = 1) -> Any:
     Q/DQ nodes are computed as written: their integer kernels saturate on CPUs without VNNI. Around float8, ONNX Runtime
     1.31 drops a Relu as if the zero point were the smallest value, and stops at a Clip: no graph optimisation there.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UnsupportedError(
-            f"Calibration needs ONNX Runtime ({error}). Install it: pip install 'shipcheck[cpu]'"
-        ) from error
+    onnxruntime: Any = need("onnxruntime", "Calibration", "pip install 'shipcheck[cpu]'")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads

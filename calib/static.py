@@ -27,6 +27,7 @@ from exporters.outputs import trailing_probabilities
 from exporters.own_precision import own_precision
 from shipcheck.errors import BadInputError, BuildError, UnsupportedError
 from shipcheck.files import disk_errors
+from shipcheck.packages import need
 
 _BATCH = 16
 # --ranges -> its CalibrationMethod.
@@ -117,12 +118,7 @@ def _type(quantization: Any, name: str | None) -> Any:
 
 
 def _onnxruntime_quantization() -> Any:
-    try:
-        import onnxruntime.quantization as quantization
-    except ImportError as error:
-        raise UnsupportedError(
-            f"Calibration needs ONNX Runtime ({error}). Install it: pip install 'shipcheck[cpu]'"
-        ) from error
+    quantization: Any = need("onnxruntime.quantization", "Calibration", "pip install 'shipcheck[cpu]'")
     return quantization
 
 

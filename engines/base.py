@@ -8,7 +8,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
-import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -28,6 +27,7 @@ from engines.builder_options import BuilderOptions
 from engines.device import device_index, device_kind
 from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
+from shipcheck.packages import need
 from shipcheck.scores import of_two_classes
 
 Logits = npt.NDArray[np.float32]
@@ -94,15 +94,8 @@ class Engine(abc.ABC):
 
     @classmethod
     def runtime(cls) -> ModuleType | None:
-        """The runtime's Python module, imported now; UnsupportedError with the install line where it is missing."""
-        if cls.module is None:
-            return None
-        try:
-            return importlib.import_module(cls.module)
-        except ImportError as error:
-            raise UnsupportedError(
-                f"Engine {cls.name!r} is not installed ({error}). Install it: {cls.install}"
-            ) from error
+        """The runtime's Python module, imported now; PackageError where it is missing, or is there and broken."""
+        return None if cls.module is None else need(cls.module, f"Engine {cls.name!r}", cls.install)
 
     @classmethod
     def version(cls) -> str | None:

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 from engines.base import BuildRequest
 from engines.device import device_index, device_kind
 from shipcheck.errors import BuildError, UnsupportedError
+from shipcheck.packages import need
 
 CPU = "CPUExecutionProvider"
 # ONNX Runtime gives nodes that no listed provider takes to the CPU's, without a word, unless this is set.
@@ -219,7 +220,7 @@ def _load_libraries(ort: Any, device: str) -> list[str]:
         with contextlib.redirect_stdout(said):
             ort.preload_dlls()
     if device_kind(device) == "tensorrt" and importlib.util.find_spec("tensorrt") is not None:
-        importlib.import_module("tensorrt")  # its libraries are then found by name
+        need("tensorrt", f"Engine 'onnxruntime' on {device!r}", "pip install 'shipcheck[trt]'")  # for its libraries
     needs = getattr(ort, "cuda_version", "")
     built_for = [f"It is built for CUDA {needs}."] if needs else []
     return [*built_for, *(f"{line.rstrip('.')}." for line in said.getvalue().splitlines() if line)]
@@ -249,7 +250,8 @@ def _plugin_device(ort: Any, device: str) -> Any:
 @functools.cache
 def _plugin_devices(module: str, name: str) -> list[Any] | str:
     """The devices that a plugin provider sees, registered with ONNX Runtime; its words where it cannot be loaded."""
-    ort, plugin = importlib.import_module("onnxruntime"), importlib.import_module(module)
+    ort = importlib.import_module("onnxruntime")
+    plugin: Any = need(module, f"{name} of engine 'onnxruntime'", _PIP_RTX)
     if not hasattr(ort, "register_execution_provider_library"):
         return f"ONNX Runtime {ort.__version__} takes no plugins; 1.24 and newer do"
     try:

@@ -13,6 +13,7 @@ from engines.base import Engine
 from engines.compiled import CompiledEngine
 from engines.registry import ENGINES
 from shipcheck.errors import ShipcheckError
+from shipcheck.packages import PackageError
 
 # A GPU that every runtime with a builder knows, to ask whether it builds where there is none.
 _SOME_GPU = "8.9"
@@ -24,8 +25,8 @@ def main(name: str, module: str, devices: Sequence[str]) -> None:
     """Writes to standard output what it finds on the way, as JSON, one object a line.
 
     name: of an engine, which importing `module` registers. The lines: `{"at": STEP}` before a step that may end the
-    process (`import`, a device), `{"version", "missing"}` after the import, `{"device", ...}` after each device (as
-    `survey_device` has it), `{"done": true}` at the end. What the runtime itself writes goes to standard error.
+    process (`import`, a device), `{"version", "missing", "mend"}` after the import, `{"device", ...}` after each device
+    (as `survey_device` has it), `{"done": true}` at the end. What the runtime itself writes goes to standard error.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -43,12 +44,17 @@ def main(name: str, module: str, devices: Sequence[str]) -> None:
 def survey(engine: type[Engine], devices: Sequence[str], say: Say) -> None:
     """Says whether the runtime can be imported and, where it can, what it does on each of the devices."""
     say({"at": "import"})
-    missing = _refusal(engine.runtime)
-    version = None
+    missing, mend, version = None, None, None
+    try:
+        engine.runtime()
+    except PackageError as error:
+        missing, mend = str(error), error.mend
+    except Exception as error:  # whatever a broken runtime raises is the answer
+        missing = f"{type(error).__name__}: {error}"
     if missing is None:
         with contextlib.suppress(Exception):  # a runtime that is there but cannot tell its version has none
             version = engine.version()
-    say({"version": version, "missing": missing})
+    say({"version": version, "missing": missing, "mend": mend})
     if missing is not None:
         return
     for device in devices:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import onnx
 
-from shipcheck.errors import BuildError, UnsupportedError
+from shipcheck.errors import BuildError
+from shipcheck.packages import need
 
 INSTALL = "pip install 'shipcheck[export]'"
 
@@ -17,12 +19,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     Whether it is the same function is for the caller to verify. Raises UnsupportedError where onnxslim is not
     installed, BuildError where it fails.
     """
-    try:
-        import onnxslim
-    except ImportError as error:
-        raise UnsupportedError(
-            f"Simplifying needs onnxslim ({error}). Install it: {INSTALL}. Or leave it out with --no-simplify."
-        ) from error
+    onnxslim: Any = need("onnxslim", "Simplifying (which --no-simplify leaves out)", INSTALL)
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

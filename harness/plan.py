@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from harness.surrogates import Network, files_of, load_networks, surrogate_names
 from shipcheck.cache import cache_root
 from shipcheck.errors import UnsupportedError, UsageError
 from shipcheck.files import value_digest
+from shipcheck.packages import need
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,10 +182,7 @@ def _check_attacks(plan: Plan) -> None:
     gradients = [one for one in plan.attacks if one.attack is not None and not one.attack.kind.blackbox]
     if not gradients:
         return
-    if importlib.util.find_spec("torch") is None:
-        raise UnsupportedError(
-            f"{gradients[0].id} needs PyTorch for its gradients: pip install 'shipcheck[torch]', or leave attacks out."
-        )
+    need("torch", f"{gradients[0].id}, for its gradients,", "pip install 'shipcheck[torch]', or leave attacks out")
     if device_kind(plan.spec.attacks.device) == "cuda":  # on the CPU PyTorch is imported when it is needed
         ENGINES["pytorch"].check_device(plan.spec.attacks.device)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from shipcheck.errors import UnsupportedError
+from shipcheck import packages
 
 _EXTRAS = {
     "torch": "torch",
@@ -23,14 +22,9 @@ _EXTRAS = {
 
 
 def need(module: str) -> Any:
-    """The module, imported now; UnsupportedError with the install line where that fails."""
-    try:
-        return importlib.import_module(module)
-    except (ImportError, RuntimeError, OSError) as error:  # a torchvision built for another PyTorch raises RuntimeError
-        raise UnsupportedError(
-            f"This source needs {module.partition('.')[0]}, which cannot be imported ({error}). "
-            f"Install it: pip install 'shipcheck[{_EXTRAS[module]}]'"
-        ) from error
+    """The module, imported now; PackageError where it is missing, or is there and broken."""
+    extras = "torch" if _EXTRAS[module] == "torch" else f"torch,{_EXTRAS[module]}"
+    return packages.need(module, "This source", f"pip install 'shipcheck[{extras}]'")
 
 
 @contextlib.contextmanager

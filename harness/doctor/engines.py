@@ -25,7 +25,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
     """One engine; a process that ends over one of its devices is followed by another for the rest."""
     begin = time.perf_counter()
     on: dict[str, dict[str, Any]] = {}
-    version, missing = None, None
+    version, missing, mend = None, None, None
     if not _is_installed(engine):
         missing = f"not installed: there is no module {engine.module!r}"
     while missing is None and len(on) < len(engine.manifest):
@@ -34,6 +34,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
         for line in answer.lines:
             version = line.get("version") or version
             missing = line.get("missing") if "version" in line else missing
+            mend = line.get("mend") or mend
             if line.get("device") in left:
                 on[line["device"]] = {name: value for name, value in line.items() if name != "device"}
         if answer.ended is None:
@@ -56,7 +57,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
         "precisions": _in_order(engine, usable),
         "devices": list(usable),
         "missing": None if usable else missing,
-        "install": engine.install or None,
+        "install": mend or engine.install or None,
         "simulates": engine.simulates,
         "on": {device: on[device] for device in engine.manifest},
         "offers": {device: list(precisions) for device, precisions in engine.manifest.items()},

@@ -22,18 +22,19 @@ DEFAULT_TIMEOUT_S = 60.0
 
 def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, Any]:
     """What `doctor --json` prints. names: engines or their short names, all where there is none; UsageError for unknown
-    ones. timeout_s: how long one engine may take to answer.
+    ones; then the optional packages are not imported. timeout_s: how long one engine may take to answer.
     """
     chosen = list(dict.fromkeys(map(ENGINES.canonical, names))) or _all()
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         machine = pool.submit(describe_machine)
+        packages = pool.submit(describe_packages, timeout_s, importing=not names)
         engines = examine_engines(chosen, timeout_s)
         return {
             "schema": SCHEMA,
             "shipcheck": __version__,
             "engines": engines,
             "machine": machine.result(),
-            "packages": describe_packages(),
+            "packages": packages.result(),
             "cache": describe_cache(cache_root()),
             "cautions": [
                 *find_duplicates(),

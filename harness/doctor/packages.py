@@ -11,36 +11,48 @@ from typing import Any
 from calib.modelopt import INSTALL as INSTALL_MODELOPT
 from calib.nncf import INSTALL as INSTALL_NNCF
 from engines import ENGINES
+from harness.doctor.imports import find_faults
 
 
 @dataclasses.dataclass(frozen=True)
 class Optional:
-    """What a feature of shipcheck needs beyond its own requirements. needs: names on the package index."""
+    """What a feature of shipcheck needs beyond its own requirements. needs: names on the package index. modules: what
+    it imports of them.
+    """
 
     feature: str
     needs: tuple[str, ...]
     install: str
+    modules: tuple[str, ...]
 
 
 OPTIONAL: tuple[Optional, ...] = (
-    Optional("--model file.py:factory, .pt2", ("torch", "onnxscript", "onnxslim"), "pip install 'shipcheck[torch]'"),
-    Optional("--weights *.safetensors", ("safetensors",), "pip install 'shipcheck[torch]'"),
-    Optional("--model timm:NAME", ("timm", "torch"), "pip install 'shipcheck[torch,zoo]'"),
-    Optional("--model torchvision:NAME", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'"),
-    Optional("export: simplified graphs", ("onnxslim",), "pip install 'shipcheck[export]'"),
-    Optional("--quantizer onnxruntime", ("onnxruntime",), "pip install 'shipcheck[cpu]'"),
+    Optional(
+        "--model file.py:factory, .pt2",
+        ("torch", "onnxscript", "onnxslim"),
+        "pip install 'shipcheck[torch]'",
+        ("torch", "onnxscript", "onnxslim"),
+    ),
+    Optional("--weights *.safetensors", ("safetensors",), "pip install 'shipcheck[torch]'", ("safetensors",)),
+    Optional("--model timm:NAME", ("timm", "torch"), "pip install 'shipcheck[torch,zoo]'", ("timm",)),
+    Optional(
+        "--model torchvision:NAME", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'", ("torchvision",)
+    ),
+    Optional("export: simplified graphs", ("onnxslim",), "pip install 'shipcheck[export]'", ("onnxslim",)),
+    Optional("--quantizer onnxruntime", ("onnxruntime",), "pip install 'shipcheck[cpu]'", ("onnxruntime",)),
     Optional(
         "--quantizer modelopt",
         ("nvidia-modelopt", "onnx-graphsurgeon", "cppimport", "lief", "nvidia-ml-py", "torch"),
         " && ".join(INSTALL_MODELOPT),
+        ("modelopt.onnx.quantization",),
     ),
-    Optional("--quantizer nncf, nncf-accuracy", ("nncf", "openvino"), INSTALL_NNCF),
-    Optional("decoder ffmpeg", ("av",), "pip install 'shipcheck[decoders]'"),
-    Optional("decoders turbojpeg*", ("simplejpeg",), "pip install 'shipcheck[decoders]'"),
-    Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'"),
-    Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'shipcheck[dali]'"),
-    Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'shipcheck[nvjpeg]'"),
-    Optional("filters torch-*", ("torch",), "pip install 'shipcheck[torch]'"),
+    Optional("--quantizer nncf, nncf-accuracy", ("nncf", "openvino"), INSTALL_NNCF, ("nncf",)),
+    Optional("decoder ffmpeg", ("av",), "pip install 'shipcheck[decoders]'", ("av",)),
+    Optional("decoders turbojpeg*", ("simplejpeg",), "pip install 'shipcheck[decoders]'", ("simplejpeg",)),
+    Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'", ("torchvision",)),
+    Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'shipcheck[dali]'", ("nvidia.dali",)),
+    Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'shipcheck[nvjpeg]'", ("nvidia.nvimgcodec",)),
+    Optional("filters torch-*", ("torch",), "pip install 'shipcheck[torch]'", ("torch",)),
 )
 # Packages that hold the same: with one of them, the name in `needs` is there.
 _SAME = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "torch": ("torch",)}
@@ -48,20 +60,30 @@ _SAME = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "torch": ("torch",)}
 _MODULES = ("cv2",)
 
 
-def describe_packages() -> list[dict[str, Any]]:
-    """Per feature: `feature`, `usable`, `versions` of what is installed, `missing` names, `install`."""
+def describe_packages(timeout_s: float, *, importing: bool = True) -> list[dict[str, Any]]:
+    """Per feature: `feature`, `usable`, `versions` of what is installed, `missing` names, `broken` (what is installed
+    and does not import: module -> why), `install` (the line that gets what is missing, or mends what is broken).
+
+    importing: whether what is installed is imported, in a process of its own that has `timeout_s` seconds.
+    """
     versions = _versions()
+    found = {one: {name: _version(versions, name) for name in one.needs} for one in OPTIONAL}
+    whole = [one for one in OPTIONAL if None not in found[one].values()]
+    lines = {module: one.install for one in reversed(whole) for module in one.modules}
+    faults = find_faults(lines, timeout_s) if importing else {}
     described = []
     for one in OPTIONAL:
-        found = {name: _version(versions, name) for name in one.needs}
-        missing = [name for name, version in found.items() if version is None]
+        missing = [name for name, version in found[one].items() if version is None]
+        broken = {module: faults[module] for module in one.modules if module in faults and not missing}
+        mends = [fault.mend for fault in broken.values() if fault.mend is not None]
         described.append(
             {
                 "feature": one.feature,
-                "usable": not missing,
-                "versions": {name: version for name, version in found.items() if version is not None},
+                "usable": not missing and not broken,
+                "versions": {name: version for name, version in found[one].items() if version is not None},
                 "missing": missing,
-                "install": one.install,
+                "broken": {module: fault.says for module, fault in broken.items()},
+                "install": mends[0] if mends else one.install,
             }
         )
     return described

@@ -30,6 +30,7 @@ def print_doctor(found: Mapping[str, Any], console: Console, *, brief: bool = Fa
         console.print(Text(f"Caution: {caution}", "yellow"), soft_wrap=True)
     if not brief:
         console.print(_packages_table(found["packages"]))
+        _print_broken(found["packages"], console)
     for name, value in _machine_lines(found):
         console.print(Text.assemble((f"{name:<10}", "bold"), value), soft_wrap=True)
 
@@ -91,15 +92,24 @@ def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
 
 
 def _packages_table(packages: list[Mapping[str, Any]]) -> Table:
-    table = _table("optional", "installed", "missing", "install")
+    table = _table("optional", "installed", "missing or broken", "install or mend")
     for one in packages:
         table.add_row(
             escape(one["feature"]),
             Text(", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "-"),
-            Text(", ".join(one["missing"]) or "-", "red" if one["missing"] else "green"),
+            Text(", ".join([*one["missing"], *one["broken"]]) or "-", "green" if one["usable"] else "red"),
             Text("" if one["usable"] else one["install"]),
         )
     return table
+
+
+def _print_broken(packages: list[Mapping[str, Any]], console: Console) -> None:
+    faults = {why: one["install"] for one in packages for why in one["broken"].values()}
+    if faults:
+        console.print(Text("What is installed and does not work", "bold"))
+    for why, mend in faults.items():
+        console.print(Text(why), soft_wrap=True)
+        console.print(Text(f"    {mend}"), soft_wrap=True)
 
 
 def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:

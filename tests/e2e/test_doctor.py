@@ -192,8 +192,15 @@ def drive(folder, runtime, *arguments):
         ("ctypes.PyDLL(None).sleep(600)", "hangs on import (no answer within 4 s)"),
         ("sys.exit(3)", "ended without an answer on import (exit status 3)"),
         ("os._exit(0)", "ended without an answer on import (exit status 0)"),
-        ("raise OSError('libnv.so.1: cannot open')", "OSError: libnv.so.1: cannot open"),
-        ("import no_such_part", "Engine 'broken' is not installed (No module named 'no_such_part')"),
+        (
+            "raise OSError('libnv.so.1: cannot open')",
+            "Engine 'broken' needs broken_runtime, which is installed but does not import: OSError: libnv.so.1: cannot",
+        ),
+        (
+            "import no_such_part",
+            "Engine 'broken' needs broken_runtime, which is installed but does not import: it needs no_such_part, "
+            "which is not installed. Mend it: pip install broken",
+        ),
     ],
 )
 def test_a_runtime_that_breaks_on_import_is_told_of(tmp_path, runtime, missing):

@@ -417,8 +417,8 @@ def test_a_library_that_does_not_start_says_why(monkeypatch, tmp_path):
     registry._load.cache_clear()
     try:
         assert unavailable("ffmpeg") == (
-            "The decoder ffmpeg is installed, but does not start here: built for another machine. "
-            "To install it anew: pip install it"
+            "The decoder ffmpeg needs broken_library, which is installed but does not import: RuntimeError: built for "
+            "another machine. Mend it: pip install --upgrade --force-reinstall --no-deps broken_library"
         )
     finally:
         registry._load.cache_clear()

@@ -142,7 +142,7 @@ def test_a_survey_says_what_runs_and_why_the_rest_does_not():
     said = []
     survey(Told, list(Told.manifest), said.append)
     assert [line["at"] for line in said if "at" in line] == ["import", "cpu", "cuda", "odd"]
-    assert {"version": "1.2", "missing": None} in said
+    assert {"version": "1.2", "missing": None, "mend": None} in said
     found = {line["device"]: line for line in said if "device" in line}
     assert found["cpu"] == {
         "device": "cpu",
@@ -175,7 +175,8 @@ def test_a_runtime_that_cannot_be_imported_is_not_asked_for_devices():
 
     said = []
     survey(Broken, ["cpu"], said.append)
-    assert said[-1] == {"version": None, "missing": "OSError: libcuda.so.1: cannot open shared object file"}
+    says = "OSError: libcuda.so.1: cannot open shared object file"
+    assert said[-1] == {"version": None, "missing": says, "mend": None}
 
 
 def refusal(engine, precision, device):

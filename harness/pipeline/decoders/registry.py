@@ -13,6 +13,7 @@ from PIL import Image
 from exporters.contract import DECODERS
 from harness.pipeline.picture import Picture
 from shipcheck.errors import UnsupportedError, UsageError
+from shipcheck.packages import PackageError, broken, need
 
 Decode = Callable[[Image.Image, bytes], Picture]
 _HERE = "harness.pipeline.decoders"
@@ -118,11 +119,13 @@ def _load(name: str) -> Loaded | str:
     if not _installed(source.needs):
         return f"The decoder {name} needs {source.needs}: {source.install}"
     try:
+        need(source.needs, f"The decoder {name}", source.install)
         return source.load()
-    except Exception as error:  # a library that is here and broken raises what it likes
-        return (
-            f"The decoder {name} is installed, but does not start here: {error}. To install it anew: {source.install}"
-        )
+    except PackageError as error:
+        return str(error)
+    except Exception as error:  # a library that is here and cannot be used raises what it likes
+        says, mend = broken(source.needs, source.install, error)
+        return f"The decoder {name} needs {says.replace('does not import', 'does not start')}. Mend it: {mend}"
 
 
 def _installed(module: str) -> bool:

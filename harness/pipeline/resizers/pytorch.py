@@ -10,7 +10,6 @@ pixel floor(x * scale) as OpenCV's does, `nearest-exact` floor((x + 0.5) * scale
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import platform
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 
 from harness.data.source import Pixels
 from harness.pipeline.resizers.kind import Filter
-from shipcheck.errors import UnsupportedError
+from shipcheck.packages import need
 
 _INSTALL = "pip install 'shipcheck[torch]'"
 
@@ -62,13 +61,7 @@ FILTERS: dict[str, Filter] = {
 
 
 def _torch() -> Any:
-    try:
-        return importlib.import_module("torch")
-    except (ImportError, OSError) as error:
-        raise UnsupportedError(
-            f"The interpolations {', '.join(FILTERS)} need PyTorch, which cannot be imported ({error}). "
-            f"Install it: {_INSTALL}"
-        ) from error
+    return need("torch", "An interpolation torch-*", _INSTALL)
 
 
 def _has_integer_bilinear(torch: Any) -> bool:
