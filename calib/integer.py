@@ -73,7 +73,7 @@ def quantize_integer(request: Request) -> DeployableModel:
             if decibels < options.keep_float_below_db:
                 keep[name] = f"{decibels:.1f} dB at the scores when it alone is quantized"
     places = calibration.places(keep)
-    if not places.multiplying:
+    if not places.multiplying or not places.weights:
         raise BuildError(f"{model.name}: no layer is left to quantize for the recipe {recipe.name}.")
     grids = calibration.grids(places)
     if options.bias_correction:

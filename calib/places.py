@@ -16,6 +16,7 @@ import onnx
 from calib.fold import node_input, read_constant, readers_of
 from calib.recipes import Recipe
 from calib.types import float_values
+from exporters.folding import constant_values
 from exporters.graphs import attribute_of
 from exporters.outputs import trailing_probabilities
 from exporters.quantized import Reader
@@ -30,6 +31,8 @@ MOVING = (
     *("DepthToSpace", "SpaceToDepth", "Expand", "Tile"),
 )
 _RELUS = ("Relu", "Clip")
+# They multiply, too, but no recipe has a form of them in integers.
+_ALSO_MULTIPLYING = ("Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RNN")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,13 @@ def find_places(graph: onnx.GraphProto, recipe: Recipe, keep_float: Collection[s
     return _Finder(graph, recipe, frozenset(keep_float)).find()
 
 
+def lacks_kernel(node: onnx.NodeProto, recipe: Recipe) -> str | None:
+    """The word of `recipe.no_kernel` for a node that the recipe's engine runs in float whatever Q/DQ it stands in."""
+    group = attribute_of(node, "group")
+    words = (node.op_type, f"grouped {node.op_type}") if group is not None and group.i > 1 else (node.op_type,)
+    return next((word for word in words if word in recipe.no_kernel), None)
+
+
 class _Finder:
     def __init__(self, graph: onnx.GraphProto, recipe: Recipe, keep_float: frozenset[str]) -> None:
         self.graph, self.recipe, self.keep_float = graph, recipe, keep_float
@@ -98,6 +108,7 @@ class _Finder:
         self.softmax = {node.name for node in trailing_probabilities(graph)}
         self.left_float: dict[str, str] = dict.fromkeys(keep_float, "asked for")
         self.floats = float_values(graph)
+        self.from_constants = constant_values(graph)
         self.multiplying = [node for node in graph.node if self._multiplies(node)]
         self.fused: dict[str, str] = {}  # Relu -> the node that it is part of
         self.activations: dict[str, Activation] = {}
@@ -138,9 +149,13 @@ class _Finder:
         if self.reader.is_constant(node.input[0]):
             reason = "its first operand is a constant"
         elif node.op_type != "MatMul" and not constant:
-            reason = "its weight is computed while the graph runs"
+            unfolded = node.input[1] in self.from_constants
+            made = "made from constants, which are not folded" if unfolded else "computed while the graph runs"
+            reason = f"its weight is {made}"
         elif transposed is not None and transposed.i:
             reason = "its first operand is transposed"
+        elif lacks_kernel(node, self.recipe):
+            reason = f"{self.recipe.engine} has no integer kernel for {lacks_kernel(node, self.recipe)}"
         elif node.output[0] not in self.floats:
             reason = "it multiplies integers"
         elif constant and self._channels(node) < self.recipe.least_channels:
@@ -236,6 +251,9 @@ class _Finder:
 
     def _list_unknown(self) -> None:
         if not self.recipe.quantize_outputs:
+            for node in self.graph.node:
+                if node.op_type in _ALSO_MULTIPLYING:
+                    self.left_float.setdefault(node.name, f"no recipe knows {node.op_type} in integers")
             return
         known = {*self.recipe.integer_operators, *MOVING, *_RELUS, *MULTIPLYING}
         quiet = {"Constant", "Shape", "Cast", "ConstantOfShape", "Range", "Identity"}
@@ -342,4 +360,4 @@ class _Finder:
         if node.op_type == "Gemm":
             transposed = attribute_of(node, "transB")
             return 0 if transposed is not None and transposed.i else 1
-        return rank - 1 if rank > 1 else None
+        return rank - 1 if rank == 2 or (rank > 2 and not self.recipe.quantize_outputs) else None

@@ -139,6 +139,8 @@ class _Writer:
 
     def _bias(self, node: onnx.NodeProto, bias: Array, scales: WeightScales, input_scale: float) -> str:
         scale = (np.float32(input_scale) * scales.scale.astype(np.float32)).astype(np.float32)
+        if scale.ndim:  # the groups of a ConvTranspose share those of their weight
+            scale = np.tile(scale, bias.size // scale.size)
         integers = np.clip(np.rint(bias.astype(np.float64) / scale.astype(np.float64)), -_BIAS_LIMIT, _BIAS_LIMIT)
         axis = None if scale.ndim == 0 else 0
         return self._dequantized(

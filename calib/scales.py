@@ -138,7 +138,7 @@ def widened_for_bias(scales: WeightScales, bias: Array, input_scale: float) -> W
     sums. ONNX Runtime's quantizer widens likewise.
     """
     needed = np.abs(bias.astype(np.float64)) / (input_scale * 2.0**30)
-    if scales.axis is None:
-        needed = needed.max(initial=0.0)
+    # The groups of a ConvTranspose share their scales, [K / groups] for a bias of [K].
+    needed = needed.max(initial=0.0) if scales.axis is None else needed.reshape(-1, scales.scale.size).max(axis=0)
     scale = np.maximum(scales.scale, needed.astype(np.float32))
     return dataclasses.replace(scales, scale=np.asarray(scale, np.float32))

@@ -19,6 +19,7 @@ from calib.images import CalibrationImages, whole_batches
 from calib.names import check_names
 from calib.opset import at_qdq_opset
 from calib.options import QuantizeOptions
+from calib.places import lacks_kernel
 from calib.quantizers import Request
 from engines.precision import is_quantized
 from exporters.contract import Tensor, embed
@@ -52,7 +53,8 @@ def quantize_static(request: Request) -> DeployableModel:
     first = model.contract.normalise(next(whole_batches(images, batch, fill=model.fixed_batch is not None)))
     source = at_qdq_opset(model, first)
     check_names(options.keep_float, source.graph, "--keep-float")
-    left_float = [*_named(trailing_probabilities(source.graph)), *options.keep_float]
+    without_kernel = [node for node in source.graph.node if lacks_kernel(node, recipe)]
+    left_float = [*_named([*trailing_probabilities(source.graph), *without_kernel]), *options.keep_float]
     temporary = Path(tempfile.gettempdir())
     with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet():
         out = Path(folder) / "quantized.onnx"

@@ -67,8 +67,7 @@ class PyTorchEngine(Engine):
         self._device = torch.device(f"cuda:{device_index(self.request.device)}" if self._on_gpu else "cpu")
         try:
             graph: Any = TorchGraph(self.request.onnx_bytes, self.request.output_name)
-            # Convolutions in the vector units' own order of values: no copies to and fro.
-            self._graph = graph.to(device=self._device, memory_format=torch.channels_last)
+            self._graph = graph.placed(self._device)
         except ShipcheckError:
             raise
         except Exception as error:  # protobuf's and PyTorch's errors share no base but Exception

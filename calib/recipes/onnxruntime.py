@@ -16,11 +16,14 @@ RECIPES = (
         per_channel=True,
         quantize_bias=True,
         quantize_outputs=True,
+        no_kernel=("ConvTranspose",),
         reasons=(
             "uint8 activations with a free zero point: a Relu between Q/DQ pairs then folds into the quantized "
             "convolution; with symmetric int8 it does not, and about half of the convolutions of a ResNet run in float",
             "int8 symmetric weights: QLinearConv takes weights per channel only with a zero point of zero",
-            "per channel: costs nothing at run time and keeps depthwise convolutions usable",
+            "per channel: costs nothing at run time and keeps depthwise convolutions usable; a MatMul's weight of "
+            "three or more axes has one scale, as QLinearMatMul takes no other",
+            "ConvTranspose stays float: there is no integer kernel for it",
             "int32 bias: QLinearConv adds it inside its accumulator",
             "Q/DQ behind every operator that has an integer kernel: a convolution becomes QLinearConv only where its "
             "result is rounded, too; Gemm and MatMul do without, so that the scores stay float",

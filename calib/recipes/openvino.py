@@ -19,6 +19,7 @@ RECIPES: tuple[Recipe, ...] = (
         quantize_bias=False,
         quantize_outputs=False,
         quantize_residuals=True,
+        no_kernel=("grouped ConvTranspose",),
         reasons=(
             "uint8 activations with a free zero point: behind a Relu it is 0 and folds away; elsewhere (images, linear "
             "bottlenecks) convolutions and fully connected layers compensate it. Products of two activations, as in an "
@@ -29,6 +30,8 @@ RECIPES: tuple[Recipe, ...] = (
             "1.5 to 5 dB at the scores, and MobileNets are slower with it (1.9 and 2.2 ms)",
             "int8 symmetric weights: with uint8 weights every convolution runs in float",
             "per channel: costs nothing at run time and keeps depthwise convolutions usable",
+            "ConvTranspose with groups stays float: it runs so with one weight scale, one per channel and one per "
+            "group alike; without groups it runs in int8",
             "float bias: kernels and speed are the same with an int32 one, which is rounded for nothing",
             "Q/DQ before what multiplies and on the shortcut of a residual Add, none behind operators: there they come "
             "between a convolution and its Hardswish or SiLU (2.1 instead of 1.6 ms), and networks with attention do "

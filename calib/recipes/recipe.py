@@ -24,7 +24,8 @@ class Recipe:
     weights along the inner axis that share a scale, None for whole channels. quantize_residuals: without
     quantize_outputs, Q/DQ on the shortcut of a residual Add, too. integer_operators: with quantize_outputs, those that
     have integer kernels besides the ones that multiply and the ones that only move values. least_channels: a weight
-    with fewer input or output channels stays float (a depthwise convolution has 1 per group). sums_in_16_bits: the
+    with fewer input or output channels stays float (a depthwise convolution has 1 per group). no_kernel: operators that
+    multiply and have no integer kernel, "grouped" before the name for those with groups alone. sums_in_16_bits: the
     engine's kernels can saturate on x86 processors without VNNI. narrow: weights such that they cannot, see
     `calib.overflow`.
     """
@@ -42,6 +43,7 @@ class Recipe:
     block_size: int | None = None
     quantize_residuals: bool = True
     least_channels: int = 0
+    no_kernel: tuple[str, ...] = ()
     sums_in_16_bits: bool = False
     narrow: bool = False
     integer_operators: tuple[str, ...] = (

@@ -34,7 +34,7 @@ class Surrogate:
             raise BadInputError(f"{model.name} takes other inputs beside {model.input_name}.")
         self.name, self.classes, self.digest = model.name, model.classes, model.digest
         self.device = torch.device(device)
-        self._graph = graph.to(device=self.device, memory_format=torch.channels_last)
+        self._graph = graph.placed(self.device)
         self._fixed_batch, self._binary = model.fixed_batch, model.binary
         contract = model.contract
         self.size = contract.size
