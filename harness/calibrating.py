@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from exporters import DeployableModel
-from harness.calibration import CalibrationSet
+from harness.calibration import CalibrationSet, of_one_class
 from harness.conditions import CorruptionOptions, make_condition
 from harness.data import labeller
 from harness.pipeline import spool
@@ -53,4 +53,4 @@ def open_calibration(
         store = spool(chosen, model.contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
     stack.enter_context(store)
     condition = make_condition(spec.calib_condition, CorruptionOptions(None, None))
-    return CalibrationSet(store, chosen.ids, condition, seed), len(set(chosen.labels.tolist())) == 1
+    return CalibrationSet(store, chosen.ids, condition, seed), of_one_class(chosen.labels)

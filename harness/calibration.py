@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from harness.conditions import Condition
 from harness.data.source import Pixels
 from harness.pipeline import ImageStore
 from shipcheck.files import value_digest
 
 ONE_CLASS = "All calibration images are of one class: ranges of what other classes look like are guessed."
+
+
+def of_one_class(labels: npt.NDArray[np.int64]) -> bool:
+    """True for images of a single class; of negative labels, nobody knows.
+
+    >>> of_one_class(np.array([2, 2])), of_one_class(np.array([1, 2])), of_one_class(np.array([-1, -1]))
+    (True, False, False)
+    """
+    return len(set(labels.tolist())) == 1 and int(labels[0]) >= 0
 
 
 @dataclasses.dataclass(frozen=True)

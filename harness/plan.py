@@ -14,7 +14,7 @@ from engines.precision import is_quantized
 from exporters import DeployableModel
 from harness.conditions import Condition, CorruptionOptions, choose, make_condition
 from harness.conditions.asked import Asked, resolve, with_note_on_jpeg
-from harness.data import Selection, labeller, open_source, select
+from harness.data import Selection, labeller, open_source, open_unlabelled, select
 from harness.data.demo import demo_folders
 from harness.data.labels import LabelOf
 from harness.data.released import find_released
@@ -227,4 +227,4 @@ def calibration_images(
     if source is None:
         raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
     path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
-    return select(open_source(path, model.classes, label_of), seed=seed, limit=limit)
+    return select(open_unlabelled(path, model.classes, label_of), seed=seed, limit=limit)

@@ -54,7 +54,7 @@ def make_parser() -> Parser:
     add_model_flags(model)
     model.add_argument("--float-model", metavar="FILE", help="the float ONNX file that --model was quantized from")
     model.add_argument("--data", metavar="PATH", help="folder of class folders, .npz (images, labels), or demo")
-    model.add_argument("--calib", metavar="PATH", help="calibration images, likewise; never the test images")
+    model.add_argument("--calib", metavar="PATH", help="likewise, to calibrate on; no labels needed")
     add_classes_flag(model)
     model.add_argument(
         "--limit",

@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     parser = Parser("quantize", _DESCRIPTION, _EXAMPLES)
     model = parser.add_argument_group("model and data")
     add_model_flags(model)
-    model.add_argument("--calib", metavar="PATH", help="calibration images: folder of class folders, .npz, or demo")
+    model.add_argument("--calib", metavar="PATH", help="calibration images: a folder, .npz, or demo")
     add_classes_flag(model)
     model.add_argument("--calib-limit", type=int, metavar="N", help="the first N of the seeded, class-balanced order")
     model.add_argument("--seed", type=int, metavar="N", help="of order and degradation (default: 0)")

@@ -66,7 +66,7 @@ def make_parser() -> Parser:
         metavar="PATH",
         help="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
     )
-    model.add_argument("--calib", metavar="PATH", help="calibration images, likewise; never the test images")
+    model.add_argument("--calib", metavar="PATH", help="likewise, to calibrate on; no labels needed")
     add_classes_flag(model)
     model.add_argument("--limit", type=int, metavar="N", help="the first N images of the seeded, class-balanced order")
     model.add_argument("--calib-limit", type=int, metavar="N", help="likewise for calibration images")

@@ -10,9 +10,10 @@ from harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_
 from harness.data.shifted import ShiftedSource
 from harness.data.source import DataSource, Payload, Selection
 from harness.data.subset import balanced_order
+from harness.data.unlabelled import CalibrationFolder
 from shipcheck.errors import BadInputError, UsageError
 
-__all__ = ["DataSource", "Payload", "Selection", "labeller", "open_source", "select"]
+__all__ = ["DataSource", "Payload", "Selection", "labeller", "open_source", "open_unlabelled", "select"]
 
 
 def labeller(classes: int, class_names: tuple[str, ...] | None = None, classes_file: Path | None = None) -> LabelOf:
@@ -41,6 +42,21 @@ def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
         source = ArraySource(path, classes - offset)
         return ShiftedSource(source, offset) if offset else source
     raise UsageError(f"{path} is neither a folder of class folders nor an .npz archive.")
+
+
+def open_unlabelled(path: Path, classes: int, label_of: LabelOf) -> DataSource:
+    """Opens images to calibrate on, whose labels are negative where they are not known: a folder, with or without class
+    folders, or an .npz archive, with or without labels.
+
+    Raises BadInputError or UsageError that says what is wrong with the images.
+    """
+    if path.is_dir():
+        return CalibrationFolder(path, label_of)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        offset = offset_of(label_of)
+        source = ArraySource(path, classes - offset, labelled=False)
+        return ShiftedSource(source, offset) if offset and source.labels.min() >= 0 else source
+    return open_source(path, classes, label_of)
 
 
 def select(source: DataSource, *, seed: int, limit: int | None) -> Selection:

@@ -48,8 +48,11 @@ class ArraySource:
 
     encoded = False
 
-    def __init__(self, path: Path, classes: int) -> None:
-        """Raises BadInputError for another layout and for labels that are no index of `classes` outputs."""
+    def __init__(self, path: Path, classes: int, *, labelled: bool = True) -> None:
+        """Raises BadInputError for another layout and for labels that are no index of `classes` outputs.
+
+        labelled: whether labels are needed; else they are -1 where there are none, or none of this model's.
+        """
         self.path = path
         self.name = path.stem
         self._digest: str | None = None
@@ -68,13 +71,12 @@ class ArraySource:
         if not shape[0]:
             raise BadInputError(f"{path} holds no images.")
         self._image_shape = shape[1:]
-        labels = self._whole("labels", _MAX_LABEL_BYTES)
-        if labels.dtype.kind not in "iu" or labels.shape != (shape[0],):
-            raise BadInputError(
-                f"{path}: `labels` is {labels.dtype} {list(labels.shape)}; expected integers [{shape[0]}]."
-            )
-        self.labels: npt.NDArray[np.int64] = labels.astype(np.int64)
-        check_labels(np.unique(self.labels).tolist(), classes)
+        unknown = np.full(shape[0], -1, np.int64)
+        self.labels = self._labels(shape[0]) if labelled or "labels.npy" in self._members else unknown
+        if labelled:
+            check_labels(np.unique(self.labels).tolist(), classes)
+        elif self.labels.min() < 0 or self.labels.max() >= classes:
+            self.labels = unknown
         self.ids = self._ids(shape[0])
 
     @property
@@ -101,6 +103,14 @@ class ArraySource:
                         image = np.repeat(image, 3, axis=2)
                     yield position_of[index], Payload(f"{self.path}, image {index}", image)
 
+    def _labels(self, count: int) -> npt.NDArray[np.int64]:
+        labels = self._whole("labels", _MAX_LABEL_BYTES)
+        if labels.dtype.kind not in "iu" or labels.shape != (count,):
+            raise BadInputError(
+                f"{self.path}: `labels` is {labels.dtype} {list(labels.shape)}; expected integers [{count}]."
+            )
+        return labels.astype(np.int64)
+
     def _ids(self, count: int) -> list[str]:
         if "names.npy" in self._members:
             names = self._whole("names", _MAX_NAME_BYTES)
@@ -119,7 +129,10 @@ class ArraySource:
 
     def _member(self, name: str) -> IO[bytes]:
         if f"{name}.npy" not in self._members:
-            raise BadInputError(f"{self.path} has no array `{name}`; expected `images` and `labels`.")
+            raise BadInputError(
+                f"{self.path} has no array `{name}`; expected `images` and `labels`. Only --calib takes images without "
+                "labels."
+            )
         try:
             return zipfile.ZipFile(self.path).open(f"{name}.npy")
         except _ZIP_ERRORS as error:

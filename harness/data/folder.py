@@ -40,7 +40,11 @@ class FolderSource:
         self.name = root.name
         folders = [entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
         if not folders:
-            raise BadInputError(f"{root} has no class folders; expected {root / 'CLASS' / 'IMAGE.jpg'}.")
+            raise BadInputError(
+                f"{root} has no class folders, so nobody knows what its images show; expected "
+                f"{root / 'CLASS' / 'IMAGE.jpg'}, each folder named by its class's name, synset or index. Only --calib "
+                "takes images without labels."
+            )
         strays = [entry.name for entry in os.scandir(root) if not entry.is_dir() and not entry.name.startswith(".")]
         if strays:
             raise BadInputError(f"{root / min(strays)} lies beside the class folders; move it away.")
@@ -48,7 +52,8 @@ class FolderSource:
         self.ids: list[str] = []
         labels: list[int] = []
         for folder in sorted(folders):
-            found = sorted(_images(root, root / folder))
+            _refuse_link(root / folder)
+            found = sorted(images_below(root, root / folder))
             self.ids.extend(found)
             labels.extend([label[folder]] * len(found))
         if not self.ids:
@@ -67,8 +72,8 @@ class FolderSource:
             yield position, Payload(str(path), path.read_bytes())
 
 
-def _images(root: Path, folder: Path) -> Iterator[str]:
-    _refuse_link(folder)
+def images_below(root: Path, folder: Path) -> Iterator[str]:
+    """The path below `root` of every image in `folder`, at any depth; BadInputError for links and for other files."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in folders:

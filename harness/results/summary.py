@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engines.precision import is_simulated
-from harness.calibration import ONE_CLASS
+from harness.calibration import ONE_CLASS, of_one_class
 from harness.conditions import CLEAN
 from harness.conditions.attack import BLACKBOX, SOURCE
 from harness.metrics import accuracy, compare, latency_summary, wilson_interval
@@ -155,7 +155,7 @@ def _timing(directory: RunDirectory) -> dict[str, Any] | None:
 def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
     """What a reader must know to judge the figures."""
     notes = list(plan.notes)
-    if plan.calib is not None and len(set(plan.calib.labels.tolist())) == 1:
+    if plan.calib is not None and of_one_class(plan.calib.labels):
         notes.append(ONE_CLASS)
     if plan.calib is not None and plan.calib_condition.id != CLEAN:
         notes.append(f"Calibrated on images under {plan.calib_condition.id}.")

@@ -69,7 +69,7 @@ def test_hidden_files_are_left_out(data_folder):
 
 
 def test_no_images_and_no_folders(tmp_path):
-    with pytest.raises(BadInputError, match="no class folders"):
+    with pytest.raises(BadInputError, match=r"no class folders.*expected .*CLASS/IMAGE.jpg.*Only --calib"):
         opened(tmp_path, 4)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
