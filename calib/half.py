@@ -13,7 +13,7 @@ lists it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -23,6 +23,7 @@ import onnx
 import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
+from calib.half_sums import add_sums
 from calib.images import CalibrationImages
 from calib.names import check_names
 from calib.observe import session_for, showing, tensors
@@ -53,15 +54,16 @@ HALF_STEP = 2.0**-11  # the largest relative error of rounding a normal number t
 MARGIN = 2.0
 _TOLERANCE = 1e-4
 _BATCH = 8
+_CALIBRATION = "the calibration images"
 
 
 def cast_half(request: Request) -> DeployableModel:
     """The model in float16 (recipe precision "fp16") or bfloat16 ("bf16"), rounded to nearest even.
 
-    Nodes in `options.keep_float`, and for float16 those of `float32_nodes`, stay float32. images: None for weights
-    alone; an overflow among activations then shows when the engine runs, as infinite or NaN logits. bfloat16 has
-    float32's range and 8 of its 24 significant bits. Raises UsageError for unknown names to keep float, and BuildError
-    where the graph cannot be typed so.
+    Nodes in `options.keep_float`, and for float16 those of `float32_nodes`, stay float32. images: None for a few of
+    noise, which show the coarse of it; an overflow that they do not show is seen when the engine runs, as infinite or
+    NaN logits. bfloat16 has float32's range and 8 of its 24 significant bits. Raises UsageError for unknown names to
+    keep float, and BuildError where the graph cannot be typed so.
     """
     model, precision = request.model, request.recipe.precision
     element, _, opset = _TYPES[precision]
@@ -70,7 +72,9 @@ def cast_half(request: Request) -> DeployableModel:
     check_names(request.options.keep_float, source.graph, "--keep-float")
     kept = dict.fromkeys(request.options.keep_float, "asked for")
     if precision == "fp16":
-        kept |= _out_of_range(dataclasses.replace(model, proto=source), request.images)
+        images = _Noise(model.contract.size) if request.images is None else request.images
+        seen = "images of noise" if request.images is None else _CALIBRATION
+        kept |= _out_of_range(dataclasses.replace(model, proto=source), images, seen)
     try:
         proto, stayed = _typed(source, element, kept)
         embed(proto, model.contract, model.class_names or ())
@@ -87,8 +91,9 @@ def float32_nodes(model: DeployableModel, images: CalibrationImages | None) -> d
 
     A node's name is that of its first output where it has none. Weights: a finite value above 65504, or a tensor that
     loses more than 2**-11 of its Euclidean norm, which only happens below 2**-14, the smallest normal number; channels
-    that a folded normalisation has all but switched off lose nothing by that measure. Activations: above 65504 / 2 on
-    `images`; None looks at weights alone. Bounds of Clip may be larger, and infinite values stay infinite.
+    that a folded normalisation has all but switched off lose nothing by that measure. Activations, and the sums inside
+    means, norms and the like (`calib.half_sums`): above 65504 / 2 on `images`; None looks at weights alone. Bounds of
+    Clip may be larger, and infinite values stay infinite.
     """
     source = onnx.ModelProto()
     source.CopyFrom(model.proto)
@@ -96,10 +101,10 @@ def float32_nodes(model: DeployableModel, images: CalibrationImages | None) -> d
     return _out_of_range(dataclasses.replace(model, proto=source), images)
 
 
-def _out_of_range(model: DeployableModel, images: CalibrationImages | None) -> dict[str, str]:
+def _out_of_range(model: DeployableModel, images: CalibrationImages | None, seen: str = _CALIBRATION) -> dict[str, str]:
     types = _element_types(model.proto)
     constants = {name: numpy_helper.to_array(value) for name, value in constants_of(model.proto.graph).items()}
-    largest = {} if images is None else _largest(model, types, images)
+    largest, sums = ({}, {}) if images is None else _largest(model, types, images)
     found: dict[str, str] = {}
     for node in model.proto.graph.node:
         for place, name in enumerate(node.input):
@@ -109,8 +114,11 @@ def _out_of_range(model: DeployableModel, images: CalibrationImages | None) -> d
                     found.setdefault(_name(node), f"{name}: {fault}")
         for name in (*node.input, *node.output):
             if largest.get(name, 0.0) > LARGEST / MARGIN:
-                reason = f"{name}: reaches {largest[name]:.3g} on the calibration images; float16 ends at {LARGEST:.0f}"
+                reason = f"{name}: reaches {largest[name]:.3g} on {seen}; float16 ends at {LARGEST:.0f}"
                 found.setdefault(_name(node), reason)
+        if sums.get(_name(node), 0.0) > LARGEST / MARGIN:
+            reason = f"its sums reach {sums[_name(node)]:.3g} on {seen}; float16 ends at {LARGEST:.0f}"
+            found.setdefault(_name(node), reason)
     return found
 
 
@@ -130,22 +138,45 @@ def _misfit(node: onnx.NodeProto, place: int, weight: npt.NDArray[Any]) -> str |
     return f"loses {lost:.2g} of its size in float16, whose normal numbers begin at {SMALLEST_NORMAL:.2g}"
 
 
-def _largest(model: DeployableModel, types: Mapping[str, int], images: CalibrationImages) -> dict[str, float]:
-    """Largest absolute value of every float32 value that a node computes, over all images."""
+def _largest(
+    model: DeployableModel, types: Mapping[str, int], images: CalibrationImages
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Largest magnitude over all images: of every float32 value that a node computes, and of the sums inside nodes."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     names = [name for node in model.proto.graph.node for name in node.output if types.get(name) == _FLOAT]
+    sums = {}
+    if opset_of(proto) >= QDQ_OPSET:
+        sums = add_sums(proto.graph, lambda node: any(types.get(name) == _FLOAT for name in node.input))
+    values = [*names, *sums.values()]
     shown = []
-    for name in names:  # reduced inside the graph: memory holds no activation longer than the graph needs it
+    for name in values:  # reduced inside the graph: memory holds no activation longer than the graph needs it
         proto.graph.node.append(helper.make_node("Abs", [name], [f"{name}/abs"]))
         proto.graph.node.append(helper.make_node("ReduceMax", [f"{name}/abs"], [f"{name}/max"], keepdims=0))
         shown.append(f"{name}/max")
-    result = dict.fromkeys(names, 0.0)
+    reached = dict.fromkeys(values, 0.0)
     session = session_for(showing(proto, shown))
     for batch, _ in tensors(model, images, _BATCH):
-        for name, value in zip(names, session.run(shown, {model.input_name: batch}), strict=True):
-            result[name] = max(result[name], float(value))
-    return result
+        for name, value in zip(values, session.run(shown, {model.input_name: batch}), strict=True):
+            reached[name] = max(reached[name], float(value))
+    return {name: reached[name] for name in names}, {node: reached[name] for node, name in sums.items()}
+
+
+class _Noise:
+    """A few images of noise: what there is to look at where nobody gives any."""
+
+    digest = "noise"
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._images = np.random.default_rng(0).integers(0, 256, (_BATCH, *size, 3), np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batches(self, size: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """As of real ones."""
+        for start in range(0, len(self._images), size):
+            yield self._images[start : start + size]
 
 
 def _typed(source: onnx.ModelProto, element: int, kept: Mapping[str, str]) -> tuple[onnx.ModelProto, dict[str, str]]:
@@ -332,7 +363,29 @@ def _element_types(model: onnx.ModelProto) -> dict[str, int]:
     found = onnx.shape_inference.infer_shapes(model).graph
     described = (*found.value_info, *found.input, *found.output)
     types = {value.name: value.type.tensor_type.elem_type for value in described}
-    return types | {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    types = {name: kind for name, kind in types.items() if kind}
+    for node in model.graph.node:  # some operators are functions, of which inference may know no types
+        types = _types_by_schema(node, opset_of(model), types) | types
+    return types
+
+
+def _types_by_schema(node: onnx.NodeProto, opset: int, types: Mapping[str, int]) -> dict[str, int]:
+    """Those of its outputs that its schema says are of the type of an input."""
+    missing = [place for place, name in enumerate(node.output) if name and name not in types]
+    if not missing or node.domain not in ("", "ai.onnx"):
+        return {}
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset, "")
+    except onnx.defs.SchemaError:
+        return {}
+    known = {
+        schema.inputs[min(place, len(schema.inputs) - 1)].type_str: types[name]
+        for place, name in enumerate(node.input)
+        if name in types
+    }
+    formal = {place: schema.outputs[min(place, len(schema.outputs) - 1)].type_str for place in missing}
+    return {node.output[place]: known[word] for place, word in formal.items() if word in known}
 
 
 def _name(node: onnx.NodeProto) -> str:

@@ -78,7 +78,8 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
     results = []
     with contextlib.ExitStack() as stack:
         images: CalibrationImages | None = None
-        if any(needs_calibration(model, target, spec.quantization) for target in spec.targets):
+        given = spec.calib is not None
+        if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets):
             images, _ = open_calibration(spec, model, progress, stack)
         with progress.stage("Building", len(spec.targets), "engines") as update:
             for done, target in enumerate(spec.targets):

@@ -30,9 +30,14 @@ def recipe_of(target: TargetSpec) -> str:
     return ENGINES[target.engine].recipe(target.device)
 
 
-def needs_calibration(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
-    """True where that file is made by looking at calibration images."""
-    return needs_quantizing(model, target) and needs_images(target.precision, options)
+def needs_calibration(
+    model: DeployableModel, target: TargetSpec, options: QuantizeOptions, *, given: bool = False
+) -> bool:
+    """True where that file is made by looking at calibration images; given: they are named, and float16, which can do
+    without, looks at them, too.
+    """
+    looks = needs_images(target.precision, options) or (given and target.precision == "fp16")
+    return looks and needs_quantizing(model, target)
 
 
 def at_precision(

@@ -138,7 +138,8 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
     calib = None
-    if any(needs_calibration(model, target, spec.quantization) for target in targets):
+    given = spec.calib is not None
+    if any(needs_calibration(model, target, spec.quantization, given=given) for target in targets):
         of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
         calib = calibration_images(
             spec.calib or (DEMO if of_demo else None),

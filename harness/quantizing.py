@@ -11,6 +11,7 @@ import exporters
 from calib import QuantizeOptions, Recipe, chosen_recipe, needs_images
 from calib.warn import warnings_of
 from engines import ENGINES, isolated
+from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
 from harness.calibrating import open_calibration
 from harness.calibration import ONE_CLASS
@@ -93,7 +94,8 @@ def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict
     if engine not in ENGINES:
         return None, f"no engine {engine!r} is there to build it"
     try:
-        with isolated.build(engine, build_request(model, precision=precision)) as built:
+        request = build_request(model, precision=precision, device=default_device(engine))
+        with isolated.build(engine, request) as built:
             return built.audit().realized(), None
     except ShipcheckError as error:
         return None, str(error)

@@ -16,7 +16,7 @@ def print_quantized(made: Quantized, console: Console) -> None:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_row("file", f"{escape(str(made.file))} ({len(made.model.onnx_bytes) / 2**20:.2f} MiB)")
     table.add_row("recipe", escape(made.recipe.name))
-    table.add_row("calibrated on", f"{made.images} images" if made.images else "no images: weights alone decide")
+    table.add_row("calibrated on", f"{made.images} images" if made.images else "no images")
     if made.realized is not None:
         shares = ", ".join(f"{name} {share:.1%}" for name, share in made.realized.items()) or "nothing that multiplies"
         table.add_row("the engine runs", f"{escape(shares)} of the multiply-accumulates")

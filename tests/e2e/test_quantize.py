@@ -131,3 +131,11 @@ def test_another_seed_takes_other_calibration_images(tmp_path, words):
         assert done.returncode == 0, done.stderr
         found.append(out.read_bytes())
     assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(("engine", "bits"), [("openvino", "8"), ("tensorrt", "16"), ("tensorrt-rtx", "16")])
+def test_no_device_is_spoken_of_that_nobody_named(tmp_path, words, engine, bits):
+    """The engine is built on its own first device, be it there or not."""
+    done = bench(["quantize", *words, "--engine", engine, "--bits", bits, "--out", tmp_path / "q.onnx"])
+    assert done.returncode == 0, done.stderr
+    assert "has no device" not in done.stdout
