@@ -77,9 +77,8 @@ def read_scores(model: onnx.ModelProto, shapes: Shapes, batch: int | None, path:
     data_type = output.type.tensor_type.elem_type or inferred_type
     if data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
         raise BadInputError(
-            f"{path}: output {output.name!r} is {type_name(data_type)}; expected floats, one score per class. Export "
-            "the model without the ArgMax, TopK or quantization behind its scores, or name another output: "
-            "--output NAME."
+            f"{path}: output {output.name!r} is {type_name(data_type)}; expected floats, one score per class. "
+            f"{_without_choice(model.graph, path)}"
         )
     shape = _merged(dimensions(output), inferred)
     done = None
@@ -105,6 +104,20 @@ def read_scores(model: onnx.ModelProto, shapes: Shapes, batch: int | None, path:
         )
     kind = PROBABILITIES if makes in _SIGMOIDS else LOGITS
     return Scores(output.name, 2, kind, True, (*notes, _BINARY[kind].format(output.name)))
+
+
+def _without_choice(graph: onnx.GraphProto, path: Path) -> str:
+    """What to do about an output that names classes in place of scoring them."""
+    _, node = _trail(graph)
+    if node is None or node.op_type not in ("ArgMax", "TopK"):
+        return "Export the model without the quantization behind its scores, or name another output: --output NAME."
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value.name for value in graph.input if value.name not in weights]
+    cut = f"onnx.utils.extract_model({str(path)!r}, 'scores.onnx', {inputs}, [{node.input[0]!r}])"
+    return (
+        f"The scores lie in front of its {node.op_type}: name the output that holds them (--output NAME), or cut the "
+        f"file there, in Python: import onnx.utils; {cut}"
+    )
 
 
 def trailing_probabilities(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

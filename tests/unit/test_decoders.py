@@ -424,6 +424,22 @@ def test_a_library_that_does_not_start_says_why(monkeypatch, tmp_path):
         registry._load.cache_clear()
 
 
+def test_a_library_that_finds_no_device_is_not_to_be_installed_anew(monkeypatch, tmp_path):
+    (tmp_path / "sound_library.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def start(self):
+        raise RuntimeError("finds no GPU")
+
+    monkeypatch.setattr(registry.Source, "load", start)
+    monkeypatch.setitem(registry._SOURCES, "ffmpeg", registry.Source("ffmpeg", "sound_library", "pip install it"))
+    registry._load.cache_clear()
+    try:
+        assert unavailable("ffmpeg") == "The decoder ffmpeg is installed, but does not start here: finds no GPU."
+    finally:
+        registry._load.cache_clear()
+
+
 def test_an_unknown_decoder_lists_the_known_ones():
     with pytest.raises(UsageError, match=r"Unknown decoder 'jpeglib'. Known: pillow, opencv, ffmpeg, turbojpeg"):
         decode(encoded(photograph()), "jpeglib")

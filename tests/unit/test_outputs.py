@@ -116,7 +116,7 @@ def one_axis(model):
     append(model, helper.make_node("Reshape", ["raw", "all"], ["logits"]), shape=("all",))
 
 
-@pytest.mark.parametrize(("change", "says"), [(argmax, "INT64.*without the ArgMax"), (one_axis, r"\[4\]|\[\?\]")])
+@pytest.mark.parametrize(("change", "says"), [(argmax, "INT64.*in front of its ArgMax"), (one_axis, r"\[4\]|\[\?\]")])
 def test_what_is_no_row_of_scores_is_refused(tmp_path, change, says):
     with pytest.raises(BadInputError, match=says):
         loaded(tmp_path, change)
@@ -142,3 +142,22 @@ def test_the_graph_stays_as_it_ships(tmp_path):
     assert load_onnx(path, SMALL).proto.SerializeToString(deterministic=True) == (
         type(load_onnx(path, SMALL).proto).FromString(path.read_bytes()).SerializeToString(deterministic=True)
     )
+
+
+@pytest.mark.parametrize("kind", ["ArgMax", "TopK"])
+def test_a_file_that_names_classes_says_how_to_cut_it_in_front_of_that(tmp_path, kind):
+    def change(model):
+        if kind == "ArgMax":
+            nodes = [helper.make_node("ArgMax", ["raw"], ["label"], name="choice", axis=1, keepdims=0)]
+        else:
+            model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "k"))
+            nodes = [helper.make_node("TopK", ["raw", "k"], ["value", "best"], name="choice")]
+            nodes.append(helper.make_node("Cast", ["best"], ["label"], to=TensorProto.INT64))
+        append(model, *nodes, output="label", shape=("batch",) if kind == "ArgMax" else ("batch", 1))
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+
+    with pytest.raises(BadInputError, match=f"in front of its {kind}.*--output NAME") as caught:
+        loaded(tmp_path, change)
+    line = str(caught.value).partition("in Python: ")[2].replace("scores.onnx", str(tmp_path / "scores.onnx"))
+    exec(line)
+    assert load_onnx(tmp_path / "scores.onnx", SMALL).classes == 4

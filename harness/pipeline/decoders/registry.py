@@ -13,7 +13,7 @@ from PIL import Image
 from exporters.contract import DECODERS
 from harness.pipeline.picture import Picture
 from shipcheck.errors import UnsupportedError, UsageError
-from shipcheck.packages import PackageError, broken, need
+from shipcheck.packages import PackageError, need
 
 Decode = Callable[[Image.Image, bytes], Picture]
 _HERE = "harness.pipeline.decoders"
@@ -123,9 +123,8 @@ def _load(name: str) -> Loaded | str:
         return source.load()
     except PackageError as error:
         return str(error)
-    except Exception as error:  # a library that is here and cannot be used raises what it likes
-        says, mend = broken(source.needs, source.install, error)
-        return f"The decoder {name} needs {says.replace('does not import', 'does not start')}. Mend it: {mend}"
+    except Exception as error:  # a library that is here and cannot be used, as without a GPU, raises what it likes
+        return f"The decoder {name} is installed, but does not start here: {str(error).rstrip('.')}."
 
 
 def _installed(module: str) -> bool:

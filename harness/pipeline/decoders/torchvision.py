@@ -13,18 +13,24 @@ from PIL import Image
 
 from harness.data.source import Pixels
 from harness.pipeline.decoders.registry import Loaded
+from shipcheck.packages import PackageError, torchvision_line
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
 
 
 def load() -> Loaded:
-    """Raises ImportError or RuntimeError where torchvision is missing, or built for another PyTorch."""
+    """Raises ImportError, RuntimeError or PackageError where torchvision is missing, or built for another PyTorch."""
     import torch
     import torchvision
     from torchvision.io import ImageReadMode, decode_image
 
     if not torchvision.io.image._has_image_ops():
-        raise RuntimeError("torchvision's image library does not load with this PyTorch: install the two together")
+        mend = torchvision_line(torch.__version__)
+        raise PackageError(
+            f"torchvision {torchvision.__version__} is installed, but its image library does not load with PyTorch "
+            f"{torch.__version__}. Mend it: {mend}",
+            mend,
+        )
 
     def decode(image: Image.Image, content: bytes) -> Pixels:
         if image.format not in _FORMATS:  # GIF too, all of whose frames it would decode at once
