@@ -69,6 +69,8 @@ def read_audit(profile: Path, weights: Mapping[str, tuple[int, ...]], requested:
 
 def _macs(name: str, arguments: Mapping[str, Any], weights: Mapping[str, tuple[int, ...]]) -> int | None:
     kernel = arguments["op_name"]
+    if kernel not in _CONVOLUTIONS and kernel not in _PRODUCTS:
+        return None  # some have no operands, such as RandomNormal
     _, output_shape = _tensor(arguments["output_type_shape"][0])
     _, input_shape = _tensor(arguments["input_type_shape"][0])
     if kernel in _CONVOLUTIONS:
@@ -76,9 +78,7 @@ def _macs(name: str, arguments: Mapping[str, Any], weights: Mapping[str, tuple[i
         # time is missing from the graph's constants.
         weight = weights.get(name) or _tensor(arguments["input_type_shape"][_CONVOLUTIONS[kernel]])[1]
         return convolution_macs(output_shape, weight)
-    if kernel in _PRODUCTS:
-        return matmul_macs(output_shape, input_shape[-1])
-    return None
+    return matmul_macs(output_shape, input_shape[-1])
 
 
 def _realized(arguments: Mapping[str, Any]) -> str:

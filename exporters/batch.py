@@ -21,6 +21,8 @@ def with_batch(model: onnx.ModelProto, batch: int | None) -> onnx.ModelProto:
     before = borders[0].type.tensor_type.shape.dim[0].dim_value
     del graph.value_info[:]
     for value in borders:
+        if not value.type.tensor_type.shape.dim:  # an output need not say its shape
+            continue
         first = value.type.tensor_type.shape.dim[0]
         if batch is None:
             first.dim_param = "batch"

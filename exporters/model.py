@@ -18,10 +18,11 @@ class DeployableModel:
     name: for people. proto: the ONNX model, one self-contained graph. contract: how to feed it. input_name: the one
     image input, of the contract's dtype and layout. output_name: the scores, floats [batch, classes] or [batch,
     classes, 1, 1]; where `binary`, [batch, 1] or [batch]. classes: number of classes. class_names: in the order of the
-    scores, None if unknown. fixed_batch: the batch size that the file is frozen at, None if it is free. scores:
+    scores, None if unknown. fixed_batch: the batch size that the model is run at, None if it is free. scores:
     "logits", or "probabilities" where the graph ends in a Softmax or a binary one in a Sigmoid. precision: the file's
     own, in the words of `--precision`. binary: one number per image, that of class 1 of two. notes: what a user should
-    know of how the file is read, a sentence each.
+    know of how the file is read, a sentence each. batch_note: a sentence on a batch that the file declares free and
+    holds.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DeployableModel:
     precision: str = "fp32"
     binary: bool = False
     notes: tuple[str, ...] = ()
+    batch_note: str | None = None
 
     @functools.cached_property
     def onnx_bytes(self) -> bytes:

@@ -13,8 +13,10 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from exporters.axes import complete_input
+from exporters.batch import with_batch
 from exporters.contract import InputContract, read_class_names, read_contract
 from exporters.external_data import embed_external_data
+from exporters.frozen_batch import held_batch, held_words
 from exporters.graphs import opset_of
 from exporters.model import DeployableModel
 from exporters.operators import check_functions, check_operators
@@ -76,6 +78,11 @@ def describe(
     contract = fit_contract(signature, contract, options, path)
     one_image = {signature.input_name: (signature.batch or 1, *contract.tensor_shape)}
     scores = read_scores(proto, shapes_of(proto, one_image, path), signature.batch, path)
+    batch = signature.batch or held_batch(proto, signature.input_name, contract.tensor_shape, path)
+    note = None
+    if batch != signature.batch and batch is not None:
+        note = held_words(proto, batch)
+        proto = with_batch(proto, batch)
     names = read_class_names(proto)
     if names is not None and len(names) != scores.classes:
         raise BadInputError(
@@ -89,11 +96,12 @@ def describe(
         output_name=scores.name,
         classes=scores.classes,
         class_names=names,
-        fixed_batch=signature.batch,
+        fixed_batch=batch,
         scores=scores.kind,
         binary=scores.binary,
         notes=(*notes, *((GRAY,) if contract.color == "gray" else ()), *scores.notes),
         precision=own_precision(proto, path),
+        batch_note=note,
     )
 
 

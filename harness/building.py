@@ -13,6 +13,7 @@ from engines.base import BuildRequest
 from engines.builder_options import BuilderOptions
 from engines.isolated import CompiledFile, EngineProcess, Limits
 from exporters import ContractOptions, DeployableModel
+from harness.alike import IMAGES, settle
 from harness.calibrating import open_calibration
 from harness.demo import demo_model_path
 from harness.failures import TARGET_ERRORS
@@ -81,6 +82,7 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
         given = spec.calib is not None
         if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets):
             images, _ = open_calibration(spec, model, progress, stack)
+        model, _ = settle(model, None if images is None else next(images.batches(IMAGES)), progress)
         with progress.stage("Building", len(spec.targets), "engines") as update:
             for done, target in enumerate(spec.targets):
                 update(done, target.id)

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def stage(self, name: str, total: int, unit: str = "images") -> AbstractContextManager[Update]:
         """A context in which `total` units of work are done; yields the function that reports them."""
 
+    def tell(self, sentence: str) -> None:
+        """Says at once what nobody should read a figure without."""
+
 
 class Silent:
     """Shows nothing."""
@@ -33,3 +36,6 @@ class Silent:
             pass
 
         yield update
+
+    def tell(self, sentence: str) -> None:
+        """Tells nobody."""

@@ -13,6 +13,7 @@ from calib.warn import warnings_of
 from engines import ENGINES, isolated
 from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
+from harness.alike import IMAGES, settle
 from harness.calibrating import open_calibration
 from harness.calibration import ONE_CLASS
 from harness.demo import demo_model_path
@@ -80,13 +81,15 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
         images, one_class = None, False
         if spec.calib is not None or needs_images(spec.precision, spec.quantization):
             images, one_class = open_calibration(spec, model, progress, stack)
+        pixels = None if images is None else next(images.batches(IMAGES))
+        model, findings = settle(model, pixels, progress)
         with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
             made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)
             update(1)
     with replacing(spec.out) as temporary:
         temporary.write_bytes(made.onnx_bytes)
     realized, reason = _realized(engine, made, spec.precision)
-    warnings = (*((ONE_CLASS,) if one_class else ()), *warnings_of(made))
+    warnings = (*findings.says, *((ONE_CLASS,) if one_class else ()), *warnings_of(made))
     return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason, warnings)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engines.isolated import Arena
+from harness.alike import Findings
+from harness.alike.targets import ask_targets
 from harness.attacked_trials import answer_attacks
 from harness.failures import Failure
 from harness.fleet import started
@@ -20,6 +22,7 @@ from harness.results.latencies import timed_targets, write_latencies
 from harness.results.rundir import RunDirectory
 from harness.results.summary import summarise
 from harness.rewritten import rewritten
+from harness.settling import settled
 from harness.spec import RunSpec
 from harness.stack import with_stack
 from harness.targets import BuiltTarget, built_targets
@@ -40,8 +43,9 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     directory.check(plan.identity)
     if not _finished(with_stack(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
+            plan, findings = settled(plan, fleet, images, progress)
             targets, failures = built_targets(plan, fleet, calibration, progress)
-            _measure(plan, directory, images, targets, failures, fleet.arena, progress)
+            _measure(plan, directory, images, targets, failures, findings, fleet.arena, progress)
     summary = summarise(with_stack(plan, directory.trials), directory, read_json(directory.audit), _failures(directory))
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
@@ -70,6 +74,7 @@ def _measure(
     images: RunImages,
     targets: list[BuiltTarget],
     failures: list[Failure],
+    findings: Findings,
     arena: Arena,
     progress: Progress,
 ) -> None:
@@ -81,14 +86,18 @@ def _measure(
         "environment": describe_environment(),
     }
     directory.begin(description)
-    audits = describe_audits(targets)
+    reader = images.reader(plan.conditions[0].id)
+    asked, failed = ask_targets(targets, reader, progress)
+    failures = failures + failed
+    targets = [target for target in targets if target.id in asked]
+    audits = describe_audits(targets, findings.to_dict(), asked)
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
         audits["targets"] = {**read_json(directory.audit)["targets"], **audits["targets"]}
     write_json(directory.audit, audits)
     directory.tell_failures([found.to_dict() for found in failures])
     names = {target.id for target in targets}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
-        samples, phases, failed = time_targets(targets, images.reader(plan.conditions[0].id), progress)
+        samples, phases, failed = time_targets(targets, reader, progress)
         write_latencies(directory.latency, samples, phases)
         failures = failures + failed
     failures = failures + _answer(plan, directory, images, targets, failures, arena, progress)

@@ -65,7 +65,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if json_file is not None:
         write_json(json_file, report.to_dict())
     print_export(report, console)
-    return EXIT_PASSED if report.verification.same else EXIT_GATE_FAILED
+    return EXIT_PASSED if report.proven else EXIT_GATE_FAILED
 
 
 def _batch(text: str) -> int | str:

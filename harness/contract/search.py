@@ -22,6 +22,7 @@ import cv2
 
 from engines import isolated
 from exporters import InputContract
+from harness.alike import settle
 from harness.contract import candidates as values
 from harness.contract.answers import Asker
 from harness.contract.deviations import deviations, spell
@@ -43,6 +44,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
     """Finds how the model wants to be fed; raises a ShipcheckError that says what to do."""
     begin = time.perf_counter()
     model, declared = load_model(spec)
+    model, findings = settle(model, None, progress)
     path = _data_path(spec, progress)
     label_of = labeller(model.classes, model.class_names, spec.classes)
     selection = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
@@ -89,7 +91,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
             deviations=_deviations(races, best, declared, swaps),
             wrong=wrong,
             stages=stages,
-            notes=(*model.notes, *plan.notes()),
+            notes=(*findings.says, *model.notes, *plan.notes()),
             flags=() if best is None else flags_of(best),
             inferences=asker.inferences,
             grid=plan.grid,

@@ -15,6 +15,7 @@ from engines.base import BuildRequest
 from engines.precision import is_quantized, is_simulated
 from exporters import DeployableModel
 from exporters.float_view import float_view
+from harness.alike import IMAGES, Findings, settle
 from harness.calibration import CalibrationSet
 from harness.diff.spec import DiffSpec
 from harness.needs import at_precision
@@ -39,7 +40,9 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """original: the graph whose layers are compared. images, ids, labels: in the same order."""
+    """original: the graph whose layers are compared. images, ids, labels: in the same order. findings: whether the
+    model answers alike.
+    """
 
     plan: Plan
     original: DeployableModel
@@ -48,6 +51,7 @@ class Prepared:
     images: ImageReader
     ids: Sequence[str]
     labels: npt.NDArray[np.int64]
+    findings: Findings
 
 
 @contextlib.contextmanager
@@ -73,12 +77,6 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
             calibration = CalibrationSet(
                 store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
             )
-        with progress.stage("Preparing files", 2, "files") as update:
-            update(0, spec.target.id)
-            target = _side(plan, spec.target, _file(plan, spec.target, calibration))
-            update(1, spec.reference.id)
-            reference, original = _reference(spec, plan, target, calibration)
-            update(2)
         with progress.stage("Decoding images", len(plan.data)) as update:
             images = stack.enter_context(
                 spool(
@@ -89,7 +87,17 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
                     progress=update,
                 )
             )
-        yield Prepared(plan, original, reference, target, images, plan.data.ids, plan.data.labels)
+        declared = plan.model.fixed_batch
+        model, findings = settle(plan.model, images.read(0, min(IMAGES, len(images))), progress)
+        plan = dataclasses.replace(plan, model=model)
+        with progress.stage("Preparing files", 2, "files") as update:
+            update(0, spec.target.id)
+            target = _side(plan, spec.target, _file(plan, spec.target, calibration))
+            update(1, spec.reference.id)
+            settled = findings.batch if declared is None else None
+            reference, original = _reference(spec, plan, target, calibration, settled)
+            update(2)
+        yield Prepared(plan, original, reference, target, images, plan.data.ids, plan.data.labels, findings)
 
 
 def _plan(spec: DiffSpec, progress: Progress) -> Plan:
@@ -128,9 +136,12 @@ def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:
 
 
 def _reference(
-    spec: DiffSpec, plan: Plan, target: Side, calibration: CalibrationSet | None
+    spec: DiffSpec, plan: Plan, target: Side, calibration: CalibrationSet | None, settled: int | None
 ) -> tuple[Side, DeployableModel]:
-    """The other side, and the graph whose layers are compared."""
+    """The other side, and the graph whose layers are compared.
+
+    settled: the batch that the model is run at although its file leaves it free.
+    """
     other = spec.reference
     if spec.same_file:
         runs = _plannable(other)
@@ -148,6 +159,8 @@ def _reference(
         return Side(words, other.engine, request, target.model), target.model
     if spec.float_model is not None:
         loaded = exporters.load(spec.float_model, contract=spec.run.contract, output=spec.run.output)
+        if loaded.fixed_batch is None:
+            loaded = dataclasses.replace(loaded, fixed_batch=settled)
         model = float_view(loaded)
         _check_alike(model, plan.model)
         return _side(plan, other, model), model

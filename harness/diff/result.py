@@ -106,6 +106,7 @@ class DiffResult:
 
     values: which were asked for, `all` or `rounded`. keeping: which nodes `--keep-float` must name for a value not
     to be rounded: its `readers`, or those `around` it, its producer, too; None where the file is not made here.
+    warnings: what must be read before any figure.
     """
 
     model: str
@@ -127,6 +128,7 @@ class DiffResult:
     layers: tuple[LayerDifference, ...]
     unmatched: tuple[Unmatched, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def parts_at(self) -> LayerDifference | None:
@@ -206,6 +208,7 @@ class DiffResult:
             "layers": [_layer(layer) for layer in self.layers],
             "unmatched": [vars(value).copy() for value in self.unmatched],
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
         }
 
 

@@ -52,6 +52,7 @@ def summarise(seen: Comparison) -> DiffResult:
         layers=tuple(rows),
         unmatched=tuple(unmatched),
         notes=(*made.plan.model.notes, *seen.notes),
+        warnings=made.findings.says,
     )
 
 

@@ -20,6 +20,7 @@ from exporters import ContractOptions, DeployableModel, OnnxSource
 from exporters.batch import with_batch
 from exporters.contract import embed
 from exporters.simplify import simplify
+from harness.alike import Findings, settle
 from harness.data import Selection, labeller, open_source, select
 from harness.data.demo import demo_folders
 from harness.data.labels import read_class_table
@@ -60,7 +61,8 @@ class ExportSpec:
 @dataclasses.dataclass(frozen=True)
 class ExportReport:
     """file: where the model was written. source: the reference that it was compared with. nodes: of the source's graph
-    as exported or read, and of the file, by operator. data: name of the images.
+    as exported or read, and of the file, by operator. data: name of the images. findings: whether the model answers
+    alike.
     """
 
     file: Path
@@ -69,6 +71,12 @@ class ExportReport:
     nodes: tuple[Counter[str], Counter[str]]
     data: str
     verification: Verification
+    findings: Findings = dataclasses.field(default_factory=Findings)
+
+    @property
+    def proven(self) -> bool:
+        """The file answers like its source, and both answer alike whenever they are asked."""
+        return self.verification.same and not self.findings.anomalous
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, versioned."""
@@ -78,6 +86,7 @@ class ExportReport:
             "file": str(self.file),
             "model": {"digest": self.model.digest, "contract": self.model.contract.to_dict()},
             "opset": opset(self.model),
+            "alike": self.findings.to_dict(),
             "nodes": {"source": sum(self.nodes[0].values()), "file": sum(self.nodes[1].values())},
             "verified": {
                 "against": self.source,
@@ -104,11 +113,15 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
     with progress.stage("Exporting", 1, "models") as update:
         frozen = spec.batch if isinstance(spec.batch, int) else None
         model = exporters.deploy(source, contract=spec.contract, output=spec.output, batch=frozen, simplify=False)
-        final = _finished(model, spec, from_onnx)
         update(1)
+    model, findings = settle(model, None, progress)
+    final = _finished(model, spec, from_onnx)
+    asked = final if final.fixed_batch is not None else dataclasses.replace(final, fixed_batch=findings.batch)
     with contextlib.ExitStack() as stack:
         images, labels, data = _images(spec, final, progress, stack)
-        exported = stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(final)))
+        exported = stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(asked)))
+        if not isinstance(source, OnnxSource):
+            source.batch = source.batch or findings.batch
         reference: Executor = (
             stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
             if isinstance(source, OnnxSource)
@@ -118,12 +131,16 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         )
         with progress.stage("Comparing with the source", len(images)) as update:
             verification = verify(reference, exported, images, model.contract, labels, progress=update)
-    file = spec.out if verification.same else spec.out.with_name(f"{spec.out.stem}.differs.onnx")
+    file = (
+        spec.out
+        if verification.same and not findings.anomalous
+        else spec.out.with_name(f"{spec.out.stem}.differs.onnx")
+    )
     with replacing(file) as temporary:
         temporary.write_bytes(final.onnx_bytes)
     nodes = tuple(Counter(node.op_type for node in one.proto.graph.node) for one in (model, final))
     words = "the file, executed node by node" if from_onnx else "the PyTorch module"
-    return ExportReport(file, words, final, (nodes[0], nodes[1]), data, verification)
+    return ExportReport(file, words, final, (nodes[0], nodes[1]), data, verification, findings)
 
 
 def opset(model: DeployableModel) -> int:

@@ -57,6 +57,10 @@ class RichProgress:
 
             yield update
 
+    def tell(self, sentence: str) -> None:
+        """A line on standard error, above what comes."""
+        self._console.print(Text(sentence, "bold yellow"), soft_wrap=True)
+
 
 class _Rate(ProgressColumn):
     def __init__(self, unit: str) -> None:
@@ -71,6 +75,8 @@ class _Rate(ProgressColumn):
 
 def print_summary(summary: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The table of targets, the verdict with its reasons, and where the report lies."""
+    for sentence in (summary.get("alike") or {}).get("says", ()):
+        console.print(Text(sentence, "bold yellow"), soft_wrap=True)
     console.print(_targets_table(summary))
     if words.corruption_names(summary["targets"][0]["conditions"]):
         console.print(_corruptions_table(summary))

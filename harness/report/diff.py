@@ -91,7 +91,7 @@ def title(result: DiffResult) -> str:
 
 def sentences(result: DiffResult) -> list[str]:
     """The answer: where the two part, what adds most, what the labels say, and how far the table can be trusted."""
-    found = [_parts(result)]
+    found = [*result.warnings, _parts(result)]
     steps = result.steps
     if steps and (result.parts_at is not None or result.quantized):
         found.append(_largest(result, steps[0]))

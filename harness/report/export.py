@@ -13,7 +13,11 @@ from harness.exporting.export import ExportReport, opset
 def print_export(report: ExportReport, console: Console) -> None:
     """The verdict first, then the figures, then what the file is."""
     found = report.verification
-    if found.same:
+    for sentence in report.findings.says:
+        console.print(f"[bold yellow]{escape(sentence)}[/]", highlight=False)
+    if report.findings.anomalous:
+        console.print(f"[bold red]{escape(report.model.name)}: nothing can be proven of a file like this.[/bold red]")
+    elif found.same:
         console.print(f"[green]{escape(report.model.name)}: the file answers like {report.source}.[/green]")
     else:
         console.print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib.warn import calibration_of
@@ -11,9 +11,15 @@ from harness.results.fallback import Explanation, explain
 from harness.targets import BuiltTarget
 
 
-def describe_audits(targets: Sequence[BuiltTarget]) -> dict[str, Any]:
-    """JSON values: per target the requested precision, the realized shares, size, build time and every layer."""
-    return {"schema": 1, "targets": {target.id: _describe(target) for target in targets}}
+def describe_audits(
+    targets: Sequence[BuiltTarget], findings: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """JSON values: per target the requested precision, the realized shares, size, build time and every layer.
+
+    findings, asked: whether the model and the built engines answer alike (`harness.alike`).
+    """
+    described = {target.id: {**_describe(target), "alike": asked[target.id]} for target in targets}
+    return {"schema": 1, "alike": findings, "targets": described}
 
 
 def _describe(target: BuiltTarget) -> dict[str, Any]:

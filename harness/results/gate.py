@@ -14,6 +14,7 @@ MIN_RECOVERY = 0.99
 ABOVE_CHANCE = "above chance"
 BUILT = "built and run"
 REALIZED = "realized"
+ALIKE = "answers alike"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,18 @@ def above_chance_check(target: str, lower: float, classes: int) -> Check:
 def built_check(failure: Mapping[str, Any]) -> Check:
     """Fails: the target came to no end. failure: as in failures.json."""
     return Check(BUILT, failure["target"], False, None, 1.0, f"{failure['outcome']}: {failure['says']}")
+
+
+def alike_check(target: str, found: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> Check:
+    """Passes where the engine gave the same answers when it was asked again, beside other images and alone.
+
+    found: of the target; model: of the file as it is written, for the reference. Both as in audit.json.
+    """
+    if model is not None and model["anomalous"] and found["passed"]:
+        who = ", ".join([*model["random"], *model["mixing"]]) or "no operator is known to do it"
+        says = f"the graph as it is written does not ({who}), even though this engine did"
+        return Check(ALIKE, target, False, found["share"], found["limit"], says)
+    return Check(ALIKE, target, found["passed"], found["share"], found["limit"], found["says"])
 
 
 def realized_check(
@@ -102,11 +115,12 @@ def recovery_check(target: str, condition: str, reference_top1: float, delta: fl
 def decide(checks: Sequence[Check]) -> dict[str, Any]:
     """The `gate` part of the summary.
 
-    ANOMALOUS if the reference itself is not to be trusted, REGRESSION if any other check failed, else ACCEPT. enforced:
-    one of the checks is binding. failed: a binding check failed, and with it the command.
+    ANOMALOUS if the reference itself is not to be trusted, or a target does not answer alike; REGRESSION if any other
+    check failed, else ACCEPT. enforced: one of the checks is binding. failed: a binding check failed, and with it the
+    command.
     """
     failed = {check.name for check in checks if not check.passed}
-    verdict = ANOMALOUS if ABOVE_CHANCE in failed else REGRESSION if failed else ACCEPT
+    verdict = ANOMALOUS if failed & {ABOVE_CHANCE, ALIKE} else REGRESSION if failed else ACCEPT
     return {
         "verdict": verdict,
         "enforced": any(check.binding for check in checks),

@@ -19,7 +19,15 @@ from harness.results.answers import Answers
 from harness.results.attack import describe_attacks
 from harness.results.attack_rows import EVERYONE, AttackRows, read_attack_rows
 from harness.results.fallback import describe_fallback
-from harness.results.gate import Check, above_chance_check, built_check, decide, realized_check, recovery_check
+from harness.results.gate import (
+    Check,
+    above_chance_check,
+    alike_check,
+    built_check,
+    decide,
+    realized_check,
+    recovery_check,
+)
 from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
 from harness.results.pipeline import describe_pipeline
 from harness.results.predictions import Predictions
@@ -98,6 +106,7 @@ def summarise(
         "model": {**identity["model"], "classes": plan.model.classes},
         "data": {**identity["data"], "calibration": identity["calibration"]},
         "corruptions": identity["corruptions"],
+        "alike": audit.get("alike"),
         "notes": _notes(plan, audit),
         "timing": _timing(directory),
         "seed": plan.spec.seed,
@@ -199,10 +208,13 @@ def _checks(
     target: Mapping[str, Any], reference: Mapping[str, Any], plan: Plan, audit: Mapping[str, Any]
 ) -> list[Check]:
     clean = reference.get(CLEAN)
-    if target["id"] == REFERENCE.id:
-        return [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], plan.model.classes)]
+    is_reference = target["id"] == REFERENCE.id
+    asked = audit["targets"][target["id"]].get("alike")
+    checks = [] if asked is None else [alike_check(target["id"], asked, audit.get("alike") if is_reference else None)]
+    if is_reference:
+        above = [] if clean is None else [above_chance_check(REFERENCE.id, clean["top1_ci95"][0], plan.model.classes)]
+        return [*checks, *above]
     # A simulated precision is realized by nothing, by definition.
-    checks = []
     if not target["simulated"]:
         checks.append(
             realized_check(

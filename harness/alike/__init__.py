@@ -1,0 +1,8 @@
+"""Whether a model answers alike: the same images twice, beside other images, in another order, and alone."""
+
+from __future__ import annotations
+
+from harness.alike.answers import IMAGES
+from harness.alike.settle import AS_WRITTEN, Findings, settle
+
+__all__ = ["AS_WRITTEN", "IMAGES", "Findings", "settle"]
