@@ -23,6 +23,7 @@ def cache_key(request: Request) -> str:
     model = request.model
     shaped_by: dict[str, Any] = {
         "model": model.digest,
+        "batch": model.fixed_batch,
         "contract": model.contract.to_dict(),
         "recipe": dataclasses.asdict(request.recipe),
         "options": dataclasses.asdict(request.options),

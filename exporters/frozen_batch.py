@@ -62,7 +62,8 @@ def held_words(model: onnx.ModelProto, batch: int) -> str:
     found = holders(model, batch)
     where = f" ({', '.join(found[:_NAMED])}{' and more' if len(found) > _NAMED else ''})" if found else ""
     return (
-        f"The batch is declared free, but the graph holds {batch}{where}: it is run at batch {batch}. "
+        f"The batch is declared free, but the graph holds {batch}{where}: it is run at batch {batch}"
+        f"{'' if batch == 1 else f', a single query, too, whose latency is that of {batch} images'}. "
         "`bench.py export --batch free` frees it where it can."
     )
 

@@ -176,9 +176,13 @@ def _sliced(node: onnx.NodeProto, rank: int, constants: Constants, opset: int) -
     whole = [
         index
         for index, start in enumerate(starts)
-        if start == 0 and ends is not None and ends[index] >= 2**31 - 1 and (steps is None or steps[index] == 1)
+        if start == 0 and _at(ends, index) >= 2**31 - 1 and (steps is None or _at(steps, index) == 1)
     ]
     return {axis % rank for index, axis in enumerate(cut) if index not in whole}
+
+
+def _at(values: list[int] | None, index: int) -> int:
+    return values[index] if values is not None and index < len(values) else 0
 
 
 def _recurrent(node: onnx.NodeProto, rank: int, constants: Constants, opset: int) -> Axes:

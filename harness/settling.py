@@ -1,4 +1,4 @@
-"""A run's model, asked before anything is built from it."""
+"""A run's models, asked before anything is built from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.spec import REFERENCE, Build
 
 
 def settled(plan: Plan, fleet: Fleet, images: RunImages, progress: Progress) -> tuple[Plan, Findings]:
-    """The plan with the model at the batch that it is run at, and what there is to say of it.
+    """The plan with its models at the batch that they are run at, and what there is to say of the one that is tested.
 
     The reference's process is asked, which is there already.
     """
@@ -29,4 +29,8 @@ def settled(plan: Plan, fleet: Fleet, images: RunImages, progress: Progress) -> 
 
     pixels = reader.read(0, min(IMAGES, len(reader)))
     model, findings = settle(plan.model, pixels, progress, opens)
-    return dataclasses.replace(plan, model=model), findings
+    networks = {
+        name: dataclasses.replace(network, model=settle(network.model, pixels, progress, opens)[0])
+        for name, network in plan.networks.items()
+    }
+    return dataclasses.replace(plan, model=model, networks=networks), findings

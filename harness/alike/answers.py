@@ -70,6 +70,11 @@ class Answers:
         return self.neighbours.share > (0 if suspected else LIMIT) or moved > (LIMIT_ROUNDED if self.rounded else LIMIT)
 
     @property
+    def still(self) -> bool:
+        """True where nothing moved but what another kernel moves: no operator can be to blame."""
+        return not self.again.share and not self.mixes(True)
+
+    @property
     def mixed(self) -> Difference:
         """The largest difference that the rest of the batch makes."""
         found = [one for one in (self.neighbours, self.order, self.alone) if one is not None]
@@ -85,8 +90,8 @@ def compare_answers(
 ) -> Answers:
     """Asks an engine five times.
 
-    pixels: uint8 RGB [N, H, W, 3], a few images; the others of a batch are their negatives. batch: that the engine
-    is built for, None for a free one. Raises what `infer` raises.
+    pixels: uint8 RGB [N, H, W, 3], a few images; the others of a batch are their negatives, half as bright. batch:
+    that the engine is built for, None for a free one. Raises what `infer` raises.
     """
     if len(pixels) == 1:
         pixels = np.concatenate([pixels, 255 - pixels])
@@ -106,7 +111,7 @@ def compare_answers(
         return Answers(again, None, None, None, rounded)
     kept = every[::2]
     others = pixels.copy()
-    others[1::2] = 255 - others[1::2]
+    others[1::2] = (255 - others[1::2]) // 2
     neighbours = difference(kept, infer(contract.normalise(others))[kept])
     order = difference(every, infer(contract.normalise(pixels[::-1]))[::-1])
     single = every[:_ALONE]

@@ -96,6 +96,7 @@ def settle(
     if held is not None:
         model = _held_at(model, held)
     model, findings = _judged(model, answers)
+    findings = dataclasses.replace(findings, says=tuple(f"{model.name}: {sentence}" for sentence in findings.says))
     for sentence in findings.says:
         progress.tell(sentence)
     return model, findings
@@ -107,7 +108,7 @@ def _judged(model: DeployableModel, answers: Answers | None) -> tuple[Deployable
     if answers is None:
         says = (*held, *((words.not_asked(random),) if random else ()))
         return model, Findings(says, random=random, batch=model.fixed_batch, anomalous=bool(random))
-    mixing = tuple(map(str, mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, Path(model.name))))
+    mixing = () if answers.still else mixing_words(model)
     if answers.changes(bool(random)):
         model = _one_at_a_time(model) if mixing else model
         says = (*held, words.random(answers, random, mixing))
@@ -120,6 +121,12 @@ def _judged(model: DeployableModel, answers: Answers | None) -> tuple[Deployable
         sentence = words.mixing_held(answers, mixing, model.fixed_batch)
         return model, dataclasses.replace(found, says=(*held, sentence), batch=model.fixed_batch, anomalous=True)
     return model, Findings(held, batch=model.fixed_batch, answers=answers)
+
+
+def mixing_words(model: DeployableModel) -> tuple[str, ...]:
+    """The operators that compute across a batch, as spelled for people."""
+    found = mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, Path(model.name))
+    return tuple(map(str, found))
 
 
 def _one_at_a_time(model: DeployableModel) -> DeployableModel:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from exporters import DeployableModel
-from exporters.mixing import mixing_nodes
 from exporters.randomness import random_nodes
 from harness.alike import words
 from harness.alike.answers import IMAGES, LIMIT, Answers, compare_answers
+from harness.alike.settle import mixing_words
 from harness.failures import TARGET_ERRORS, Failure, failure
 from harness.pipeline import ImageReader
 from harness.progress import Progress
@@ -38,7 +37,7 @@ def ask_targets(
                     precision=target.build.target.precision,
                 )
             except TARGET_ERRORS as error:
-                failures.append(failure(target.id, "latency", error))
+                failures.append(failure(target.id, "trials", error))
             else:
                 found[target.id] = _judged(target.model, answers)
         update(len(targets))
@@ -50,7 +49,7 @@ def ask_targets(
 
 def _judged(model: DeployableModel, answers: Answers) -> dict[str, Any]:
     random = list(map(str, random_nodes(model.proto)))
-    mixing = list(map(str, mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, Path(model.name))))
+    mixing = () if answers.still else mixing_words(model)
     if answers.changes(bool(random)):
         return _record(answers, answers.again.share, words.target_changes(answers, [*random, *words.stateful(mixing)]))
     if answers.mixes(bool(mixing)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import unlike_graphs
@@ -11,8 +14,11 @@ from unlike_graphs import HOLDING, MIXING, RANDOM, SOUND, make
 
 import exporters
 from engines import ENGINES
+from exporters.batch import with_batch
+from exporters.mixing import mixing_nodes
 from exporters.randomness import random_nodes
 from harness.alike import AS_WRITTEN, settle
+from harness.alike.answers import compare_answers
 from harness.progress import Silent
 from harness.request import build_request
 
@@ -100,3 +106,82 @@ def test_what_draws_inside_of_a_function_is_named(tmp_path):
     (found,) = random_nodes(exporters.load(path, contract=CONTRACT).proto)
     assert found.op == "Dropout"
     assert "training" in found.does
+
+
+def answers_of(infer, *, batch=None, precision="fp32"):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), dtype=np.uint8)
+    contract = exporters.InputContract((4, 4), "exact")
+    return compare_answers(infer, pixels, contract, batch=batch, precision=precision)
+
+
+def pooled(batch):
+    return batch.reshape(len(batch), 3, -1).mean(axis=2)
+
+
+def test_rounding_is_told_from_a_mixed_batch():
+    shaken = answers_of(lambda batch: pooled(batch) * np.float32(1 + 2e-5 * (len(batch) == 1)))
+    assert not shaken.mixes(False)
+    assert answers_of(lambda batch: pooled(batch) * np.float32(1 + 5e-4 * (len(batch) == 1))).mixes(False)
+
+
+def test_few_bits_may_round_otherwise_alone_and_in_another_order_but_not_beside_other_images():
+    def alone(batch):
+        return pooled(batch) * np.float32(1 + 8e-3 * (len(batch) == 1))
+
+    def neighbours(batch):
+        return pooled(batch) + np.float32(1e-3 * batch.mean())
+
+    assert not answers_of(alone, precision="int8").mixes(False)
+    assert answers_of(alone, precision="fp32").mixes(False)
+    assert answers_of(neighbours, precision="int8").mixes(False)
+
+
+def test_the_least_difference_counts_where_an_operator_is_suspected():
+    calls = iter(range(9))
+    faint = answers_of(lambda batch: pooled(batch) * np.float32(1 + 1e-6 * next(calls)))
+    assert faint.again.share < 1e-4
+    assert faint.changes(True)
+    assert not faint.changes(False)
+
+
+def test_answers_that_hang_on_the_place_in_the_batch_are_mixed():
+    assert answers_of(lambda batch: pooled(batch) + np.arange(len(batch), dtype=np.float32)[:, None]).mixes(False)
+
+
+def test_one_image_at_a_time_has_no_neighbours():
+    found = answers_of(lambda batch: pooled(batch) + batch.mean(), batch=1)
+    assert found.neighbours is None
+    assert not found.mixes(True)
+
+
+def test_where_no_operator_is_known_that_is_said(tmp_path):
+    model = make(unlike_graphs.plain, tmp_path)
+    numbers = np.random.default_rng(0)
+
+    class Drawing:
+        def infer(self, batch):
+            return numbers.random((len(batch), 4), dtype=np.float32)
+
+    _, findings = settle(model, None, Silent(), lambda model: contextlib.nullcontext(Drawing()))
+    assert findings.anomalous
+    assert "no operator of the graph is known to do it" in findings.says[0]
+
+
+def test_a_frozen_batch_whose_images_meet_is_anomalous(tmp_path):
+    make(unlike_graphs.batch_norm_by_hand, tmp_path)
+    proto = with_batch(onnx.load(tmp_path / "batch_norm_by_hand.onnx"), 4)
+    onnx.save(proto, tmp_path / "four.onnx")
+    settled, findings = settle(exporters.load(tmp_path / "four.onnx", contract=CONTRACT), None, Silent(), here)
+    assert settled.fixed_batch == 4
+    assert findings.anomalous
+    assert "frozen at batch 4" in findings.says[0]
+
+
+def test_draws_of_nothing_are_no_suspects(tmp_path):
+    assert random_nodes(make(unlike_graphs.noise_on_nothing, tmp_path).proto) == ()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SOUND if kind is not unlike_graphs.two_views], ids=named)
+def test_sound_graphs_have_no_operator_that_mixes(kind, tmp_path):
+    model = make(kind, tmp_path)
+    assert mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, tmp_path) == ()
