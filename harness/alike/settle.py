@@ -28,8 +28,8 @@ from shipcheck.errors import BadInputError, BuildError, DeviceError, EngineDiedE
 
 # What a file means is what its nodes say: an optimiser may take a Dropout out that another runtime keeps.
 AS_WRITTEN = "disable"
-# A graph that answers as many as IMAGES may hold just that.
-_SMALL = 2
+# A graph that answers so many images at once, either way, holds none.
+_FREE = (IMAGES, 2)
 # Tried where a graph takes none of the numbers that stand in it.
 _USUAL = (2, 4, 8, 16, 32, 64)
 
@@ -142,38 +142,37 @@ def _asked(model: DeployableModel, images: Pixels, opens: Opens) -> tuple[int | 
     """The batch that a float32 model holds, None where it is free or declared; and its answers."""
     with opens(model) as engine:
         try:
-            for count in (IMAGES, _SMALL) if model.fixed_batch is None else ():
-                engine.infer(_tensor(model, images, count))
-        except EngineDiedError:
-            raise
-        except DeviceError:
-            held = _held(model, engine, images)
-        else:
             return None, _answers(model, engine, images)
-    held_model = _held_at(model, held)
-    with opens(held_model) as engine:
-        return held, _answers(held_model, engine, images)
-
-
-def _held(model: DeployableModel, engine: Asked, images: Pixels) -> int:
-    """The batch that a graph answers at where it does not at IMAGES; DeviceError where there is none."""
-    for held in dict.fromkeys((1, *held_numbers(model.proto), *_USUAL)):
-        try:
-            engine.infer(_tensor(model, images, held))
         except EngineDiedError:
             raise
         except DeviceError:
-            continue
-        return held
-    raise DeviceError(f"{model.name} answers at no batch that was tried.")
+            held = _held(model, engine, images) if model.fixed_batch is None else None
+            if held is None:
+                raise
+    model = _held_at(model, held)
+    with opens(model) as engine:
+        return held, _answers(model, engine, images)
+
+
+def _held(model: DeployableModel, engine: Asked, images: Pixels) -> int | None:
+    """The batch that a graph answers at where it does not at others; None where there is none, or it takes several."""
+
+    def answers(count: int) -> bool:
+        try:
+            engine.infer(model.contract.normalise(np.resize(images, (count, *images.shape[1:]))))
+        except EngineDiedError:
+            raise
+        except DeviceError:
+            return False
+        return True
+
+    if all(map(answers, _FREE)):
+        return None
+    return next(filter(answers, dict.fromkeys((1, *held_numbers(model.proto), *_USUAL))), None)
 
 
 def _answers(model: DeployableModel, engine: Asked, images: Pixels) -> Answers:
     return compare_answers(engine.infer, images, model.contract, batch=model.fixed_batch, precision="fp32")
-
-
-def _tensor(model: DeployableModel, images: Pixels, count: int) -> Tensor:
-    return model.contract.normalise(np.resize(images, (count, *images.shape[1:])))
 
 
 def _in_process(model: DeployableModel) -> contextlib.AbstractContextManager[Asked]:
