@@ -114,14 +114,17 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         frozen = spec.batch if isinstance(spec.batch, int) else None
         model = exporters.deploy(source, contract=spec.contract, output=spec.output, batch=frozen, simplify=False)
         update(1)
+    as_declared = model
     model, findings = settle(model, None, progress)
-    final = _finished(model, spec, from_onnx)
-    asked = final if final.fixed_batch is not None else dataclasses.replace(final, fixed_batch=findings.batch)
+    # Run one image at a time, or at a batch that the file holds: only the latter stands in the file.
+    alone = model.fixed_batch if as_declared.fixed_batch is None and model.proto is as_declared.proto else None
+    final = _finished(model if alone is None else as_declared, spec, from_onnx)
+    asked = final if final.fixed_batch is not None else dataclasses.replace(final, fixed_batch=alone)
     with contextlib.ExitStack() as stack:
         images, labels, data = _images(spec, final, progress, stack)
         exported = stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(asked)))
         if not isinstance(source, OnnxSource):
-            source.batch = source.batch or findings.batch
+            source.batch = source.batch or alone
         reference: Executor = (
             stack.enter_context(isolated.build(REFERENCE_ENGINE, build_request(model, optimization="disable")))
             if isinstance(source, OnnxSource)

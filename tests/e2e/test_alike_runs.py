@@ -151,6 +151,20 @@ def test_the_other_commands_tell_before_their_figures(tmp_path):
     assert "'culprit'" in result.notes[0]
 
 
+def test_an_exported_file_that_mixes_its_batch_stays_free(tmp_path):
+    make(unlike_graphs.batch_norm_by_hand, tmp_path)
+    fields = spec_for(tmp_path / "batch_norm_by_hand.onnx", tmp_path)
+    compared = {name: fields[name] for name in ("model", "data", "contract")}
+    report = export(ExportSpec(out=tmp_path / "exported.onnx", **compared), ear := Ear())
+    assert "'culprit'" in ear.heard[0]
+    assert report.proven
+    assert report.model.fixed_batch is None
+    assert load_onnx(report.file).fixed_batch is None
+    report = export(ExportSpec(out=tmp_path / "one.onnx", batch=1, **compared), Silent())
+    assert report.proven
+    assert load_onnx(report.file).fixed_batch == 1
+
+
 def test_the_other_commands_take_a_held_batch(tmp_path):
     make(unlike_graphs.reshape_of_maps_holds, tmp_path, 4)
     fields = spec_for(tmp_path / "reshape_of_maps_holds.onnx", tmp_path)
