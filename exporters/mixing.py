@@ -22,6 +22,10 @@ _BATCHES = (2, 3)
 # Shapes, not pixels, come out of these.
 _SHAPES = frozenset({"Shape", "Size"})
 _MERGES = "puts the images of a batch together"
+# What comes out, and how much, hangs on the values of all images.
+_CHOOSES = frozenset({"Compress", "NonMaxSuppression", "NonZero", "Unique"})
+# What happens inside is not followed.
+_LOOPS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 # Images may be parted, or put beside others, without any of them changing.
 _MOVES = frozenset({"Split", "SplitToSequence", "Identity", "Concat"})
 
@@ -29,10 +33,13 @@ Axes = set[int]
 Constants = Mapping[str, onnx.TensorProto]
 
 
-def mixing_nodes(model: onnx.ModelProto, input_name: str, image: tuple[int, ...], path: Path) -> tuple[Suspect, ...]:
+def mixing_nodes(
+    model: onnx.ModelProto, input_name: str, image: tuple[int, ...], path: Path, *, loops: bool = True
+) -> tuple[Suspect, ...]:
     """What in the main graph computes across a batch, in order, as far as shapes tell.
 
-    image: shape of one image's input. Empty where inference does not get through the graph at two batches.
+    image: shape of one image's input. loops: whether loops and branches are named where nothing else is. Empty where
+    inference does not get through the graph at two batches.
     """
     try:
         fed = [{input_name: (batch, *image)} for batch in _BATCHES]
@@ -43,7 +50,7 @@ def mixing_nodes(model: onnx.ModelProto, input_name: str, image: tuple[int, ...]
     constants = constants_of(model.graph)
     opset = opset_of(model)
     pixels = {input_name}
-    found = []
+    found, around = [], []
     for node in live_nodes(model.graph):
         read = [name for name in names_used_by(node) if name in pixels]
         if not read or node.op_type in _SHAPES:
@@ -54,7 +61,9 @@ def mixing_nodes(model: onnx.ModelProto, input_name: str, image: tuple[int, ...]
             does = _mixes(node, axes, places, constants, opset)
             if does is not None:
                 found.append(suspect(node, does))
-    return tuple(found)
+            elif node.op_type in _LOOPS:
+                around.append(suspect(node, "may carry values from image to image"))
+    return tuple(found or (around if loops else ()))
 
 
 class _Places:
@@ -92,6 +101,10 @@ class _Places:
 
 def _mixes(node: onnx.NodeProto, axes: dict[str, int], places: _Places, constants: Constants, opset: int) -> str | None:
     """What the node does across the batch; None where it leaves images apart, or that is not known."""
+    if node.op_type in _CHOOSES:
+        return "chooses among the values of a batch"
+    if node.op_type in _LOOPS:
+        return None
     first = node.input[0] if node.input else ""
     if first in axes:
         axis, rank = axes[first], len(places.shape(first) or ())  # known, as its axis is
@@ -213,6 +226,7 @@ _ACROSS: dict[str, Callable[[onnx.NodeProto, int, Constants, int], Axes]] = {
     "LpPool": _behind(2),
     "Resize": _behind(1),
     "Slice": _sliced,
+    "ReverseSequence": _attribute("time_axis", 0),
     "RNN": _recurrent,
     "LSTM": _recurrent,
     "GRU": _recurrent,

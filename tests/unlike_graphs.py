@@ -84,6 +84,14 @@ def dropout_in_training(net):
     )
 
 
+def seldom(net):
+    """One image in a hundred or so gets other answers."""
+    value = _vector(net)
+    rare = net.op("RandomUniformLike", net.op("ReduceMax", value, _longs(net, 1)), name="culprit")
+    fires = net.op("Cast", net.op("Greater", rare, _floats(net, 0.99)), to=TensorProto.FLOAT)
+    _head(net, net.op("Mul", value, net.op("Add", _floats(net, 1), fires)), flat=True)
+
+
 def dropout_in_a_branch(net):
     """Inside of an If, on a value from outside, with its flag from outside, too."""
     value = _vector(net)
@@ -129,6 +137,41 @@ def mean_variance_normalization(net):
     """Its default axes have the batch among them."""
     value = net.op("MeanVarianceNormalization", net.conv("input", 3, CHANNELS, stride=2), name="culprit")
     _head(net, net.op("Relu", value))
+
+
+def instance_norm_of_the_batch(net):
+    """All images side by side as one: its statistics are those of the batch."""
+    half = SIZE // 2
+    turned = net.op("Transpose", net.conv("input", 3, CHANNELS, stride=2), perm=[1, 0, 2, 3])
+    value = net.op("Reshape", turned, _longs(net, 1, CHANNELS, -1))
+    value = net.op("InstanceNormalization", value, _floats(net, 1, CHANNELS), _floats(net, 0, CHANNELS), name="culprit")
+    value = net.op("Reshape", value, _longs(net, CHANNELS, -1, half, half))
+    _head(net, net.op("Relu", net.op("Transpose", value, perm=[1, 0, 2, 3])))
+
+
+def backwards(net):
+    """Each image gets what belongs to another one."""
+    value = _vector(net)
+    turned = net.op(
+        "Slice", value, _longs(net, -1), _longs(net, -(2**31)), _longs(net, 0), _longs(net, -1), name="culprit"
+    )
+    _head(net, net.op("Add", value, turned), flat=True)
+
+
+def state_over_images(net):
+    """A Scan whose state goes from image to image."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["state", "image"], ["next"]),
+            helper.make_node("Identity", ["next"], ["out"]),
+        ],
+        "body",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [CHANNELS]) for name in ("state", "image")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [CHANNELS]) for name in ("next", "out")],
+    )
+    outputs = ["last", "sums"]
+    net.op("Scan", _floats(net, 0, CHANNELS), _vector(net), name="culprit", out=outputs, num_scan_inputs=1, body=body)
+    _head(net, "sums", flat=True)
 
 
 def batch_as_time(net):
@@ -265,6 +308,7 @@ RANDOM = [
     multinomial,
     dropout_in_training,
     dropout_in_a_branch,
+    seldom,
 ]
 MIXING = [
     batch_norm_in_training,
@@ -272,6 +316,9 @@ MIXING = [
     softmax_over_the_batch,
     maximum_over_the_batch,
     mean_variance_normalization,
+    instance_norm_of_the_batch,
+    backwards,
+    state_over_images,
     batch_as_time,
     running_sum,
     images_against_images,

@@ -108,24 +108,27 @@ def _judged(model: DeployableModel, answers: Answers | None) -> tuple[Deployable
     if answers is None:
         says = (*held, *((words.not_asked(random),) if random else ()))
         return model, Findings(says, random=random, batch=model.fixed_batch, anomalous=bool(random))
-    mixing = () if answers.still else mixing_words(model)
-    if answers.changes(bool(random)):
+    changes = answers.changes(bool(random))
+    mixing = () if answers.still else mixing_words(model, loops=not changes)
+    if changes:
         model = _one_at_a_time(model) if mixing else model
         says = (*held, words.random(answers, random, mixing))
         return model, Findings(says, random, mixing, model.fixed_batch, anomalous=True, answers=answers)
+    if random:
+        held = (*held, words.unseen(random))
     if answers.mixes(bool(mixing)):
         found = Findings((), mixing=mixing, answers=answers)
         if model.fixed_batch is None:
             sentence = words.mixing(answers, mixing)
-            return _one_at_a_time(model), dataclasses.replace(found, says=(sentence,), batch=1)
+            return _one_at_a_time(model), dataclasses.replace(found, says=(*held, sentence), batch=1)
         sentence = words.mixing_held(answers, mixing, model.fixed_batch)
         return model, dataclasses.replace(found, says=(*held, sentence), batch=model.fixed_batch, anomalous=True)
     return model, Findings(held, batch=model.fixed_batch, answers=answers)
 
 
-def mixing_words(model: DeployableModel) -> tuple[str, ...]:
+def mixing_words(model: DeployableModel, *, loops: bool = True) -> tuple[str, ...]:
     """The operators that compute across a batch, as spelled for people."""
-    found = mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, Path(model.name))
+    found = mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, Path(model.name), loops=loops)
     return tuple(map(str, found))
 
 
@@ -172,7 +175,8 @@ def _held(model: DeployableModel, engine: Asked, images: Pixels) -> int | None:
 
 
 def _answers(model: DeployableModel, engine: Asked, images: Pixels) -> Answers:
-    return compare_answers(engine.infer, images, model.contract, batch=model.fixed_batch, precision="fp32")
+    draws = bool(random_nodes(model.proto))
+    return compare_answers(engine.infer, images, model.contract, batch=model.fixed_batch, precision="fp32", draws=draws)
 
 
 def _in_process(model: DeployableModel) -> contextlib.AbstractContextManager[Asked]:

@@ -35,6 +35,7 @@ def ask_targets(
                     target.model.contract,
                     batch=target.model.fixed_batch,
                     precision=target.build.target.precision,
+                    draws=bool(random_nodes(target.model.proto)),
                 )
             except TARGET_ERRORS as error:
                 failures.append(failure(target.id, "trials", error))

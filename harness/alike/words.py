@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.alike.answers import Answers
+from harness.alike.answers import ASKED_AGAIN, Answers
 
 _NAMED = 4
 _EVAL = "Export it for inference (PyTorch: model.eval(), no training=...)"
@@ -29,6 +29,14 @@ def stateful(mixing: Sequence[str]) -> list[str]:
 def not_asked(nodes: Sequence[str]) -> str:
     """Of a model that could not be asked here, with operators that draw."""
     return f"The graph draws random numbers: {_listed(nodes)}. It could not be asked here. {_EVAL}."
+
+
+def unseen(nodes: Sequence[str]) -> str:
+    """Of a model that draws without any answer changing."""
+    return (
+        f"The graph draws random numbers ({_listed(nodes)}), but asked {ASKED_AGAIN} times it answered the same: they "
+        "do not reach its answers, or seldom."
+    )
 
 
 def mixing(answers: Answers, nodes: Sequence[str]) -> str:
