@@ -52,7 +52,7 @@ def _judged(model: DeployableModel, answers: Answers) -> dict[str, Any]:
     random = list(map(str, random_nodes(model.proto)))
     mixing = () if answers.still else mixing_words(model)
     if answers.changes(bool(random)):
-        return _record(answers, answers.again.share, words.target_changes(answers, [*random, *words.stateful(mixing)]))
+        return _record(answers, answers.again.share, words.target_changes(answers, random or words.stateful(mixing)))
     if answers.mixes(bool(mixing)):
         return _record(answers, answers.mixed.share, words.target_mixes(answers, mixing))
     return _record(answers, answers.mixed.share, words.same(model.fixed_batch), passed=True)

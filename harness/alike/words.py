@@ -16,7 +16,7 @@ def random(answers: Answers, nodes: Sequence[str], mixing: Sequence[str]) -> str
     also = f" Beside that, images of a batch may change each other's answers: {_listed(mixing)}." if mixing else ""
     return (
         f"The model answers otherwise each time it is asked ({answers.again}): "
-        f"{_listed([*nodes, *stateful(mixing)])}. No figure of it can be trusted.{also} {_EVAL}."
+        f"{_listed(nodes or stateful(mixing))}. No figure of it can be trusted.{also} {_EVAL}."
     )
 
 

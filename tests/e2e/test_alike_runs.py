@@ -87,14 +87,12 @@ def test_every_target_that_draws_fails_its_own_check(tmp_path):
     assert len(heard) == 3  # of the model and of each target
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_a_model_that_mixes_its_batch_answers_for_single_images(engine, tmp_path):
-    targets = (TargetSpec(engine, "int8"),)
+def test_a_model_that_mixes_its_batch_answers_for_single_images(tmp_path):
+    targets = (TargetSpec("onnxruntime", "int8"), TargetSpec("openvino", "int8"))
     summary, heard = run_on(unlike_graphs.batch_norm_by_hand, tmp_path, targets=targets)
     assert "ReduceMean 'culprit'" in heard[0]
     assert summary["alike"]["batch"] == 1
     assert all(check["passed"] for check in checks(summary).values())
-    assert summary["gate"]["verdict"] != "ANOMALOUS" or not _is_better_than_chance(summary)
     session = onnxruntime.InferenceSession(tmp_path / "batch_norm_by_hand.onnx", providers=["CPUExecutionProvider"])
     pixels = np.load(tmp_path / "test.npz")
     right = [
@@ -104,14 +102,9 @@ def test_a_model_that_mixes_its_batch_answers_for_single_images(engine, tmp_path
     assert summary["targets"][0]["conditions"]["clean"]["top1"] == np.mean(right)
 
 
-def _is_better_than_chance(summary):
-    return all(check["passed"] for check in summary["gate"]["checks"] if check["name"] == "above chance")
-
-
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-@pytest.mark.parametrize("batch", [1, 4])
-def test_a_model_that_holds_a_batch_runs_at_it(engine, batch, tmp_path):
-    targets = (TargetSpec(engine, "int8"), TargetSpec("pytorch", "fp32"))
+def test_a_model_that_holds_a_batch_runs_at_it_on_every_engine(tmp_path):
+    batch = 4
+    targets = (TargetSpec("onnxruntime", "int8"), TargetSpec("openvino", "int8"), TargetSpec("pytorch", "fp32"))
     summary, heard = run_on(unlike_graphs.reshape_of_maps_holds, tmp_path, batch, targets=targets)
     assert summary["status"] == "complete"
     assert summary["alike"]["batch"] == batch
