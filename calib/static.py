@@ -95,7 +95,7 @@ def check_quantizable(model: DeployableModel, images: CalibrationImages | None) 
     if is_quantized(model.precision):
         raise BadInputError(
             f"{model.name} is quantized already (its Q/DQ nodes make it {model.precision}). Give the float model to "
-            "--model."
+            "--model, or begin with this one's float form: bench.py quantize --float-view."
         )
 
 

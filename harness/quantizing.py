@@ -13,6 +13,7 @@ from calib.warn import warnings_of
 from engines import ENGINES, isolated
 from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
+from exporters.float_view import float_view
 from harness.alike import IMAGES, settle
 from harness.calibrating import open_calibration
 from harness.calibration import ONE_CLASS
@@ -28,8 +29,8 @@ _ALIASES = {"trt": "tensorrt", "trt-rtx": "tensorrt-rtx"}
 
 @dataclasses.dataclass(frozen=True)
 class QuantizeSpec:
-    """One file. engine: need not be installed, its recipe is data. out: the .onnx file to write. The rest is as in
-    RunSpec.
+    """One file. engine: need not be installed, its recipe is data. out: the .onnx file to write. float_view: a model
+    that is quantized by itself gives its float32 form to begin with. The rest is as in RunSpec.
     """
 
     engine: str
@@ -42,6 +43,7 @@ class QuantizeSpec:
     contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
     classes: Path | None = None
     quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
+    float_view: bool = False
     calib_condition: str = "clean"
     calib_limit: int | None = None
     calib_seed: int | None = None
@@ -77,6 +79,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     recipe = chosen_recipe(engine, spec.precision, spec.quantization)
     source = demo_model_path() if spec.model == DEMO else spec.model
     model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    model = float_view(model) if spec.float_view else model
     with contextlib.ExitStack() as stack:
         images, one_class = None, False
         if spec.calib is not None or needs_images(spec.precision, spec.quantization):

@@ -20,6 +20,7 @@ from engines.tensorrt.audit import audit_layers
 from engines.tensorrt.build import batch_range, build_plan
 from engines.tensorrt.capabilities import check_capability, parse_capability
 from engines.tensorrt.dialect import Dialect
+from engines.tensorrt.form import check_form
 from engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_words
 from engines.tensorrt.inspector import read_layers
 from engines.tensorrt.macs import node_macs
@@ -74,6 +75,7 @@ class TensorRtAdapter(CompiledEngine):
     def _compile(cls, request: BuildRequest) -> bytes:
         cls.check_compile(request.precision, request.device, request.builder.compute_capability)
         named = _named(request)
+        check_form(onnx.load_model_from_string(named.onnx_bytes), cls.name, request.precision)
         trt: Any = cls.runtime()
         if request.builder.compute_capability is not None:
             return build_plan(trt, cls._dialect(), named)

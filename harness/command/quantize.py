@@ -45,6 +45,11 @@ def make_parser() -> Parser:
     model.add_argument("--calib-limit", type=int, metavar="N", help="the first N of the seeded, class-balanced order")
     model.add_argument("--seed", type=int, metavar="N", help="of order and degradation (default: 0)")
     model.add_argument("--workers", type=int, metavar="N", help="threads that decode")
+    model.add_argument(
+        "--float-view",
+        action="store_true",
+        help="of a quantized --model, begin with its float32 form: another engine's",
+    )
     add_contract_flags(parser)
     target = parser.add_argument_group("target")
     target.add_argument("--engine", metavar="NAME", help="whose form (default: onnxruntime)")
