@@ -6,13 +6,17 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 
+# The realized precision of work that a runtime does not show, or that nobody can count.
+UNKNOWN = "unknown"
+
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """One layer that multiplies and accumulates.
 
     op: the kernel that ran, in the runtime's own words. macs: multiply-accumulates for one image. requested and
-    realized: precision words.
+    realized: precision words, `realized` may be UNKNOWN. guessed: nobody can tell how much this kernel multiplies, and
+    `macs` is the most that it can be, or a guess.
     """
 
     name: str
@@ -20,6 +24,7 @@ class Layer:
     macs: int
     requested: str
     realized: str
+    guessed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Audit:
             {name: macs[name] / total for name in sorted(macs, key=lambda name: (-macs[name], name))} if total else {}
         )
 
+    def unknown(self) -> tuple[str, ...]:
+        """The kernels whose precision or work is not known, the largest share first."""
+        layers = sorted((layer for layer in self.layers if _is_unknown(layer)), key=lambda layer: -layer.macs)
+        return tuple(dict.fromkeys(layer.op for layer in layers))
+
     def share_as_requested(self) -> float | None:
         """Share of all multiply-accumulates that run at the requested precision; None without such layers."""
         total = sum(layer.macs for layer in self.layers)
@@ -46,25 +56,14 @@ class Audit:
         return kept / total if total else None
 
 
-def convolution_macs(output_shape: Sequence[int], weight_shape: Sequence[int]) -> int:
-    """Multiply-accumulates per image of a convolution.
+def _is_unknown(layer: Layer) -> bool:
+    return layer.guessed or layer.realized == UNKNOWN
 
-    output_shape: [N, C, H, W] in any layout; weight_shape: [C, C / groups, kH, kW]. Every output value takes
-    (C / groups) * kH * kW of them.
+
+def with_guesses(layers: Sequence[Layer], uncounted: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers, and those whose work nothing tells: these get as much as all others have together, so that no share
+    of the others reads more than a half.
     """
-    per_value = 1
-    for extent in weight_shape[1:]:
-        per_value *= extent
-    return _product(output_shape[1:]) * per_value
-
-
-def matmul_macs(output_shape: Sequence[int], inner: int) -> int:
-    """Multiply-accumulates per image of a matrix product [N, ..., M] with `inner` terms to a sum."""
-    return _product(output_shape[1:]) * inner
-
-
-def _product(extents: Sequence[int]) -> int:
-    result = 1
-    for extent in extents:
-        result *= extent
-    return result
+    rest = max(sum(layer.macs for layer in layers), len(uncounted))
+    each = -(-rest // max(len(uncounted), 1))
+    return (*layers, *(dataclasses.replace(layer, macs=each, guessed=True) for layer in uncounted))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from engines.audit import Audit
 from engines.base import Batch, BuildRequest, Engine, Logits
@@ -18,10 +19,12 @@ from engines.build_cache import Entry
 from engines.cpu import processor
 from engines.device import device_index, device_kind
 from engines.graph import with_every_output
+from engines.onnxruntime_audit import read_audit
 from engines.onnxruntime_binding import DeviceBinding
 from engines.onnxruntime_compiled import kept_or_compiled, unseen_audit
-from engines.onnxruntime_profile import named_nodes, read_audit, weight_shapes
+from engines.onnxruntime_profile import Execution, executions, named_nodes
 from engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
+from engines.onnxruntime_written import Written
 from engines.precision import is_simulated
 from engines.registry import ENGINES
 from shipcheck.errors import BuildError, ShipcheckError, UnsupportedError
@@ -86,6 +89,7 @@ class OnnxRuntimeEngine(Engine):
         self._provider = provider_of(request.device)
         self._settings = self._provider.options(request)
         self._outputs = [request.output_name]
+        self._images = request.fixed_batch or 1
         self._entry: Entry | None = None
         self._binding: DeviceBinding | None = None
         self._most = request.builder.max_batch if self._provider.compiles and request.fixed_batch is None else None
@@ -118,16 +122,24 @@ class OnnxRuntimeEngine(Engine):
         return super()._at_once() if device_kind(self.request.device) == "cpu" else 1
 
     def _read_audit(self) -> Audit:
+        request, device = self.request, self.request.device
         if self._provider.compiles:
-            return unseen_audit(self.request, self._provider, self._count_on_cpu)
-        return self._profiled(named_nodes(self.request.onnx_bytes), self.request.device, {})
+            calls = self._written().calls
+            return unseen_audit(calls, self._provider, request.precision, self._images)
+        executed, _ = self._profiled(named_nodes(request.onnx_bytes), device, {})
+        return read_audit(executed, self._written, request.precision, provider_of(device).name, self._images)
 
-    def _count_on_cpu(self, onnx_bytes: bytes) -> Audit:
+    def _written(self) -> Written:
+        """The graph executed node by node, on the CPU."""
         ort: Any = self.runtime()
-        as_written = {"graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL}
-        return self._profiled(onnx_bytes, "cpu", as_written)
+        onnx_bytes = named_nodes(self.request.onnx_bytes)
+        as_it_is = {"graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL}
+        return Written(*self._profiled(onnx_bytes, "cpu", as_it_is))
 
-    def _profiled(self, onnx_bytes: bytes, device: str, attributes: Mapping[str, object]) -> Audit:
+    def _profiled(
+        self, onnx_bytes: bytes, device: str, attributes: Mapping[str, object]
+    ) -> tuple[list[Execution], onnx.GraphProto]:
+        """The calls of one inference, and the graph that was executed."""
         request = self.request
         with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
             optimized = Path(folder) / "optimized.onnx"
@@ -141,10 +153,10 @@ class OnnxRuntimeEngine(Engine):
                 },
                 device=device,
             )
-            batch = np.zeros((request.fixed_batch or 1, *request.input_shape), request.input_dtype)
+            batch = np.zeros((self._images, *request.input_shape), request.input_dtype)
             session.run(self._outputs, {request.input_name: batch})
-            profile = Path(session.end_profiling())
-            return read_audit(profile, weight_shapes(optimized), request.precision, provider_of(device).name)
+            graph = onnx.load_model(optimized).graph
+            return executions(Path(session.end_profiling()), graph), graph
 
     def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
         onnx_bytes, shown = with_every_output(self.request.onnx_bytes, names)

@@ -4,21 +4,25 @@ engine.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
-from engines.audit import Audit, Layer
+from engines.audit import UNKNOWN, Audit
 from engines.base import BuildRequest
 from engines.build_cache import Entry, entry_key, read_entry, write_entry
-from engines.onnxruntime_profile import named_nodes
+from engines.onnxruntime_audit import read_audit
+from engines.onnxruntime_profile import Execution
 from engines.onnxruntime_providers import Provider
+from engines.onnxruntime_written import Written
 from shipcheck.errors import BuildError
 
 # (bytes of the graph, entries of the session's configuration, more options of the provider) -> InferenceSession
@@ -83,11 +87,11 @@ def gpu_identity() -> dict[str, str] | None:
     return {"gpus": done.stdout.strip(), "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
 
 
-def unseen_audit(request: BuildRequest, provider: Provider, as_written: Callable[[bytes], Audit]) -> Audit:
+def unseen_audit(calls: Sequence[Execution], provider: Provider, requested: str, images: int) -> Audit:
     """The audit of a graph that a provider compiled whole: each layer's work, of "unknown" precision.
 
-    Neither a profile nor the graph shows what happens inside its engine. as_written: the audit of the graph executed
-    node by node, which counts the work.
+    Neither a profile nor the graph shows what happens inside its engine. calls: of the graph executed node by node on
+    `images` images, which counts the work.
     """
-    layers = as_written(named_nodes(request.onnx_bytes)).layers
-    return Audit(tuple(Layer(one.name, provider.name, one.macs, request.precision, "unknown") for one in layers), {})
+    seen = read_audit(calls, lambda: Written(calls, onnx.GraphProto()), requested, provider.name, images)
+    return Audit(tuple(dataclasses.replace(one, op=provider.name, realized=UNKNOWN) for one in seen.layers), {})

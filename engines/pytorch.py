@@ -121,7 +121,7 @@ class PyTorchEngine(Engine):
         others: Counter[str] = Counter()
 
         def note(step: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-            shapes = [tuple(value.shape) for value in inputs if value is not None]
+            shapes = [None if value is None else tuple(value.shape) for value in inputs]
             count = macs(step.op, shapes, tuple(outputs[0].shape), step.attributes)
             if count is None:
                 others[step.op] += 1

@@ -10,7 +10,7 @@ import calib
 import exporters
 from calib import QuantizeOptions, Recipe, chosen_recipe, needs_images
 from calib.warn import warnings_of
-from engines import ENGINES, isolated
+from engines import ENGINES, Audit, isolated
 from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
 from exporters.float_view import float_view
@@ -54,7 +54,8 @@ class QuantizeSpec:
 @dataclasses.dataclass(frozen=True)
 class Quantized:
     """model: what was written. realized: shares of its multiply-accumulates by precision, in the engine as built here;
-    None where it cannot be built, for the reason in `not_built`. warnings: what was odd about the calibration.
+    None where it cannot be built, for the reason in `not_built`. unknown: kernels whose precision or work nothing
+    tells. warnings: what was odd about the calibration.
     """
 
     model: DeployableModel
@@ -62,6 +63,7 @@ class Quantized:
     file: Path
     images: int
     realized: dict[str, float] | None
+    unknown: tuple[str, ...]
     not_built: str | None
     warnings: tuple[str, ...]
 
@@ -91,17 +93,26 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
             update(1)
     with replacing(spec.out) as temporary:
         temporary.write_bytes(made.onnx_bytes)
-    realized, reason = _realized(engine, made, spec.precision)
+    audit, reason = _audit(engine, made, spec.precision)
     warnings = (*findings.says, *((ONE_CLASS,) if one_class else ()), *warnings_of(made))
-    return Quantized(made, recipe, spec.out, 0 if images is None else len(images), realized, reason, warnings)
+    return Quantized(
+        made,
+        recipe,
+        spec.out,
+        0 if images is None else len(images),
+        None if audit is None else audit.realized(),
+        () if audit is None else audit.unknown(),
+        reason,
+        warnings,
+    )
 
 
-def _realized(engine: str, model: DeployableModel, precision: str) -> tuple[dict[str, float] | None, str | None]:
+def _audit(engine: str, model: DeployableModel, precision: str) -> tuple[Audit | None, str | None]:
     if engine not in ENGINES:
         return None, f"no engine {engine!r} is there to build it"
     try:
         request = build_request(model, precision=precision, device=default_device(engine))
         with isolated.build(engine, request) as built:
-            return built.audit().realized(), None
+            return built.audit(), None
     except ShipcheckError as error:
         return None, str(error)

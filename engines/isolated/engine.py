@@ -155,4 +155,5 @@ def _layer(fields: dict[str, Any]) -> Layer:
         int(fields["macs"]),
         printable(str(fields["requested"])),
         printable(str(fields["realized"])),
+        bool(fields["guessed"]),
     )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engines.audit import Audit, Layer
+from engines.audit import UNKNOWN, Audit, Layer, with_guesses
 from engines.tensorrt.inspector import BuiltLayer
 
 # Kinds and kernels that multiply, where several layers carry the name of one ONNX node (its reformats, its Q/DQ).
@@ -16,7 +16,6 @@ _TACTIC = re.compile(
     r"_(?:tf32|bf16|f16|f32|i8|e4m3|e5m2){2}_(tf32|bf16|f16|f32|i8|e4m3)(?:bf16|f16|f32|i32)_(?:bf16|f16|f32)"
 )
 _OPERANDS = {"tf32": "tf32", "bf16": "bf16", "f16": "fp16", "f32": "fp32", "i8": "int8", "e4m3": "fp8"}
-_UNKNOWN = "unknown"
 
 
 def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requested: str) -> Audit:
@@ -24,30 +23,32 @@ def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requeste
 
     macs: multiply-accumulates for one image by ONNX node, in the order of the graph (`macs.node_macs`). Each node's
     work is counted once, in the layer that does it. Work that no layer names is a layer of its own; it is of "unknown"
-    precision, as is the work of a layer that does not tell what it computes in.
+    precision, as is the work of a layer that does not tell what it computes in. Work that is not known, -1, is a layer
+    of its own, too, guessed.
     """
     doers = {node: _doers(node, layers, list(macs)) for node in macs}
     done: dict[int, list[str]] = {}
-    missing = []
+    alone: list[tuple[str, Layer]] = []
     for node, found in doers.items():
         if not found or len({realized(layers[index]) for index in found}) > 1:
-            missing.append(node)
+            alone.append((node, Layer(node, "not shown by the engine", macs[node], requested, UNKNOWN)))
+        elif macs[node] < 0:
+            alone.append((node, _layer(node, layers[found[0]], macs[node], requested)))
         else:
             done.setdefault(found[0], []).append(node)
     told = [
-        Layer(
-            name=" + ".join(nodes),
-            op=_kernel(layers[index]),
-            macs=sum(max(macs[node], 0) for node in nodes),
-            requested=requested,
-            realized=realized(layers[index]),
-        )
+        _layer(" + ".join(nodes), layers[index], sum(macs[node] for node in nodes), requested)
         for index, nodes in sorted(done.items())
     ]
-    lost = [Layer(node, "not shown by the engine", max(macs[node], 0), requested, _UNKNOWN) for node in missing]
-    others = Counter(layer.kind for index, layer in enumerate(layers) if index not in done)
-    others.update("product of unknown shape" for work in macs.values() if work < 0)
-    return Audit((*told, *lost), dict(sorted(others.items())))
+    lost = [layer for node, layer in alone if macs[node] >= 0]
+    uncounted = [layer for node, layer in alone if macs[node] < 0]
+    busy = {*done, *(doers[node][0] for node, _ in alone if doers[node] and macs[node] < 0)}
+    others = Counter(layer.kind for index, layer in enumerate(layers) if index not in busy)
+    return Audit(with_guesses([*told, *lost], uncounted), dict(sorted(others.items())))
+
+
+def _layer(name: str, layer: BuiltLayer, macs: int, requested: str) -> Layer:
+    return Layer(name, _kernel(layer), macs, requested, realized(layer))
 
 
 def realized(layer: BuiltLayer) -> str:
@@ -60,11 +61,11 @@ def realized(layer: BuiltLayer) -> str:
     if tactic:
         return _OPERANDS[tactic[1]]
     if layer.opaque:
-        return _UNKNOWN
+        return UNKNOWN
     if layer.weights:
-        return layer.weights if layer.inputs[:1] == (layer.weights,) else _UNKNOWN
+        return layer.weights if layer.inputs[:1] == (layer.weights,) else UNKNOWN
     told = set(layer.inputs) - {""}
-    return told.pop() if len(told) == 1 else _UNKNOWN
+    return told.pop() if len(told) == 1 else UNKNOWN
 
 
 def _doers(node: str, layers: Sequence[BuiltLayer], order: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from calib.warn import kept_float_of
 from harness.quantizing import Quantized
+from harness.results.shares import named, spelled
 
 
 def print_quantized(made: Quantized, console: Console) -> None:
@@ -18,8 +19,11 @@ def print_quantized(made: Quantized, console: Console) -> None:
     table.add_row("recipe", escape(made.recipe.name))
     table.add_row("calibrated on", f"{made.images} images" if made.images else "no images")
     if made.realized is not None:
-        shares = ", ".join(f"{name} {share:.1%}" for name, share in made.realized.items()) or "nothing that multiplies"
+        shares = ", ".join(f"{name} {spelled(share)}" for name, share in made.realized.items())
+        shares = shares or "nothing that multiplies"
         table.add_row("the engine runs", f"{escape(shares)} of the multiply-accumulates")
+        if made.unknown:
+            table.add_row("unknown", escape(named(made.unknown)))
     else:
         table.add_row("not built here", escape(str(made.not_built)))
     kept = kept_float_of(made.model)

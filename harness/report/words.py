@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.results.gate import BUILT
+from harness.results.shares import spelled
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -35,8 +36,10 @@ def size(value: int) -> str:
 
 def realized(shares: Mapping[str, float], simulated: bool = False) -> str:
     """{"int8": 0.998, "fp32": 0.002} -> "int8 99.8 %, fp32 0.2 %"; a dash for an engine without layers."""
-    spelled = ", ".join(f"{name} {'100' if share == 1 else f'{share * 100:.1f}'} %" for name, share in shares.items())
-    return f"simulated in {spelled}" if simulated and spelled else spelled or "-"
+    text = ", ".join(
+        f"{name} {'100' if share == 1 else spelled(share).removesuffix('%')} %" for name, share in shares.items()
+    )
+    return f"simulated in {text}" if simulated and text else text or "-"
 
 
 def disagreements(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

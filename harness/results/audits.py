@@ -27,6 +27,7 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
     return {
         "requested": target.build.target.precision,
         "realized": audit.realized(),
+        "unknown": list(audit.unknown()),
         "share_as_requested": audit.share_as_requested(),
         "engine_bytes": target.engine.engine_bytes,
         "model_bytes": len(target.model.onnx_bytes),

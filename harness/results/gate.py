@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.results.shares import spelled
+
 ACCEPT, REGRESSION, ANOMALOUS = "ACCEPT", "REGRESSION", "ANOMALOUS"
 # Below this share of multiply-accumulates at the requested precision, a target is not what its name says.
 MIN_REALIZED = 0.9
@@ -80,10 +82,12 @@ def realized_check(
     """
     least = MIN_REALIZED if limit is None else limit
     reached = share is None or share >= least
-    says = "no layers to audit" if share is None else f"{share:.1%} of the arithmetic runs at the requested precision"
+    says = (
+        "no layers to audit" if share is None else f"{spelled(share)} of the arithmetic runs at the requested precision"
+    )
     if share is not None and not reached:
         says += f"; at least {least:.1%} should"
-        says += f". A fallback of {1 - share:.1%} is accepted (--allow-fallback)" if allowed else ""
+        says += f". A fallback of {spelled(1 - share)} is accepted (--allow-fallback)" if allowed else ""
     return Check(
         REALIZED,
         target,

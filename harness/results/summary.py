@@ -34,6 +34,7 @@ from harness.results.predictions import Predictions
 from harness.results.rebuilds import describe_rebuilds
 from harness.results.robustness import robustness
 from harness.results.rundir import RunDirectory
+from harness.results.shares import named
 from harness.results.trials import read_trial
 from harness.spec import REFERENCE, TargetSpec
 from shipcheck.files import read_json
@@ -174,6 +175,9 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
         warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
         notes.extend(f"{target.id}: {warning}" for warning in warnings)
         notes.extend(audit["targets"][target.id].get("cautions", ()))
+        unknown = audit["targets"][target.id].get("unknown")
+        if unknown:
+            notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
     made = plan.identity["corruptions"]
     if made is not None:
         notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")

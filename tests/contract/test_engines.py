@@ -20,7 +20,6 @@ from calib.options import QuantizeOptions
 from calib.quantizers import Request
 from calib.static import quantize_static
 from engines import ENGINES, Audit, BuildRequest, Engine, Layer
-from engines.audit import convolution_macs, matmul_macs
 from engines.cpu import Processor
 from engines.device import device_index, device_kind
 from engines.precision import PRECISIONS
@@ -244,14 +243,6 @@ def test_a_device_with_its_number_is_the_same_device(request_small, batch):
             engines.build(engine, dataclasses.replace(request_small, device="cpu:0")) as other,
         ):
             np.testing.assert_array_equal(one.infer(batch), other.infer(batch))
-
-
-def test_macs_are_counted_by_the_definition():
-    # 3 x 3 over 3 channels into 16 at 8 x 8; the same depthwise; 32 features into 10 classes.
-    assert convolution_macs([1, 16, 8, 8], [16, 3, 3, 3]) == 16 * 8 * 8 * 27
-    assert convolution_macs([1, 16, 8, 8], [16, 1, 3, 3]) == 16 * 8 * 8 * 9
-    assert convolution_macs([1, 8, 8, 16], [16, 3, 3, 3]) == 16 * 8 * 8 * 27
-    assert matmul_macs([1, 10], 32) == 320
 
 
 def test_shares_are_of_macs_not_of_layers():

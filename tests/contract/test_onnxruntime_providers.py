@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from conftest import make_model
@@ -15,10 +16,12 @@ from conftest import make_model
 import engines
 from engines import ENGINES, BuildRequest
 from engines.builder_options import BuilderOptions
+from engines.onnxruntime_audit import read_audit
 from engines.onnxruntime_binding import DeviceBinding
 from engines.onnxruntime_compiled import context_settings, gpu_identity, kept_or_compiled, unseen_audit
-from engines.onnxruntime_profile import read_audit, weight_shapes
+from engines.onnxruntime_profile import executions
 from engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session
+from engines.onnxruntime_written import Written
 from shipcheck.errors import BuildError, UnsupportedError, UsageError
 
 GPUS = [device for device in PROVIDERS if device != "cpu"]
@@ -214,7 +217,7 @@ def test_batches_larger_than_the_profile_are_answered_in_parts(small):
 def test_what_happens_inside_a_compiled_engine_is_unknown_and_not_assumed(small):
     with engines.build("onnxruntime", small) as engine:
         known = engine.audit()
-        audit = unseen_audit(dataclasses.replace(small, precision="fp16"), PROVIDERS["tensorrt"], engine._count_on_cpu)
+        audit = unseen_audit(engine._written().calls, PROVIDERS["tensorrt"], "fp16", 1)
     assert audit.realized() == {"unknown": 1.0}
     assert audit.share_as_requested() == 0
     assert [layer.op for layer in audit.layers] == ["TensorrtExecutionProvider"] * 3
@@ -229,9 +232,14 @@ def test_a_kernel_that_ran_on_another_provider_is_named_with_it(small, tmp_path)
     options.optimized_model_filepath = str(optimized)
     session = ort.InferenceSession(small.onnx_bytes, options, providers=["CPUExecutionProvider"])
     session.run(None, {"input": np.zeros((1, 3, 16, 16), np.float32)})
-    profile = Path(session.end_profiling())
-    own = read_audit(profile, weight_shapes(optimized), "fp32", "CPUExecutionProvider")
-    other = read_audit(profile, weight_shapes(optimized), "fp32", "CUDAExecutionProvider")
+    calls, graph = (
+        executions(Path(session.end_profiling()), onnx.load(optimized).graph),
+        onnx.load_from_string(small.onnx_bytes).graph,
+    )
+    own, other = (
+        read_audit(calls, lambda: Written(calls, graph), "fp32", provider, 1)
+        for provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
+    )
     assert [layer.op for layer in other.layers] == [f"{layer.op} (CPUExecutionProvider)" for layer in own.layers]
     assert list(other.other_ops) == [f"{op} (CPUExecutionProvider)" for op in own.other_ops]
 

@@ -6,8 +6,9 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from counted_graphs import CASES
 from onnx import TensorProto, helper, numpy_helper
-from small_graphs import Images, Net, build
+from small_graphs import CONTRACT, Images, Net, build
 
 import calib
 import engines
@@ -431,3 +432,21 @@ def test_shares_are_of_all_the_work_and_the_largest_stands_first():
     assert [one["name"] for one in found["layers"]] == ["c", "d", "a"]
     assert describe_fallback([layer("b", 40, "int8", None)]) is None
     assert describe_fallback([]) is None
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_what_only_one_runtime_has_integer_kernels_of_is_told(tmp_path, engine):
+    """A float product, an Einsum and a ConvTranspose behind an int8 convolution."""
+    case = next(case for case in CASES if case.name == "int8-then-float")
+    proto = case.model()
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4 * 32 * 32
+    onnx.save(proto, tmp_path / "m.onnx")
+    found = reasons(exporters.load(tmp_path / "m.onnx", contract=CONTRACT), engine)
+    float_weights = "its weights are float in the file: no Q/DQ on them"
+    kernels = {"matmul8": "MatMul", "einsum10": "Einsum", "convtranspose14": "ConvTranspose"}
+    assert found == {
+        node: float_weights
+        if engine == "openvino" or kind == "MatMul"
+        else f"ONNX Runtime makes no integer kernel of {kind}"
+        for node, kind in kernels.items()
+    }

@@ -233,5 +233,8 @@ def test_work_of_a_node_counted_by_hand(kind, left, right, attributes, expected)
 def test_work_of_unknown_shape_is_told():
     onnx_bytes = one_node("MatMul", ("K",), (4, 2))
     assert node_macs(onnx_bytes, "x") == {"n": -1}
-    audit = audit_layers([BuiltLayer("n", "gemm", "", ("n",), ("fp32",))], {"n": -1}, "fp32")
-    assert audit.other_ops == {"product of unknown shape": 1}
+    layers = [BuiltLayer(name, "gemm", "", (name,), (kind,)) for name, kind in (("n", "fp32"), ("m", "int8"))]
+    audit = audit_layers(layers, {"n": -1, "m": 9}, "int8")
+    assert audit.layers == (Layer("m", "gemm", 9, "int8", "int8"), Layer("n", "gemm", 9, "int8", "fp32", guessed=True))
+    assert audit.realized() == {"fp32": 0.5, "int8": 0.5}, "no share of what is counted reads as of all"
+    assert audit.other_ops == {}

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from calib.warn import kept_float_of
-from engines.audit import Audit, Layer
+from engines.audit import UNKNOWN, Audit, Layer
 from engines.cpu import processor
 from engines.device import device_kind
 from exporters import DeployableModel
 from harness.results.fallback.facts import FileFacts
 from harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
 
-_NOT_SHOWN = "unknown"
+_UNCOUNTED = "nobody knows how much this operator multiplies: counted at the most that it can, or as a half of all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,9 @@ def explain(
             return None
         node = facts.node(layer.name)
         name = node.name if node is not None and node.name else None
-        if layer.realized == _NOT_SHOWN:
+        if layer.guessed:
+            return Explanation(name, _UNCOUNTED)
+        if layer.realized == UNKNOWN:
             return Explanation(name, "the runtime does not show where this work runs")
         if node is None:
             return Explanation(None, UNEXPLAINED)

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from calib.places import MULTIPLYING
+from engines.work import COUNTED
 from exporters.graphs import attribute_of
 from exporters.quantized import DQ, Q, Reader
 
 # What runtimes append to the name of a node, or to the name of its result, where they rewrite it.
-_SUFFIX = re.compile(r"_token_\d+|_nchwc|/MatMulAddFusion|/WithoutBiases|/duplicated")
+_SUFFIX = re.compile(r"_token_\d+|_nchwc|/MatMulAddFusion|/MatmulTransposeFusion/|/WithoutBiases|/duplicated")
 _PREFIX = re.compile(r"fused ")
 _ACTIVATIONS = ("Relu", "Clip")
 _LEAST: dict[int | None, int] = {TensorProto.INT8: -128, TensorProto.UINT8: 0}
@@ -75,7 +75,7 @@ class FileFacts:
         return None
 
     def _multiplying(self, node: onnx.NodeProto | None) -> onnx.NodeProto | None:
-        while node is not None and node.op_type not in MULTIPLYING:
+        while node is not None and node.op_type not in COUNTED:
             computed = [name for name in node.input if name and not self._reader.is_constant(name)]
             if len(computed) != 1 or node.op_type in (Q, DQ):
                 return None

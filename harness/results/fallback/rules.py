@@ -22,6 +22,11 @@ from harness.results.fallback.facts import FileFacts, Operand
 UNEXPLAINED = "the runtime chose it; nothing in the file explains it"
 _FOUR_BITS = (TensorProto.INT4, TensorProto.UINT4)
 _PRODUCTS = ("MatMul", "Gemm")
+# What ONNX Runtime makes integer kernels of, or has as such.
+_ORT_INTEGERS = (
+    *("Conv", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"),
+    *("QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"),
+)
 # Calibration's words for nodes that the user named.
 _ASKED = {"asked for": "--keep-float", "named by keep_float": "--keep-float"}
 _FLOAT_WORDS: dict[int | None, str] = {
@@ -75,6 +80,12 @@ def _left_in_float(case: Case) -> str | None:
 
 def _float_file(case: Case) -> str | None:
     return None if case.facts.has_qdq else "the file is a float model: it has no Q/DQ nodes"
+
+
+def _no_integer_kernel(case: Case) -> str | None:
+    if case.engine != "onnxruntime" or case.node.op_type in _ORT_INTEGERS:
+        return None
+    return f"ONNX Runtime makes no integer kernel of {case.node.op_type}"
 
 
 def _float_input(case: Case) -> str | None:
@@ -227,7 +238,10 @@ def _other_float_weights(case: Case) -> str | None:
     return None if word != case.layer.realized else f"its weights are {word} in the file"
 
 
-_INTEGER: tuple[Rule, ...] = (_left_in_float, _float_file, _float_weights, _float_input, _four_bit_convolution)
+_INTEGER: tuple[Rule, ...] = (
+    *(_left_in_float, _float_file, _no_integer_kernel),
+    *(_float_weights, _float_input, _four_bit_convolution),
+)
 _WEIGHT_ONLY: tuple[Rule, ...] = (_left_in_float, _four_bit_convolution, _untouched_by_int4, _float_weights)
 _FLOAT: tuple[Rule, ...] = (_left_in_float,)
 # (engine, device) -> what is asked after the general rules, which look at the file alone.
