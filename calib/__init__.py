@@ -8,6 +8,7 @@ from calib import cache as _cache
 from calib.images import CalibrationImages
 from calib.narrow import narrowed
 from calib.options import QuantizeOptions
+from calib.processors import describe_processors
 from calib.quantizers import Quantizer, Request, needs_images, quantizer_for
 from calib.recipes import Recipe, recipe_for
 from calib.static import check_quantizable
@@ -61,7 +62,11 @@ def quantize(
 
 def _made(quantizer: Quantizer, request: Request) -> DeployableModel:
     model = quantizer(request)
-    return narrowed(model) if request.recipe.narrow else model
+    if request.recipe.narrow:
+        model = narrowed(model)
+    if request.recipe.sums_in_16_bits:
+        describe_processors(model.proto)
+    return model
 
 
 def chosen_recipe(

@@ -89,6 +89,19 @@ class Processor:
         """
         return self.is_x86 and not self.has_vnni
 
+    @property
+    def integers(self) -> str:
+        """How it multiplies 8-bit integers, in words."""
+        if not self.is_x86:
+            words = {"i8mm": "matrix products (I8MM)", "asimddp": "dot products (DOTPROD)"}
+            how = next((word for name, word in words.items() if name in self.features), "no dot products: slower")
+            return f"{how}; sums in 32 bits, exact" if self.machine == "aarch64" else "not known of this processor"
+        if self.saturates:
+            return (
+                "no VNNI: two products are summed in 16 bits, which 8-bit weights can overflow; files made here cannot"
+            )
+        return f"{'AMX and VNNI' if self.has_amx else 'VNNI'}; sums in 32 bits, exact"
+
     def to_dict(self) -> dict[str, object]:
         """JSON values."""
         return {"machine": self.machine, "features": sorted(self.features)}

@@ -12,10 +12,11 @@ from typing import Any
 
 import psutil
 
+from engines.cpu import processor
 from harness.doctor.child import ask
 from harness.results.environment import describe_environment
 
-# Word -> the flags of /proc/cpuinfo that stand for it: x86's, then ARM's. They decide which kernels a runtime takes.
+# Word -> the features of a processor that stand for it: x86's, then ARM's. They decide which kernels a runtime takes.
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
     "AVX2": ("avx2",),
     "AVX512": ("avx512f",),
@@ -37,12 +38,12 @@ _SMI_S = 10.0
 def describe_machine() -> dict[str, Any]:
     """JSON values; None where the system does not tell. Memory in bytes."""
     environment = describe_environment()
-    flags = cpu_flags(_read("/proc/cpuinfo"))
     gpus, problem = find_gpus()
     return {
         "processor": environment["processor"],
         "machine": platform.machine(),
-        "instructions": None if flags is None else instructions(flags),
+        "instructions": instructions(processor().features),
+        "integers": processor().integers,
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": int(psutil.virtual_memory().total),
@@ -53,15 +54,6 @@ def describe_machine() -> dict[str, Any]:
         "gpus": gpus,
         "gpu_problem": problem,
     }
-
-
-def cpu_flags(cpuinfo: str | None) -> frozenset[str] | None:
-    """The flags of the first core in Linux's /proc/cpuinfo; None where it lists none."""
-    for line in (cpuinfo or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return None
 
 
 def instructions(flags: frozenset[str]) -> list[str]:

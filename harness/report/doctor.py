@@ -114,16 +114,13 @@ def _print_broken(packages: list[Mapping[str, Any]], console: Console) -> None:
 
 def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     machine, cache = found["machine"], found["cache"]
-    told = machine["instructions"]
     cores = f"{machine['cores']} cores"
     if machine["usable_cores"] != machine["cores"]:
         cores += f", {machine['usable_cores']} of them for this process"
     lines = [
         ("processor", f"{machine['processor'] or machine['machine']}, {cores}"),
-        (
-            "  has",
-            "the system does not tell" if told is None else ", ".join(told) or "none of the special instructions",
-        ),
+        ("  has", ", ".join(machine["instructions"]) or "none of the special instructions"),
+        ("  int8", machine["integers"]),
         ("memory", f"{machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_available_bytes'] / 1e9:.1f} GB free"),
         ("system", f"{machine['system']}, Python {machine['python']}, shipcheck {found['shipcheck']}"),
     ]

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from calib.overflow import find_overflow
+from calib.processors import says
 from calib.warn import kept_float_of
 from harness.quantizing import Quantized
 from harness.results.shares import named, spelled
@@ -26,6 +28,9 @@ def print_quantized(made: Quantized, console: Console) -> None:
             table.add_row("unknown", escape(named(made.unknown)))
     else:
         table.add_row("not built here", escape(str(made.not_built)))
+    overflow = find_overflow(made.model.proto) if made.recipe.sums_in_16_bits else None
+    if overflow is not None and overflow.of:
+        table.add_row("processors", escape(says(overflow)))
     kept = kept_float_of(made.model)
     if kept:
         table.add_row("kept in float", f"{len(kept)} nodes: {escape(', '.join(list(kept)[:5]))}")

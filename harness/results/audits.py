@@ -6,7 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from calib.overflow import Overflow, find_overflow
+from calib.processors import caution, multiplies_on_processor, right_on, says
 from calib.warn import calibration_of
+from engines.cpu import processor
+from engines.device import device_kind
 from harness.results.fallback import Explanation, explain
 from harness.targets import BuiltTarget
 
@@ -35,7 +39,8 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "build_s": target.engine.build_s,
         "from_cache": target.engine.from_cache,
         "options": target.engine.describe(),
-        "cautions": list(target.engine.cautions()),
+        "cautions": [*target.engine.cautions(), *_overflow_cautions(target)],
+        "processors": _processors(target),
         "calibration": calibration_of(target.model),
         "layers": [
             {**dataclasses.asdict(layer), "node": why and why.node, "reason": why and why.reason}
@@ -43,6 +48,29 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         ],
         "other_ops": audit.other_ops,
     }
+
+
+def _processors(target: BuiltTarget) -> dict[str, Any] | None:
+    """Which processors an int8 file is right for; None for what no processor multiplies in integers."""
+    found = _overflow(target)
+    if found is None:
+        return None
+    return {"right_on": right_on(found), "overflowing": list(found.layers), "layers": found.of, "says": says(found)}
+
+
+def _overflow_cautions(target: BuiltTarget) -> list[str]:
+    found = _overflow(target)
+    if found is None or not found.layers or not processor().saturates:
+        return []
+    return [f"{target.id}: {caution(found)}."]
+
+
+def _overflow(target: BuiltTarget) -> Overflow | None:
+    spec = target.build.target
+    if spec.precision != "int8" or device_kind(spec.device) != "cpu" or not multiplies_on_processor(spec.engine):
+        return None
+    found = find_overflow(target.model.proto)
+    return found if found.of else None
 
 
 def _explanations(target: BuiltTarget) -> list[Explanation | None]:

@@ -83,6 +83,7 @@ def summarise(
                 "realized": built["realized"],
                 "engine_bytes": built["engine_bytes"],
                 "build_s": built["build_s"],
+                "processors": built.get("processors"),
                 "conditions": measured[target.id],
                 "metrics": {
                     "share_as_requested": built["share_as_requested"],
@@ -174,6 +175,8 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
             continue
         warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
         notes.extend(f"{target.id}: {warning}" for warning in warnings)
+        processors = audit["targets"][target.id].get("processors")
+        notes.extend([] if processors is None else [f"{target.id}: {processors['says']}."])
         notes.extend(audit["targets"][target.id].get("cautions", ()))
         unknown = audit["targets"][target.id].get("unknown")
         if unknown:

@@ -26,7 +26,7 @@ from calib import QuantizeOptions
 from calib.observe import session_for
 from calib.quantizers import Request, quantizer_for
 from engines import BuildRequest
-from engines.cpu import processor
+from engines.cpu import Processor, processor
 from engines.openvino import OpenVinoEngine, openvino_device, settings
 from engines.openvino_audit import kernels, read_audit, realized
 from shipcheck.errors import BuildError, DeviceError, UnsupportedError
@@ -510,7 +510,7 @@ def test_nothing_is_kept_for_another_model_setting_or_machine(tmp_path, monkeypa
     assert not kept
     assert not np.array_equal(other, expected)
     assert not answer(first, threads=2)[0]
-    monkeypatch.setattr("engines.openvino.instructions", lambda: frozenset({"sse2"}))
+    monkeypatch.setattr("engines.openvino.processor", lambda: Processor("x86_64", frozenset({"ssse3"})))
     assert not answer(first)[0]
     assert len(list(cache.iterdir())) == 4
 

@@ -16,7 +16,7 @@ from engines.survey import survey
 from harness.doctor.child import ask
 from harness.doctor.engines import examine_engine
 from harness.doctor.examine import describe_cache
-from harness.doctor.machine import cpu_flags, instructions, parse_gpus
+from harness.doctor.machine import instructions, parse_gpus
 from harness.doctor.packages import duplicates
 from shipcheck.errors import UnsupportedError
 
@@ -213,14 +213,12 @@ def test_no_runtime_is_imported_to_find_that_it_is_not_installed(monkeypatch):
     assert found["on"]["cpu"]["missing"] == found["missing"]
 
 
-def test_the_first_cores_flags_become_words():
-    x86 = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni amx_int8 avx512_bf16\nprocessor : 1\nflags : avx2\n"
-    assert instructions(cpu_flags(x86)) == ["AVX2", "AVX512", "VNNI", "AVX512-BF16", "AMX-INT8"]
-    arm = "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp i8mm bf16\n"
-    assert instructions(cpu_flags(arm)) == ["DOTPROD", "I8MM", "ARM-BF16", "ARM-FP16"]
-    assert instructions(cpu_flags("flags : sse2\n")) == []
-    assert cpu_flags("nothing of the kind\n") is None
-    assert cpu_flags(None) is None
+def test_features_become_words():
+    x86 = frozenset({"avx2", "avx512f", "avx512_vnni", "amx_int8", "avx512_bf16"})
+    assert instructions(x86) == ["AVX2", "AVX512", "VNNI", "AVX512-BF16", "AMX-INT8"]
+    arm = frozenset({"asimdhp", "asimddp", "i8mm", "bf16"})
+    assert instructions(arm) == ["DOTPROD", "I8MM", "ARM-BF16", "ARM-FP16"]
+    assert instructions(frozenset({"ssse3"})) == []
 
 
 def test_lines_of_nvidia_smi_become_gpus():
