@@ -9,7 +9,7 @@ from harness.command import parse_flags
 from harness.command.run import make_parser, spec_of
 from harness.report import words
 from harness.results.fallback import describe_fallback
-from harness.results.gate import MIN_REALIZED, Check, decide, realized_check
+from harness.results.gate import MIN_REALIZED, Check, alike_check, decide, realized_check
 from harness.spec import RunSpec
 from shipcheck.errors import UsageError
 
@@ -138,3 +138,21 @@ def test_flags_and_files_give_the_same_and_nothing_is_the_default(tmp_path):
     assert spec("--config", str(config), "--min-realized", "1").min_realized == 1
     assert (RunSpec().min_realized, RunSpec().allow_fallback) == (None, False)
     assert math.isclose(MIN_REALIZED, 0.9)
+
+
+def alike(passed):
+    return {"passed": passed, "share": 0.0 if passed else 0.5, "limit": 1e-4, "says": "it was asked"}
+
+
+def test_answers_that_change_are_anomalous_and_fail_nothing():
+    gate = decide([alike_check("e/fp32@cpu", alike(True)), alike_check("e/int8@cpu", alike(False))])
+    assert (gate["verdict"], gate["failed"]) == ("ANOMALOUS", False)
+    assert decide([alike_check("e/fp32@cpu", alike(True))])["verdict"] == "ACCEPT"
+
+
+def test_an_engine_that_leaves_out_what_draws_does_not_make_the_model_sound():
+    model = {"anomalous": True, "random": ["Dropout 'd' drops values"], "mixing": []}
+    check = alike_check("e/fp32@cpu", alike(True), model)
+    assert not check.passed
+    assert "Dropout 'd'" in check.says
+    assert alike_check("e/fp32@cpu", alike(True), {**model, "anomalous": False}).passed
