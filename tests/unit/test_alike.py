@@ -21,6 +21,7 @@ from harness.alike import AS_WRITTEN, settle
 from harness.alike.answers import compare_answers
 from harness.progress import Silent
 from harness.request import build_request
+from shipcheck.errors import DeviceError
 
 
 class Ear(Silent):
@@ -165,6 +166,20 @@ def test_where_no_operator_is_known_that_is_said(tmp_path):
     _, findings = settle(model, None, Silent(), lambda model: contextlib.nullcontext(Drawing()))
     assert findings.anomalous
     assert "no operator of the graph is known to do it" in findings.says[0]
+
+
+def test_an_image_that_a_model_cannot_answer_does_not_hold_the_batch(tmp_path):
+    model = make(unlike_graphs.plain, tmp_path)
+
+    class Picky:
+        def infer(self, batch):
+            if batch.max() > 0.9:
+                raise DeviceError("NaN or infinite logits")
+            return pooled(batch)
+
+    settled, findings = settle(model, None, Silent(), lambda model: contextlib.nullcontext(Picky()))
+    assert settled is model
+    assert findings.says == ()
 
 
 def test_a_frozen_batch_whose_images_meet_is_anomalous(tmp_path):
