@@ -42,6 +42,9 @@ _QUANTIZED = frozenset(
     | {"QLinearGlobalAveragePool", "QLinearReduceMean"}
 )
 
+# What `quantize_dynamic` of ONNX Runtime writes: scales are taken from what is computed, of a whole batch.
+_DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"})
+
 
 def check_operators(model: onnx.ModelProto, path: Path) -> None:
     """UnsupportedError that names the first operator that is neither standard nor a function of the model.
@@ -58,6 +61,12 @@ def check_operators(model: onnx.ModelProto, path: Path) -> None:
             raise UnsupportedError(
                 f"{path}: node {name!r} is the custom operator {node.op_type} of the domain {node.domain!r}, which no "
                 f"engine here knows. {way}"
+            )
+        if node.op_type in _DYNAMIC:
+            raise UnsupportedError(
+                f"{path}: node {name!r} is {node.op_type}: the file was quantized dynamically, so that its scales, and "
+                "with them the answer to an image, hang on the others of a batch. Give "
+                "the float model: --bits 8 quantizes it with scales that stay."
             )
         if node.op_type in _QUANTIZED:
             raise UnsupportedError(

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import unlike_graphs
+from onnxruntime.quantization import quantize_dynamic
 from small_graphs import CONTRACT, Net
 from unlike_graphs import HOLDING, MIXING, RANDOM, SOUND, make
 
@@ -21,7 +22,7 @@ from harness.alike import AS_WRITTEN, settle
 from harness.alike.answers import compare_answers
 from harness.progress import Silent
 from harness.request import build_request
-from shipcheck.errors import DeviceError
+from shipcheck.errors import DeviceError, UnsupportedError
 
 
 class Ear(Silent):
@@ -211,3 +212,10 @@ def test_draws_of_nothing_are_no_suspects(tmp_path):
 def test_sound_graphs_have_no_operator_that_mixes(kind, tmp_path):
     model = make(kind, tmp_path)
     assert mixing_nodes(model.proto, model.input_name, model.contract.tensor_shape, tmp_path) == ()
+
+
+def test_files_that_are_quantized_dynamically_are_refused_with_the_way_out(tmp_path):
+    make(unlike_graphs.plain, tmp_path)
+    quantize_dynamic(tmp_path / "plain.onnx", tmp_path / "dynamic.onnx", op_types_to_quantize=["Gemm", "MatMul"])
+    with pytest.raises(UnsupportedError, match=r"quantized dynamically.*--bits 8"):
+        exporters.load(tmp_path / "dynamic.onnx", contract=CONTRACT)
