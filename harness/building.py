@@ -55,7 +55,7 @@ class BuildSpec:
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
     """One target. nodes: of the graph that the engine took. built: None where it failed, as `error` says. file: where
-    it was written.
+    it was written. notes: what a user should know of how the model is read.
     """
 
     target: TargetSpec
@@ -63,6 +63,7 @@ class BuildResult:
     built: CompiledFile | None
     error: ShipcheckError | None
     file: Path | None
+    notes: tuple[str, ...] = ()
 
 
 def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
@@ -107,7 +108,7 @@ def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: Ca
             temporary.write_bytes(built.content)
     elif spec.out is not None:
         raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
-    return BuildResult(target, nodes, built, None, spec.out)
+    return BuildResult(target, nodes, built, None, spec.out, model.notes)
 
 
 def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> BuildRequest:

@@ -66,8 +66,9 @@ def broken(module: str, install: str, error: Exception) -> tuple[str, str]:
     seen = [name for name in _packages_in(error) if name != top]
     beside = [spelled for spelled in map(_with_version, seen) if " " in spelled]
     says = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST].rstrip(". ")
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        says = f"it needs {error.name.partition('.')[0]}, which is not installed"
+    cause = list(_with_causes(error))[-1]
+    if isinstance(cause, ModuleNotFoundError) and cause.name:
+        says = f"it needs {cause.name.partition('.')[0]}, which is not installed"
         mend = install
     else:
         mend = _mend([top, *seen])
@@ -108,10 +109,21 @@ def _packages_in(error: BaseException) -> list[str]:
 
 
 def _modules_in(error: BaseException) -> Iterator[str]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield str(trace.tb_frame.f_globals.get("__name__", ""))
-        trace = trace.tb_next
+    for one in _with_causes(error):
+        trace = one.__traceback__
+        while trace is not None:
+            yield str(trace.tb_frame.f_globals.get("__name__", ""))
+            trace = trace.tb_next
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it was raised from or behind: packages wrap what their own imports raise."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def _with_version(name: str) -> str:

@@ -18,6 +18,10 @@ INPUT = "input"
 OUTPUT = "logits"
 
 
+_KNOWN_BATCH = "A module whose shapes need a known batch exports with --batch 1."
+_ONE_CHANNEL = "Its first convolution reads one channel: for gray images give --color gray."
+
+
 @dataclasses.dataclass(frozen=True)
 class Export:
     """proto: the ONNX model. program: the ExportedProgram it was made from, whose values bear the same names."""
@@ -27,7 +31,7 @@ class Export:
 
 
 def to_onnx(module: Any, contract: InputContract, *, batch: int | None = None, opset: int = OPSET) -> Export:
-    """Exports in eval mode: input `input` float32 [batch, 3, H, W], and `logits` if there is one output.
+    """Exports in eval mode: input `input` float32 [batch, C, H, W], and `logits` if there is one output.
 
     batch: None for a free batch, else the number at which the graph is frozen. The module is left in eval mode.
     Raises UsageError for a contract that is not float32 NCHW, BuildError with PyTorch's reason where the module cannot
@@ -56,12 +60,18 @@ def to_onnx(module: Any, contract: InputContract, *, batch: int | None = None, o
             )
     except Exception as error:  # the exporter has a dozen types of its own
         raise BuildError(
-            f"PyTorch cannot export the module: {_reason(error)} A module whose shapes need a known batch exports with "
-            "--batch 1."
+            f"PyTorch cannot export the module: {_reason(error)} "
+            + (_ONE_CHANNEL if contract.channels == 3 and _first_reads_one_channel(module) else _KNOWN_BATCH)
         ) from error
     proto = exported.model_proto
     _strip(proto)
     return Export(proto, exported.exported_program)
+
+
+def _first_reads_one_channel(module: Any) -> bool:
+    kernels = (weight for weight in module.state_dict().values() if weight.dim() == 4)
+    first = next(kernels, None)
+    return first is not None and first.shape[1] == 1
 
 
 def _reason(error: BaseException) -> str:

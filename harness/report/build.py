@@ -34,3 +34,5 @@ def print_built(results: Sequence[BuildResult], console: Console) -> None:
             console.print(Text(f"{result.target.id}: {result.error}", "red"))
         if result.file is not None:
             console.print(f"Written: {result.file}", markup=False, highlight=False, soft_wrap=True)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        console.print(note, markup=False, highlight=False)

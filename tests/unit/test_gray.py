@@ -18,7 +18,7 @@ from exporters.contract import luma
 from harness.data import labeller, open_source
 from harness.pipeline.gray import in_three_channels
 from harness.pipeline.numbers import NUMBERS, tensor
-from shipcheck.errors import BadInputError, UsageError
+from shipcheck.errors import BadInputError, BuildError, UsageError
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
@@ -138,6 +138,20 @@ def test_attacks_change_gray_images_in_gray(tmp_path):
     rgb = torch.rand(2, 3, 16, 16)
     gray_of = torch.from_numpy(luma(rgb.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
     np.testing.assert_allclose(surrogate.logits(rgb), surrogate.logits(gray_of), rtol=1e-5, atol=1e-5)
+
+
+def test_a_pytorch_module_of_one_channel_asks_for_the_flag(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\ndef small():\n    return nn.Sequential("
+        "nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))\n"
+    )
+    with pytest.raises(BuildError, match="reads one channel: for gray images give --color gray"):
+        exporters.load(f"{tmp_path}/nets.py:small", contract=SMALL)
+    model = exporters.load(
+        f"{tmp_path}/nets.py:small", contract=exporters.ContractOptions(size=(16, 16), color="gray", mean=(0.5,) * 3)
+    )
+    assert (model.contract.tensor_shape, model.contract.mean, model.classes) == ((1, 16, 16), (0.5,), 3)
 
 
 def test_images_of_one_channel_come_back_as_their_own_luma():

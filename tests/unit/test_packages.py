@@ -101,6 +101,19 @@ def test_the_package_in_which_the_fault_lies_is_the_one_to_mend(site):
 
 
 @pytest.mark.parametrize(
+    ("inner", "mends"),
+    [("raise OSError('libinner.so')", "--no-deps inner_part"), ("import absent_requirement", INSTALL)],
+)
+def test_a_fault_that_a_package_wraps_is_still_found(site, inner, mends):
+    body = (
+        "try:\n    import inner_part\nexcept Exception as error:\n    raise ImportError('take our extra') from error\n"
+    )
+    package(site, "outer_part", body)
+    package(site, "inner_part", inner)
+    assert refusal("outer_part")[1].endswith(mends)
+
+
+@pytest.mark.parametrize(
     ("torch", "line"),
     [
         ("2.9.1+cu128", "'torchvision==0.24.*' --index-url https://download.pytorch.org/whl/cu128"),
