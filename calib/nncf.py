@@ -103,7 +103,8 @@ def _quantize(request: Request, *, accuracy: bool) -> DeployableModel:
         settings: dict[str, Any] = {
             "target_device": nncf.TargetDevice.CPU,
             "subset_size": len(images),
-            "advanced_parameters": _advanced(narrow=recipe.narrow),
+            # One parameter with two names.
+            f"advanced_{'quantization_' if accuracy else ''}parameters": _advanced(narrow=recipe.narrow),
             "ignored_scope": nncf.IgnoredScope(names=left_float) if left_float else None,
         }
         try:
