@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import platform
 import sys
 
 import cv2
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from exporters.contract import CROP_OFFSETS, INTERPOLATIONS, InputContract
+from harness.ipp import without_ipp
 from harness.pipeline.resize import to_size
 from harness.pipeline.resizers import FILTERS, resize, unavailable
+from harness.pipeline.resizers.opencv_linear import resize_linear
 from shipcheck.errors import UnsupportedError, UsageError
 
 # (source, target), height before width: larger, smaller, one of each, odd, single pixels, unchanged.
@@ -75,10 +78,34 @@ def test_pillows(name, source, target):
 
 @pytest.mark.parametrize(("source", "target"), SIZES)
 @pytest.mark.parametrize("name", OPENCV)
-def test_opencvs(name, source, target):
+def test_opencvs(name, source, target, own_code):
     image = photograph(source)
     expected = cv2.resize(image, target[::-1], interpolation=OPENCV[name])
     np.testing.assert_array_equal(resize(image, target, f"opencv-{name}"), expected)
+
+
+@pytest.fixture
+def own_code():
+    with without_ipp():
+        yield
+
+
+def test_ipp_stays_as_it_was():
+    before = cv2.ipp.useIPP()
+    resize(photograph((9, 7)), (5, 5), "opencv-bicubic")
+    assert cv2.ipp.useIPP() is before
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="compares with OpenCV's own code, which Arm's wheels do not run"
+)
+@given(*[st.integers(1, 90)] * 4, st.booleans())
+def test_the_bilinear_filter_for_arm_is_opencvs_own_code(height, width, rows, columns, half):
+    source = (2 * rows, 2 * columns) if half else (height, width)
+    image = photograph(source)
+    with without_ipp():
+        expected = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(resize_linear(image, (rows, columns)), expected)
 
 
 # PyTorch 2.13 itself fails on uint8 with channels first in memory where the result is a single pixel.

@@ -7,27 +7,29 @@ Constants: make_imagenet_c.py (224), make_tinyimagenet_c.py (64) and make_cifar_
 from __future__ import annotations
 
 import functools
+import math
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from harness.conditions.corruptions.arithmetic import (
-    GUARD,
-    as_float,
     as_words,
     four_channels,
     from_words,
-    gaussian,
     lookup,
+    random_angle,
     random_words,
     truncate,
-    zoomed,
 )
+from harness.conditions.corruptions.exact import Doubles, enlarged, gaussian_levels
 from harness.conditions.corruptions.motion import motion_blurred
 from harness.conditions.corruptions.registry import Pixels, corruption
 
 _SMALL = 5  # taps a side
+# With these the original's kernel, in OpenCV's float32, sums to a little less than 1, and flat areas lose a level.
+_LOSES_A_LEVEL = ((4, 0.5), (6, 0.5))
+_ZOOM_BITS = 10  # places are rounded to 1/1024 px, for pixels in halves of 4 bits
 
 
 @corruption(
@@ -40,24 +42,38 @@ _SMALL = 5  # taps a side
 )
 def defocus_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
     """Averages over a disk of `constant[0]` pixels radius, its edge smoothed by `constant[1]` pixels."""
-    kernel, sign = _disk(*constant)
-    if len(kernel) <= _SMALL:  # few taps leave many values so near an integer that only float64 tells the side
-        exact = cv2.filter2D(image.astype(np.float64), cv2.CV_64F, kernel)
-        return np.asarray(np.clip(exact + sign * 1e-9, 0, 255).astype(np.uint8))
-    return truncate(np.asarray(cv2.filter2D(as_float(image), cv2.CV_32F, kernel), np.float32), sign * GUARD)
+    kernel, unit = _disk(*constant)
+    # A sum is a whole number of units, give or take what a Fourier transform leaves, which OpenCV takes for large
+    # kernels; half a unit more, it is truncated to the same level.
+    total: Doubles = np.asarray(cv2.filter2D(image.astype(np.float64), cv2.CV_64F, kernel, delta=0.5), np.float64)
+    total *= unit
+    return np.clip(total, 0, 255, out=total).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=32)
-def _disk(radius: float, edge: float) -> tuple[npt.NDArray[np.float32], int]:
-    # The kernel, and the side to which a flat area leaves its integer: the original's float32 kernel may sum to a
-    # little below 1, and then flat areas lose a level. So must they here.
-    reach, size = (8, (3, 3)) if radius <= 8 else (int(radius), (5, 5))
+def _disk(radius: float, edge: float) -> tuple[Doubles, float]:
+    """The kernel in whole numbers of a unit, and the unit in grey levels."""
+    reach, half = (8, 1) if radius <= 8 else (int(radius), 2)
     offsets = np.arange(-reach, reach + 1)
     inside = (offsets**2 + offsets[:, None] ** 2 <= radius**2).astype(np.float32)
-    kernel = np.asarray(cv2.GaussianBlur(inside / inside.sum(), size, sigmaX=edge), np.float32)
+    inside /= inside.sum()
+    samples = [math.exp(-0.5 * (step / edge) ** 2) for step in range(-half, half + 1)]
+    weights = [float(np.float32(sample / math.fsum(samples))) for sample in samples]
+    blurred = inside.astype(np.float64)
+    for _ in range(2):  # along one axis, then along the other
+        padded = np.pad(blurred, ((half, half), (0, 0)), "reflect")
+        shifted = [weight * padded[step : step + len(offsets)] for step, weight in enumerate(weights)]
+        blurred = functools.reduce(np.add, shifted).T
+    # float32 as the original's: its rounding decides on which side of a level a flat area comes to lie.
+    kernel = blurred.astype(np.float32).astype(np.float64)
     used = np.flatnonzero(kernel.any(axis=0))
-    sign = -1 if kernel.astype(np.float64).sum() < 1 - 1e-9 else 1
-    return kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1], sign
+    kernel = kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1]
+    # 8 + 40 bits fit into a float64; beside the error of a Fourier transform, 8 + 32.
+    bits = 40 if len(kernel) <= _SMALL else 32
+    numbers = np.rint(kernel * 2.0**bits)
+    if (radius, edge) in _LOSES_A_LEVEL:
+        numbers[len(numbers) // 2, len(numbers) // 2] += 2.0**bits - 64 - numbers.sum()
+    return numbers, 2.0**-bits
 
 
 @corruption(
@@ -72,11 +88,11 @@ def glass_blur(image: Pixels, constant: tuple[float, int, int], rng: np.random.G
     """Blurs, moves pixels about at random, blurs again: sigma, largest step in pixels, rounds."""
     sigma, step, rounds = constant
     height, width = image.shape[:2]
-    pixels = as_words(truncate(gaussian(image, sigma)))
+    pixels = as_words(gaussian_levels(image, sigma))
     source = np.arange(height * width)
     for _ in range(rounds):
         source = source.take(one_round(height, width, step, rng))
-    return truncate(gaussian(from_words(pixels.take(source).reshape(height, width)), sigma))
+    return gaussian_levels(from_words(pixels.take(source).reshape(height, width)), sigma)
 
 
 def one_round(height: int, width: int, step: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -126,7 +142,7 @@ def _steps(step: int, width: int) -> npt.NDArray[np.int32]:
 )
 def motion_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
     """ImageMagick's motion blur (radius, sigma) at an angle from -45 to 45 degrees."""
-    return motion_blurred(image, *constant, angle=rng.uniform(-45, 45))
+    return motion_blurred(image, *constant, angle=random_angle(rng, -45, 90))
 
 
 @corruption(
@@ -140,12 +156,15 @@ def motion_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Gen
 def zoom_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) -> Pixels:
     """Averages the image and its enlargements by np.arange(1, stop, step), the constant being stop and step."""
     stop, step = constant
-    factors = np.arange(1, stop, step)
+    # As np.arange computes them; in C, where a processor may fuse the two operations.
+    count, step = math.ceil((stop - 1) / step), (1 + step) - 1
     values = four_channels(image)
     total = 2 * values  # the image itself, and its enlargement by 1
-    for factor in factors[1:]:
-        cv2.add(total, zoomed(values, float(factor)), dst=total)
-    total *= np.float32(1 / (len(factors) + 1))
+    halves = [four_channels(image & np.uint8(part)) for part in (0xF0, 0x0F)]
+    for index in range(1, count):
+        for half in halves:
+            cv2.add(total, enlarged(half, 1 + index * step, _ZOOM_BITS), dst=total)
+    total *= np.float32(1 / (count + 1))
     return np.asarray(cv2.cvtColor(truncate(total), cv2.COLOR_RGBA2RGB))
 
 
@@ -159,4 +178,4 @@ def zoom_blur(image: Pixels, constant: tuple[float, float], rng: np.random.Gener
 )
 def gaussian_blur(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
     """Convolves with a Gaussian of `sigma` pixels, truncated at 4 sigma, the border repeated."""
-    return truncate(gaussian(image, sigma))
+    return gaussian_levels(image, sigma)

@@ -4,19 +4,23 @@ A drawing (frost_crystals) gives the look. Its brightness is then shaped until t
 power spectrum, percentiles, gradients over the whole texture, colour. The numbers were measured on ImageNet-C's
 photographs, the spectra then adjusted until random crops agree with those of the photographs;
 tests/unit/test_frost_rendered.py checks how closely.
+
+Cosine transforms, tanh and the like end in other digits on another processor, so that what is used are the files beside
+this one, which `python -m harness.conditions.corruptions.frost_rendered` wrote.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from harness.conditions.corruptions.arithmetic import Floats
 from harness.conditions.corruptions.frost_crystals import Drawing, blades, creases, droplets, ferns
+from harness.conditions.corruptions.frost_textures import texture_file
 from harness.conditions.corruptions.registry import Pixels
 
 # Where spectra are given: cycles per pixel x 32, so that 16 is the highest frequency along a row.
@@ -139,9 +143,8 @@ _FERNS = Recipe(
 _RECIPES = (_SHEET, _BLADES, replace(_BLADES, seed=9), _PANE, _FERNS)
 
 
-@functools.cache
-def rendered_texture(index: int) -> Pixels:
-    """The texture of that index, 0 to 4: uint8 [H, W, 3], RGB, read-only, the same at every call.
+def render_texture(index: int) -> Pixels:
+    """The texture of that index, 0 to 4: uint8 [H, W, 3], RGB, the same at every call on one machine.
 
     The sides are those of ImageNet-C's photograph of the same index to a pixel. Raises IndexError for another index.
     """
@@ -155,9 +158,7 @@ def _rendered(recipe: Recipe) -> Pixels:
     pixels = np.full((recipe.height, recipe.width, 3), recipe.mean, np.float32)
     for values, component in zip(drawn, (recipe.light, recipe.tint), strict=True):
         pixels += _shaped(values, component)[..., None] * np.array(component.colour, np.float32)
-    texture = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    texture.flags.writeable = False
-    return texture
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _shaped(values: Floats, component: Component) -> Floats:
@@ -217,3 +218,13 @@ def _with_gradients(values: Floats, component: Component) -> Floats:
 def _with_percentiles(values: Floats, component: Component) -> Floats:
     own = np.percentile(values.ravel()[::_SAMPLED], _PERCENT)
     return np.interp(values, own, np.array(component.percentiles) * component.deviation).astype(np.float32)
+
+
+def main() -> None:
+    """Writes the textures, without loss."""
+    for index in range(len(_RECIPES)):
+        Image.fromarray(render_texture(index)).save(texture_file(index), "WEBP", lossless=True, quality=100, method=6)
+
+
+if __name__ == "__main__":
+    main()

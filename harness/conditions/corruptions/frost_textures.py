@@ -1,4 +1,6 @@
-"""The five frost textures: photographs from a folder where the user has them, rendered ones otherwise."""
+"""The five frost textures: photographs from a folder where the user has them, otherwise ours, rendered by
+`frost_rendered`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from harness.conditions.corruptions.frost_rendered import rendered_texture
 from harness.conditions.corruptions.registry import Pixels
 from shipcheck.errors import BadInputError
 from shipcheck.files import file_digest
@@ -58,7 +60,7 @@ def random_crop(height: int, width: int, shrink: float, rng: np.random.Generator
     short = min(texture.shape[0] - height, texture.shape[1] - width)
     if short <= 0:  # an image larger than the texture gets an enlarged one
         factor = max((height + 1) / texture.shape[0], (width + 1) / texture.shape[1])
-        texture = np.asarray(cv2.resize(texture, (0, 0), fx=factor, fy=factor), np.uint8)
+        texture = _resized(texture, factor)
     top = int(rng.integers(max(1, texture.shape[0] - height)))
     left = int(rng.integers(max(1, texture.shape[1] - width)))
     return np.asarray(texture[top : top + height, left : left + width])
@@ -68,8 +70,29 @@ def random_crop(height: int, width: int, shrink: float, rng: np.random.Generator
 def _texture(folder: Path | None, index: int, shrink: float) -> Pixels:
     texture = rendered_texture(index) if folder is None else _photograph(folder / FILES[index])
     if shrink != 1.0:
-        texture = np.asarray(cv2.resize(texture, (0, 0), fx=shrink, fy=shrink), np.uint8)
+        texture = _resized(texture, shrink)
     return texture
+
+
+def _resized(texture: Pixels, factor: float) -> Pixels:
+    # In whole numbers: OpenCV's other linear filter is not the same on every processor.
+    return np.asarray(cv2.resize(texture, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
+
+
+@functools.cache
+def rendered_texture(index: int) -> Pixels:
+    """Our texture of that index, 0 to 4: uint8 [H, W, 3], RGB, read-only. IndexError for another index."""
+    if not 0 <= index < len(FILES):
+        raise IndexError(f"there is no frost texture {index}")
+    with Image.open(texture_file(index)) as image:
+        texture = np.array(image)
+    texture.flags.writeable = False
+    return texture
+
+
+def texture_file(index: int) -> Path:
+    """Where our texture of that index lies."""
+    return Path(__file__).parent / "frost" / f"{index}.webp"
 
 
 def _photograph(path: Path) -> Pixels:

@@ -9,8 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import as_float, truncate
+from harness.conditions.corruptions.arithmetic import truncate
+from harness.conditions.corruptions.exact import whole
 from harness.conditions.corruptions.registry import Pixels
+
+_BITS = 40  # of a weight; with 8 of a pixel their sums are exact in float64
+_QUANTUM = 0.5 / 257  # ImageMagick rounds to 16 bits before levels are truncated to 8
 
 
 def motion_blurred(image: Pixels, radius: float, sigma: float, angle: float) -> Pixels:
@@ -21,23 +25,23 @@ def motion_blurred(image: Pixels, radius: float, sigma: float, angle: float) -> 
     """
     taps = 2 * math.ceil(radius) + 1
     steps = np.arange(taps)
-    weights = np.exp(-(steps**2) / (2 * sigma**2))
-    weights /= weights.sum()
+    weights = whole([math.exp(-(step**2) / (2 * sigma**2)) for step in range(taps)], _BITS)
     # In ImageMagick's order of operations, which decides where a step lies on half a pixel.
     reach_right, reach_down = taps * math.cos(math.pi * angle / 180), taps * math.sin(math.pi * angle / 180)
     length = math.hypot(reach_down, reach_right)
     right = np.ceil(steps * reach_right / length - 0.5).astype(int)
     down = np.ceil(steps * reach_down / length - 0.5).astype(int)
-    blurred = _weighted_shifts(as_float(image), weights, down, right)
-    return truncate(blurred)
+    blurred = _weighted_shifts(image.astype(np.float64), weights, down, right)
+    blurred *= 2.0**-_BITS
+    return truncate(blurred, _QUANTUM)
 
 
 def _weighted_shifts(
-    values: npt.NDArray[np.float32],
+    values: npt.NDArray[np.float64],
     weights: npt.NDArray[np.float64],
     down: npt.NDArray[Any],
     right: npt.NDArray[Any],
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[np.float64]:
     height, width = values.shape[:2]
     top, left = max(0, -down.min()), max(0, -right.min())
     padded = cv2.copyMakeBorder(

@@ -7,6 +7,7 @@ Constants: make_imagenet_c.py (224), make_tinyimagenet_c.py (64) and make_cifar_
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,15 +16,15 @@ import numpy.typing as npt
 from harness.conditions.corruptions.arithmetic import (
     Floats,
     as_float,
-    blend,
-    gaussian,
     lookup,
     normal_quantiles,
     per_channel,
+    random_angle,
     random_words,
+    scaled,
     truncate,
-    zoomed,
 )
+from harness.conditions.corruptions.exact import enlarged, smoothed
 from harness.conditions.corruptions.frost_textures import random_crop
 from harness.conditions.corruptions.motion import motion_blurred
 from harness.conditions.corruptions.plasma import plasma
@@ -31,6 +32,11 @@ from harness.conditions.corruptions.registry import Pixels, corruption
 
 _WATER = (175.0, 238.0, 238.0)  # pale turquoise, RGB
 _MUD = (63.0, 42.0, 20.0)  # brown, RGB
+_GRAY = (0.299, 0.587, 0.114)  # ITU-R 601, RGB
+# Noise is kept in steps of 1/8 level and enlarged at places in steps of 1/64 px.
+_FLAKE_STEPS, _FLAKE_BITS = 8, 6
+# Steps of 1.0 in which the liquid's noise is kept, and the bits that this takes.
+_LIQUID_STEPS, _LIQUID_BITS = 1 << 14, 17
 
 
 @corruption(
@@ -68,16 +74,22 @@ def snow(
     the motion blur at -135 to -45 degrees, weight of the image against its paled copy.
     """
     mean, deviation, enlargement, threshold, radius, sigma, weight = constant
-    flakes = zoomed(_normal_field(image.shape[:2], mean, deviation, rng), enlargement)
-    flakes[flakes < threshold] = 0
-    layer = motion_blurred(truncate(flakes * np.float32(255)), radius, sigma, angle=rng.uniform(-135, -45))
-    twice = cv2.add(as_float(layer), as_float(layer[::-1, ::-1]))
-    paled = cv2.cvtColor(as_float(image), cv2.COLOR_RGB2GRAY) * np.float32(1.5) + np.float32(127.5)
+    steps = 255 * _FLAKE_STEPS
+    flakes = enlarged(_normal_field(image.shape[:2], mean, deviation, steps, rng), enlargement, _FLAKE_BITS)
+    flakes[flakes < threshold * steps] = 0
+    flakes *= np.float32(1 / _FLAKE_STEPS)
+    layer = motion_blurred(truncate(flakes), radius, sigma, angle=random_angle(rng, -135, 90))
+    twice = as_float(layer) + as_float(layer[::-1, ::-1])
+    red, green, blue = (scaled(image[..., channel], 1.5 * share) for channel, share in enumerate(_GRAY))
+    paled = red + green + blue
+    paled += np.float32(127.5)
 
     def under_snow(plane: Pixels, _: int) -> Pixels:
-        values = as_float(plane)
-        snowed = cv2.addWeighted(values, weight, cv2.max(values, paled), 1 - weight, 0)
-        return blend(snowed, 1, twice, 1)
+        snowed = np.maximum(as_float(plane), paled)
+        snowed *= np.float32(1 - weight)
+        snowed += scaled(plane, weight)
+        snowed += twice
+        return truncate(snowed)
 
     return per_channel(image, under_snow)
 
@@ -94,7 +106,7 @@ def frost(image: Pixels, constant: tuple[float, float, float], rng: np.random.Ge
     """Adds a random part of one of five frost textures: weights of image and texture, and the texture's shrinking."""
     weight, texture_weight, shrink = constant
     texture = random_crop(image.shape[0], image.shape[1], shrink, rng)
-    return blend(image, weight, texture, texture_weight)
+    return truncate(scaled(image, weight) + scaled(texture, texture_weight))
 
 
 @corruption(
@@ -116,7 +128,7 @@ def fog(image: Pixels, constant: tuple[float, float], rng: np.random.Generator) 
     brightest = int(image.max()) / 255
     shrink = brightest / (brightest + strength)
     haze *= np.float32(255 * strength * shrink)
-    return per_channel(image, lambda plane, _: blend(plane, shrink, haze, 1))
+    return per_channel(image, lambda plane, _: truncate(scaled(plane, shrink) + haze))
 
 
 @corruption(
@@ -186,19 +198,25 @@ def spatter(
     strength or the mud's smoothing, and which of the two.
     """
     mean, deviation, smoothing, threshold, last, is_mud = constant
-    liquid = gaussian(_normal_field(image.shape[:2], mean, deviation, rng), smoothing)
-    liquid[liquid < threshold] = 0
+    noise = _normal_field(image.shape[:2], mean, deviation, _LIQUID_STEPS, rng)
+    liquid = _smooth(noise, smoothing, _LIQUID_BITS)
+    dry = liquid < threshold * _LIQUID_STEPS
     if is_mud:
-        cover = gaussian((liquid > threshold).astype(np.float32), last)
+        cover = _smooth(~dry, last, 1).astype(np.float32)
         cover[cover < 0.8] = 0
         free = 1 - cover
-        return per_channel(image, lambda plane, index: blend(as_float(plane) * free, 1, cover, _MUD[index]))
-    sheen = _sheen(truncate(liquid * np.float32(255)))
+        return per_channel(image, lambda plane, index: truncate(plane * free + cover * np.float32(_MUD[index])))
+    liquid[dry] = 0
+    sheen = _sheen(truncate((liquid * (255 / _LIQUID_STEPS)).astype(np.float32)))
     strongest = float(sheen.max())
     if strongest == 0:  # no drop at all
         return image.copy()
     sheen *= np.float32(last / strongest)
-    return per_channel(image, lambda plane, index: blend(plane, 1, sheen, _WATER[index]))
+    return per_channel(image, lambda plane, index: truncate(sheen * np.float32(_WATER[index]) + plane))
+
+
+def _smooth(field: npt.NDArray[Any], sigma: float, bits: int) -> npt.NDArray[np.float64]:
+    return smoothed(field, sigma, bits=bits, truncate_at=4.0, border=cv2.BORDER_REPLICATE)
 
 
 def _sheen(liquid: Pixels) -> Floats:
@@ -210,11 +228,14 @@ def _sheen(liquid: Pixels) -> Floats:
     return as_float(liquid) * cv2.blur(embossed, (3, 3))
 
 
-def _normal_field(shape: tuple[int, ...], mean: float, deviation: float, rng: np.random.Generator) -> Floats:
-    return np.asarray(lookup(_shifted_quantiles(mean, deviation), random_words(rng, shape)))
+def _normal_field(
+    shape: tuple[int, ...], mean: float, deviation: float, steps: int, rng: np.random.Generator
+) -> Floats:
+    """Normal noise in whole numbers of 1 / `steps`."""
+    return np.asarray(lookup(_shifted_quantiles(mean, deviation, steps), random_words(rng, shape)))
 
 
 @functools.lru_cache(maxsize=32)
-def _shifted_quantiles(mean: float, deviation: float) -> Floats:
-    quantiles: Floats = (mean + deviation * normal_quantiles()).astype(np.float32)
+def _shifted_quantiles(mean: float, deviation: float, steps: int) -> Floats:
+    quantiles: Floats = np.rint((normal_quantiles() * deviation + mean) * steps).astype(np.float32)
     return quantiles
