@@ -196,7 +196,26 @@ def test_gaussian_levels_are_scipys(sigma):
     blurred = scipy.ndimage.gaussian_filter(source.astype(float), (sigma, sigma, 0), mode="nearest", truncate=4)
     difference = gaussian_levels(source, sigma).astype(int) - np.floor(blurred + 1e-9)
     assert np.abs(difference).max() <= 1
-    assert (difference != 0).mean() <= 0.002
+    assert (difference != 0).mean() <= 0.005
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_gaussian_blur_is_the_originals_on_photographs_with_flat_areas(shared, scale):
+    files = sorted((shared / "data/imagenet/val").glob("*/*"))[::14]
+    assert len(files) > 5
+    for file in files:
+        source = np.asarray(Image.open(file).convert("RGB").resize((scale, scale), Image.Resampling.BILINEAR)).copy()
+        source[: scale // 4] = 255  # as many a photograph has
+        for severity, sigma in zip(SEVERITIES, CORRUPTIONS["gaussian_blur"].table[scale], strict=True):
+            blurred = scipy.ndimage.gaussian_filter(source / 255.0, (sigma, sigma, 0), mode="nearest", truncate=4)
+            expected = np.uint8(np.clip(blurred, 0, 1) * 255)
+            difference = np.abs(
+                corrupt(source, "gaussian_blur", severity, rng=rng(), scale=scale).astype(int) - expected
+            )
+            assert difference.max() <= 1
+            # Flat areas whose level the original's rounding loses are not copied: at most those.
+            inner = difference[scale // 3 :]
+            assert (inner > 0).mean() <= 0.01
 
 
 @pytest.mark.parametrize("sigma", [1.2, 6.4, 15.9])
