@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from calib import cache as _cache
 from calib.images import CalibrationImages
@@ -40,12 +42,14 @@ def quantize(
     cache: Path | None = None,
     options: QuantizeOptions = _DEFAULTS,
     saturates: bool | None = None,
+    leave: Mapping[str, str] = MappingProxyType({}),
 ) -> DeployableModel:
     """The model at `precision` in the recipe of `engine`, calibrated on `images`, from its float32 form.
 
     images: may be None where `needs_images` says so. cache: a folder to find it in and to file it into, keyed by all
     that shapes it. saturates: whether the processor that will run it adds products in 16 bits, None for that of this
-    machine's. Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate
+    machine's. leave: nodes that stay float besides those that `options` name -> why, which the file's metadata keep.
+    Raises UnsupportedError (no recipe, or no such quantizer here), BadInputError (nothing to calibrate
     on, or quantized already) or BuildError (the quantizer failed).
     """
     recipe = chosen_recipe(engine, precision, options, saturates)
@@ -53,7 +57,7 @@ def quantize(
     if images is None and needs_images(precision, options):
         raise BadInputError(f"{precision} needs calibration images.")
     check_quantizable(model, images)
-    request = Request(float_view(model), recipe, images, options)
+    request = Request(float_view(model), recipe, images, options, leave)
     if cache is None:
         return _made(quantizer, request)
     key = _cache.cache_key(request)

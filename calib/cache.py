@@ -27,6 +27,7 @@ def cache_key(request: Request) -> str:
         "contract": model.contract.to_dict(),
         "recipe": dataclasses.asdict(request.recipe),
         "options": dataclasses.asdict(request.options),
+        "leave": dict(request.leave),
         "images": None if request.images is None else request.images.digest,
         "versions": {"shipcheck": __version__, **_versions(request.options.quantizer)},
     }

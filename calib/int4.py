@@ -77,9 +77,10 @@ def quantize_int4(request: Request, *, pointwise: bool = False) -> DeployableMod
     block = _block(recipe)
     proto = _source(model, images)
     check_names(options.keep_float, proto.graph, "--keep-float")
+    stay = (*options.keep_float, *request.leave)
     if pointwise:
-        with_pointwise_as_products(proto, recipe, options.keep_float)
-    layers, left = plan(proto.graph, recipe, options.keep_float)
+        with_pointwise_as_products(proto, recipe, stay)
+    layers, left = plan(proto.graph, recipe, stay)
     if not layers:
         reasons = "; ".join(dict.fromkeys(f"{layer.op}: {layer.why}" for layer in left)) or "none multiplies by weights"
         raise UnsupportedError(
@@ -100,7 +101,7 @@ def quantize_int4(request: Request, *, pointwise: bool = False) -> DeployableMod
     prune(proto.graph)
     onnx.checker.check_model(proto)
     embed(proto, model.contract, model.class_names or ())
-    kept = {layer.name: layer.why for layer in left}
+    kept = {**{layer.name: layer.why for layer in left}, **request.leave}
     describe(proto, images=0 if images is None else len(images), options=options, warnings=(), kept=kept)
     return dataclasses.replace(model, proto=proto, precision=recipe.precision)
 

@@ -67,7 +67,7 @@ def quantize_integer(request: Request) -> DeployableModel:
     """
     calibration = _prepared(request)
     recipe, options, model = request.recipe, request.options, request.model
-    keep = dict.fromkeys(options.keep_float, "asked for")
+    keep = {**request.leave, **dict.fromkeys(options.keep_float, "asked for")}
     if options.keep_float_below_db is not None:
         for name, decibels in _sensitivity(calibration, keep):
             if decibels < options.keep_float_below_db:
@@ -102,7 +102,7 @@ def sensitivity(request: Request) -> list[tuple[str, float]]:
 
     Decibels: signal to noise at the scores with that node alone quantized, over the first 32 calibration images.
     """
-    return _sensitivity(_prepared(request), dict.fromkeys(request.options.keep_float, ""))
+    return _sensitivity(_prepared(request), dict.fromkeys([*request.options.keep_float, *request.leave], ""))
 
 
 def _prepared(request: Request) -> _Calibration:

@@ -7,7 +7,8 @@ import dataclasses
 from shipcheck.errors import UsageError
 
 RANGES = ("minmax", "percentile", "entropy", "mse")
-QUANTIZERS = ("shipcheck", "onnxruntime", "modelopt", "nncf", "nncf-accuracy")
+OURS = "shipcheck"
+QUANTIZERS = (OURS, "onnxruntime", "modelopt", "nncf", "nncf-accuracy")
 INT4_METHODS = ("gptq", "rtn")
 
 
@@ -20,7 +21,7 @@ class QuantizeOptions:
     portable: a file for all processors, and not for the one at hand alone.
     """
 
-    quantizer: str = "shipcheck"
+    quantizer: str = OURS
     ranges: str = "minmax"
     percentile: float = 99.99
     equalize: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from calib.images import CalibrationImages
@@ -15,12 +15,15 @@ from shipcheck.errors import UnsupportedError
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a quantizer is given: the float32 model, the recipe, the images (None where the precision needs none)."""
+    """What a quantizer is given: the float32 model, the recipe, the images (None where the precision needs none).
+    leave: nodes that stay float besides those that the options name -> why.
+    """
 
     model: DeployableModel
     recipe: Recipe
     images: CalibrationImages | None
     options: QuantizeOptions
+    leave: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 # Returns the model at the recipe's precision; raises BuildError, UnsupportedError or BadInputError.

@@ -83,7 +83,7 @@ def quantize_simulated(request: Request) -> DeployableModel:
     proto.CopyFrom(at_qdq_opset(model, next(tensors(model, images, _BATCH))[0]))
     prepare(proto.graph)
     check_names(options.keep_float, proto.graph, "--keep-float")
-    places = find_places(proto.graph, recipe, options.keep_float)
+    places = find_places(proto.graph, recipe, (*options.keep_float, *request.leave))
     if not places.multiplying:
         raise UnsupportedError(f"{model.name} has no layer that multiplies: there is nothing to simulate.")
     outer = {places.multiplying[0], places.multiplying[-1]}
@@ -97,7 +97,9 @@ def quantize_simulated(request: Request) -> DeployableModel:
     prune(proto.graph)
     onnx.checker.check_model(proto)
     embed(proto, model.contract, model.class_names or ())
-    describe(proto, images=len(images), options=options, warnings=(_SIMULATED,), kept=places.left_float)
+    describe(
+        proto, images=len(images), options=options, warnings=(_SIMULATED,), kept={**places.left_float, **request.leave}
+    )
     proto.metadata_props.add(key=SIMULATED_KEY, value=recipe.precision)
     return dataclasses.replace(model, proto=proto, precision=recipe.precision)
 

@@ -215,6 +215,10 @@ class OnnxRuntimeEngine(Engine):
             )
         return ()
 
+    def cautions(self) -> tuple[str, ...]:
+        """None: an engine that is built can be compared with its file, which tells more than its version does."""
+        return ()
+
     def describe(self) -> dict[str, Any]:
         """Provider, its options and precision switches beside the common options."""
         described = {

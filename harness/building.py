@@ -12,17 +12,20 @@ from engines import ENGINES
 from engines.base import BuildRequest
 from engines.builder_options import BuilderOptions
 from engines.isolated import CompiledFile, EngineProcess, Limits
+from engines.precision import is_quantized
 from exporters import ContractOptions, DeployableModel
 from harness.alike import IMAGES, settle
 from harness.calibrating import open_calibration
 from harness.demo import demo_model_path
 from harness.failures import TARGET_ERRORS
+from harness.faithful import faithful
+from harness.guard import Verdict
 from harness.needs import at_precision, needs_calibration
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, TargetSpec, default_workers
 from shipcheck.cache import cache_root
-from shipcheck.errors import ShipcheckError, UsageError
+from shipcheck.errors import ShipcheckError, UnsupportedError, UsageError
 from shipcheck.files import replacing
 
 
@@ -55,7 +58,8 @@ class BuildSpec:
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
     """One target. nodes: of the graph that the engine took. built: None where it failed, as `error` says. file: where
-    it was written. notes: what a user should know of how the model is read.
+    it was written. notes: what a user should know of how the model is read. verdict: whether it computes what its file
+    says, None where that is not known here.
     """
 
     target: TargetSpec
@@ -64,6 +68,7 @@ class BuildResult:
     error: ShipcheckError | None
     file: Path | None
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
 
 def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
@@ -93,12 +98,12 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
 
 
 def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> BuildResult:
-    nodes = 0
+    nodes, verdict = 0, None
     try:
         ENGINES[target.engine].check_offered(target.precision, target.device)
         with EngineProcess(target.engine, spec.limits) as process:
             process.check_compile(target.precision, target.device, spec.builder.compute_capability)
-            made = at_precision(model, target, images, spec.quantization)
+            made, verdict = _made(spec, model, target, images, process)
             nodes = len(made.proto.graph.node)
             built = process.compile(_request(spec, made, target))
     except TARGET_ERRORS as error:
@@ -108,7 +113,26 @@ def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: Ca
             temporary.write_bytes(built.content)
     elif spec.out is not None:
         raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
-    return BuildResult(target, nodes, built, None, spec.out, model.notes)
+    return BuildResult(target, nodes, built, None, spec.out, model.notes, verdict)
+
+
+def _made(
+    spec: BuildSpec,
+    model: DeployableModel,
+    target: TargetSpec,
+    images: CalibrationImages | None,
+    process: EngineProcess,
+) -> tuple[DeployableModel, Verdict | None]:
+    """The file that is built, with the nodes in float in which the engine would depart from it, where it runs here."""
+    made = at_precision(model, target, images, spec.quantization)
+    if not is_quantized(made.precision) or spec.builder.compute_capability is not None:
+        return made, None
+    try:
+        process.check(target.precision, target.device)
+    except UnsupportedError:  # built here, run elsewhere
+        return made, None
+    found = faithful(model, target, images, spec.quantization, lambda file: _request(spec, file, target), process)
+    return found.model, found.verdict
 
 
 def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> BuildRequest:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import calib
 from calib import CalibrationImages, QuantizeOptions, has_recipe, needs_images
+from calib.options import OURS
 from engines import ENGINES
 from engines.cpu import processor
 from engines.device import device_kind
@@ -40,12 +44,22 @@ def needs_calibration(
     return looks and needs_quantizing(model, target)
 
 
+def makes_file(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
+    """True where shipcheck's own quantizer makes the file of the target: it can leave single nodes in float."""
+    return options.quantizer == OURS and needs_quantizing(model, target)
+
+
 def at_precision(
-    model: DeployableModel, target: TargetSpec, images: CalibrationImages | None, options: QuantizeOptions
+    model: DeployableModel,
+    target: TargetSpec,
+    images: CalibrationImages | None,
+    options: QuantizeOptions,
+    leave: Mapping[str, str] = MappingProxyType({}),
 ) -> DeployableModel:
     """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form.
 
-    images: what to calibrate on, None where that needs none. Raises what `calib.quantize` raises.
+    images: what to calibrate on, None where that needs none. leave: nodes of a file made here that stay float, and why.
+    Raises what `calib.quantize` raises.
     """
     if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
         return model
@@ -59,4 +73,5 @@ def at_precision(
         cache=cache_root() / "quantized",
         options=options,
         saturates=processor().saturates and device_kind(target.device) == "cpu",
+        leave=leave,
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import calib
 import exporters
-from calib import QuantizeOptions, Recipe, chosen_recipe, needs_images
+from calib import CalibrationImages, QuantizeOptions, Recipe, chosen_recipe, needs_images
+from calib.options import OURS
 from calib.warn import warnings_of
-from engines import ENGINES, Audit, isolated
+from engines import ENGINES, Audit
+from engines.isolated import EngineProcess, IsolatedEngine
 from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
 from exporters.float_view import float_view
@@ -18,9 +21,11 @@ from harness.alike import IMAGES, settle
 from harness.calibrating import open_calibration
 from harness.calibration import ONE_CLASS
 from harness.demo import demo_model_path
+from harness.guard import Guard, Verdict, guarded, sample_for
 from harness.progress import Progress
 from harness.request import build_request
 from harness.spec import DEMO, default_workers
+from shipcheck.cache import cache_root
 from shipcheck.errors import ShipcheckError, UsageError
 from shipcheck.files import replacing
 
@@ -55,7 +60,8 @@ class QuantizeSpec:
 class Quantized:
     """model: what was written. realized: shares of its multiply-accumulates by precision, in the engine as built here;
     None where it cannot be built, for the reason in `not_built`. unknown: kernels whose precision or work nothing
-    tells. warnings: what was odd about the calibration.
+    tells. verdict: whether that engine computes what the file says, None where it was not built. warnings: what was
+    odd about the calibration.
     """
 
     model: DeployableModel
@@ -65,11 +71,14 @@ class Quantized:
     realized: dict[str, float] | None
     unknown: tuple[str, ...]
     not_built: str | None
+    verdict: Verdict | None
     warnings: tuple[str, ...]
 
 
 def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
-    """Makes the file, writes it with its contract inside, and builds the engine on it where that is possible here.
+    """Makes the file, builds the engine on it where that is possible here, and writes it with its contract inside.
+
+    Where the engine departs from the file, the file is made again with those nodes in float (`harness.guard`).
 
     Raises what `exporters.load` and `calib.quantize` raise, and UsageError for an unusable `out`.
     """
@@ -89,30 +98,65 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
         pixels = None if images is None else next(images.batches(IMAGES))
         model, findings = settle(model, pixels, progress)
         with progress.stage(f"Quantizing to {spec.precision}", 1, "models") as update:
-            made = calib.quantize(model, spec.precision, engine=engine, images=images, options=spec.quantization)
+
+            def make(leave: Mapping[str, str]) -> DeployableModel:
+                return calib.quantize(
+                    model, spec.precision, engine=engine, images=images, options=spec.quantization, leave=leave
+                )
+
+            made = make({})
+            built = _built(engine, made, make, spec, images)
             update(1)
+    if built.model is not None:
+        made = built.model
     with replacing(spec.out) as temporary:
         temporary.write_bytes(made.onnx_bytes)
-    audit, reason = _audit(engine, made, spec.precision)
     warnings = (*findings.says, *((ONE_CLASS,) if one_class else ()), *warnings_of(made))
     return Quantized(
         made,
         recipe,
         spec.out,
         0 if images is None else len(images),
-        None if audit is None else audit.realized(),
-        () if audit is None else audit.unknown(),
-        reason,
+        None if built.audit is None else built.audit.realized(),
+        () if built.audit is None else built.audit.unknown(),
+        built.not_built,
+        built.verdict,
         warnings,
     )
 
 
-def _audit(engine: str, model: DeployableModel, precision: str) -> tuple[Audit | None, str | None]:
+@dataclasses.dataclass(frozen=True)
+class _Built:
+    model: DeployableModel | None
+    audit: Audit | None
+    not_built: str | None
+    verdict: Verdict | None
+
+
+def _built(
+    engine: str,
+    made: DeployableModel,
+    make: Callable[[Mapping[str, str]], DeployableModel],
+    spec: QuantizeSpec,
+    images: CalibrationImages | None,
+) -> _Built:
+    """What the engine makes of the file. made: what `make` gives of no node."""
     if engine not in ENGINES:
-        return None, f"no engine {engine!r} is there to build it"
+        return _Built(None, None, f"no engine {engine!r} is there to build it", None)
+    guard = Guard(sample_for(images, made), cache=cache_root() / "guard")
     try:
-        request = build_request(model, precision=precision, device=default_device(engine))
-        with isolated.build(engine, request) as built:
-            return built.audit(), None
+        with EngineProcess(engine) as process:
+
+            def build(model: DeployableModel) -> IsolatedEngine:
+                request = build_request(model, precision=spec.precision, device=default_device(engine))
+                return IsolatedEngine(process, request)
+
+            found = guarded(
+                lambda leave: make(leave) if leave else made,
+                build,
+                guard,
+                ours=spec.quantization.quantizer == OURS,
+            )
+            return _Built(found.model, found.engine.audit(), None, found.verdict)
     except ShipcheckError as error:
-        return None, str(error)
+        return _Built(None, None, str(error), None)

@@ -10,8 +10,10 @@ from engines.isolated import Arena
 from harness.alike import Findings
 from harness.alike.targets import ask_targets
 from harness.attacked_trials import answer_attacks
+from harness.calibration import CalibrationSet
 from harness.failures import Failure
 from harness.fleet import started
+from harness.guard import IMAGES, Guard, Sample, sample_for, sample_of
 from harness.images import RunImages, run_images
 from harness.plan import Plan, make_plan
 from harness.progress import Progress, Silent
@@ -28,6 +30,7 @@ from harness.stack import with_stack
 from harness.targets import BuiltTarget, built_targets
 from harness.timing import time_targets
 from harness.trials import remaining, run_trials
+from shipcheck.cache import cache_root
 from shipcheck.files import read_json, write_json
 
 
@@ -44,12 +47,20 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     if not _finished(with_stack(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             plan, findings = settled(plan, fleet, images, progress)
-            targets, failures = built_targets(plan, fleet, calibration, progress)
+            guard = Guard(_sample(plan, images, calibration), plan.spec.limits, cache_root() / "guard")
+            targets, failures = built_targets(plan, fleet, calibration, guard, progress)
             _measure(plan, directory, images, targets, failures, findings, fleet.arena, progress)
     summary = summarise(with_stack(plan, directory.trials), directory, read_json(directory.audit), _failures(directory))
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
     return summary, directory.root
+
+
+def _sample(plan: Plan, images: RunImages, calibration: CalibrationSet | None) -> Sample:
+    if calibration is not None:
+        return sample_for(calibration, plan.model)
+    reader = images.reader(plan.conditions[0].id)
+    return sample_of(reader.read(0, min(IMAGES, len(reader))), "test")
 
 
 def _finished(plan: Plan, directory: RunDirectory) -> bool:

@@ -47,7 +47,7 @@ class Recipe:
     sums_in_16_bits: bool = False
     narrow: bool = False
     integer_operators: tuple[str, ...] = (
-        *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu", "Softmax"),
+        *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu"),
     )
 
     def for_all(self) -> Recipe:

@@ -12,13 +12,15 @@ import numpy.typing as npt
 import exporters
 from engines import ENGINES
 from engines.base import BuildRequest
+from engines.isolated import EngineProcess
 from engines.precision import is_quantized, is_simulated
 from exporters import DeployableModel
 from exporters.float_view import float_view
 from harness.alike import IMAGES, Findings, settle
 from harness.calibration import CalibrationSet
 from harness.diff.spec import DiffSpec
-from harness.needs import at_precision
+from harness.faithful import faithful
+from harness.needs import at_precision, makes_file
 from harness.pipeline import ImageReader, spool
 from harness.plan import Plan, make_plan
 from harness.progress import Progress
@@ -128,7 +130,16 @@ def _plannable(target: TargetSpec) -> TargetSpec:
 
 
 def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) -> DeployableModel:
-    return plan.model if _written_out(target) else at_precision(plan.model, target, calibration, plan.spec.quantization)
+    if _written_out(target):
+        return plan.model
+    options = plan.spec.quantization
+    if not makes_file(plan.model, target, options) or not is_quantized(target.precision):
+        return at_precision(plan.model, target, calibration, options)
+    with EngineProcess(target.engine, plan.spec.limits) as process:  # the file that a run would test
+        found = faithful(
+            plan.model, target, calibration, options, lambda made: plan.request(_plannable(target), made), process
+        )
+    return found.model
 
 
 def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.building import BuildResult
 from harness.report import words
+from harness.report.guard import cautions
 
 
 def print_built(results: Sequence[BuildResult], console: Console) -> None:
@@ -32,6 +33,8 @@ def print_built(results: Sequence[BuildResult], console: Console) -> None:
     for result in results:
         if result.error is not None:
             console.print(Text(f"{result.target.id}: {result.error}", "red"))
+        for caution in cautions(result.verdict, result.target.engine):
+            console.print(Text(caution, "yellow"))
         if result.file is not None:
             console.print(f"Written: {result.file}", markup=False, highlight=False, soft_wrap=True)
     for note in dict.fromkeys(note for result in results for note in result.notes):

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import attack_words, pipeline_words, words
+from harness.report import attack_words, guard, pipeline_words, words
 from harness.report.attack_plot import accuracy_by_strength
 from harness.report.plots import accuracy_by_severity
 from harness.report.stacked_plot import stacked_loss
@@ -36,6 +36,7 @@ def render_report(summary: Mapping[str, Any]) -> str:
         stacked=None if stacked is None else Markup(stacked),  # noqa: S704  (as above)
         strengths=None if strengths is None else Markup(strengths),  # noqa: S704  (as above)
         attack=attack_words,
+        guard=guard,
         pipeline=pipeline_words,
         words=words,
     )

@@ -11,6 +11,7 @@ from calib.overflow import find_overflow
 from calib.processors import says
 from calib.warn import kept_float_of
 from harness.quantizing import Quantized
+from harness.report.guard import cautions
 from harness.results.shares import named, spelled
 
 
@@ -39,5 +40,7 @@ def print_quantized(made: Quantized, console: Console) -> None:
         console.print(note, markup=False, highlight=False)
     for warning in made.warnings:
         console.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
+    for caution in cautions(made.verdict, made.recipe.engine):
+        console.print(f"[yellow]{escape(caution)}[/yellow]", highlight=False)
     for reason in made.recipe.reasons:
         console.print(f"  - {escape(reason)}", highlight=False)

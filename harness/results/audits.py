@@ -9,6 +9,7 @@ from typing import Any
 from calib.overflow import Overflow, find_overflow
 from calib.processors import caution, multiplies_on_processor, right_on, says
 from calib.warn import calibration_of
+from engines import ENGINES
 from engines.cpu import processor
 from engines.device import device_kind
 from harness.results.fallback import Explanation, explain
@@ -39,7 +40,8 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "build_s": target.engine.build_s,
         "from_cache": target.engine.from_cache,
         "options": target.engine.describe(),
-        "cautions": [*target.engine.cautions(), *_overflow_cautions(target)],
+        "cautions": [*target.engine.cautions(), *_departures(target)],
+        "guard": None if target.verdict is None else target.verdict.to_dict(),
         "processors": _processors(target),
         "calibration": calibration_of(target.model),
         "layers": [
@@ -48,6 +50,15 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         ],
         "other_ops": audit.other_ops,
     }
+
+
+def _departures(target: BuiltTarget) -> list[str]:
+    """That the engine does not compute what its file says, or may not on this processor: one caution for both."""
+    verdict, name = target.verdict, target.build.target.engine
+    if verdict is None or verdict.not_looked is not None:
+        return _overflow_cautions(target)
+    engine = " ".join(filter(None, (name, ENGINES[name].version())))
+    return list(verdict.cautions(f"{target.id}: {engine}"))
 
 
 def _processors(target: BuiltTarget) -> dict[str, Any] | None:

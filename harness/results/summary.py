@@ -84,6 +84,7 @@ def summarise(
                 "engine_bytes": built["engine_bytes"],
                 "build_s": built["build_s"],
                 "processors": built.get("processors"),
+                "guard": built.get("guard"),
                 "conditions": measured[target.id],
                 "metrics": {
                     "share_as_requested": built["share_as_requested"],

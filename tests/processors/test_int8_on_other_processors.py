@@ -171,7 +171,7 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     made, shared, tmp_path, monkeypatch, features, cautioned
 ):
     folder, _ = made
-    for module in ("harness.results.audits", "harness.identity"):
+    for module in ("harness.results.audits", "harness.identity", "harness.guard.look"):
         monkeypatch.setattr(f"{module}.processor", lambda: Processor("x86_64", frozenset(features)))
     spec = RunSpec(
         model=str(folder / "wide-onnxruntime.onnx"),
@@ -186,9 +186,10 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     assert target["processors"]["right_on"] == "all but x86 without VNNI"
     assert len(target["processors"]["overflowing"]) >= 15
     assert any("without VNNI" in note for note in summary["notes"])
-    found = [note for note in summary["notes"] if "can overflow this processor's 16-bit sums" in note]
+    found = [note for note in summary["notes"] if "of 20 layers can saturate on this processor" in note]
     assert bool(found) is cautioned
+    assert all("of the 4 test images tried" in note and "--portable" in note for note in found)
     page = (directory / "report.html").read_text()
     assert "right on x86 processors with VNNI" in page
-    assert ("can overflow" in page) is cautioned
+    assert ("can saturate on this processor" in page) is cautioned
     assert json.loads((directory / "run.json").read_text())["identity"]["processor"]["features"] == sorted(features)

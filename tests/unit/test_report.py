@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness.report import words
 from harness.report.console import RichProgress, print_summary
+from harness.report.guard import meaning
 from harness.report.html import render_report
 
 EVIL = '<script>alert("x")</script>&{{7*7}}[red]'
@@ -26,6 +27,11 @@ def condition(top1, delta=None):
     return {"images": 500, "top1": top1, "top1_ci95": [0.8, 0.95], "top5": 1.0, "vs_reference": against or None}
 
 
+def guard(**changes):
+    found = {"images": 32, "source": "calibration", "snr_db": 2.34, "labels_changed": 5, "faithful": False}
+    return {**found, "nodes": ["attend<"], "kept_float": {}, "not_looked": None, **changes}
+
+
 def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean=True):
     def target(engine, delta, p50):
         conditions = {"clean": condition(0.9, delta)} if clean else {}
@@ -36,6 +42,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "id": f"{engine}/x@cpu",
             "realized": {"int8": 0.75, "fp32": 0.25},
             "engine_bytes": 123456,
+            "guard": None if engine == "a" else guard(),
             "build_s": 0.5,
             "simulated": False,
             "rebuilds": None,
@@ -162,3 +169,13 @@ def test_words():
     assert words.milliseconds(0.2047) == "0.205"
     assert words.realized({"int8": 1.0}) == "int8 100 %"
     assert words.probability(0.0001) == "< 0.001"
+
+
+def test_the_report_says_whether_an_engine_computes_what_its_file_says():
+    page = render_report(make_summary())
+    assert "does not compute what its file says: 2.3 dB of signal to noise at the scores, 5 of 32 labels" in page
+    assert "it departs at attend&lt;." in page
+    good = meaning("t", guard(faithful=True, snr_db=None, labels_changed=0, nodes=[], kept_float={"a": "why"}))
+    assert good.startswith("t computes what its file says: the same scores, 0 of 32 labels")
+    assert good.endswith("in float for it: a.")
+    assert meaning("t", guard(not_looked="no ONNX Runtime")).endswith("no ONNX Runtime")

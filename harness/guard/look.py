@@ -1,0 +1,258 @@
+"""A built engine and the file that it was built from, on a few images: whether they say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
+
+from calib.observe import session_for
+from calib.overflow import find_overflow
+from calib.processors import multiplies_on_processor
+from engines import ENGINES, isolated
+from engines.base import BuildRequest, filled
+from engines.builder_options import BuilderOptions
+from engines.compiled import CompiledEngine
+from engines.cpu import processor
+from engines.device import device_kind
+from engines.isolated import IsolatedEngine, Limits
+from engines.precision import is_quantized
+from exporters import DeployableModel
+from harness.guard.sample import Sample
+from harness.guard.units import FED, Unit, cut, units_of
+from harness.guard.verdict import ALONE_DB, SCORES_DB, Piece, Verdict, verdict_of
+from shipcheck import __version__
+from shipcheck.errors import BadInputError, DeviceError, EngineDiedError, ShipcheckError
+from shipcheck.files import read_json, value_digest, write_json
+
+# What a file means is what this engine makes of it, node by node, with every Q/DQ node computed in float.
+_LITERAL = "onnxruntime"
+_LEVELS = ("all", "extended", "basic", "disable")
+_BATCH = 8
+# Of an engine's images, those that depart most are looked into.
+_CLOSELY = 4
+# Steps between an engine's rounded value and the unrounded one: rounding leaves 0.5, of sums in another order hardly
+# more. So a tie that falls to the other side is no fault (of a MobileNet's input, a third are ties).
+_ROUNDING = 0.6
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+    """sample: what engines are looked at on. cache: the folder of verdicts, None to look anew. limits: of the processes
+    that are started for it.
+    """
+
+    sample: Sample
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    cache: Path | None = None
+
+    def look(self, engine: IsolatedEngine, model: DeployableModel) -> Verdict | None:
+        """The verdict on a built engine; None for one whose file is not quantized, or that does not look at its file.
+
+        Where nothing can be known (no ONNX Runtime here, scores that are NaN) the verdict says so. An engine that was
+        compiled anew is looked at anew: builds may differ.
+        """
+        kind = ENGINES[engine.name]
+        if not is_quantized(model.precision) or not kind.executes_graph:
+            return None
+        key = self._key(engine, model)
+        if not issubclass(kind, CompiledEngine) or engine.from_cache:
+            kept = self._stored(key)
+            if kept is not None:
+                return kept
+        begin = time.perf_counter()
+        tensor = model.contract.normalise(self.sample.pixels)
+        try:
+            with isolated.build(_LITERAL, _literally(engine.request), self.limits) as literal:
+                expected = _scores(literal, tensor)
+                again = _scores(literal, tensor[:_BATCH])
+        except ShipcheckError as error:
+            return Verdict(not_looked=str(error))
+        if not np.array_equal(expected[:_BATCH], again):
+            return Verdict(not_looked="the model gives other scores each time that it is asked")
+        try:
+            found = _scores(engine, tensor)
+        except EngineDiedError:
+            raise
+        except ShipcheckError as error:  # NaN scores, above all: whoever asks next is told
+            return Verdict(not_looked=str(error))
+        verdict = self._compare(engine, model, tensor, expected, found)
+        verdict = dataclasses.replace(verdict, seconds=round(time.perf_counter() - begin, 3))
+        if self.cache is not None:
+            write_json(self.cache / f"{key}.json", verdict.to_dict())
+        return verdict
+
+    def _compare(
+        self, engine: IsolatedEngine, model: DeployableModel, tensor: Array, expected: Array, found: Array
+    ) -> Verdict:
+        verdict = Verdict(
+            images=len(tensor),
+            source=self.sample.source,
+            snr_db=ratio_db(expected, found),
+            labels_changed=int(np.count_nonzero(expected.argmax(axis=1) != found.argmax(axis=1))),
+            saturating=_saturating(engine, model),
+        )
+        if verdict.snr_db >= SCORES_DB:
+            return verdict
+        worst = np.argsort([ratio_db(*pair) for pair in zip(expected, found, strict=True)], kind="stable")[:_CLOSELY]
+        try:  # beside the engine that is measured, which stays as it is
+            with isolated.build(engine.name, engine.request, self.limits) as other:
+                seen = _pieces(other, model, tensor[worst])
+        except ShipcheckError:  # it does not show its insides, or the cut graph does not run
+            seen = None
+        if seen is None or ratio_db(expected[worst], seen[1]) >= SCORES_DB:
+            verdict = dataclasses.replace(verdict, faithful=verdict.snr_db >= ALONE_DB)
+        else:
+            verdict = dataclasses.replace(verdict, pieces=tuple(seen[0]), faithful=not seen[0])
+        if verdict.faithful:
+            return verdict
+        return dataclasses.replace(verdict, way_out=self._way_out(engine, tensor, expected))
+
+    def _way_out(self, engine: IsolatedEngine, tensor: Array, expected: Array) -> str | None:
+        """The highest optimisation level, below the engine's own, at which it computes what the file says."""
+        request = engine.request
+        for level in _LEVELS[_LEVELS.index(request.optimization) + 1 :]:
+            try:
+                with isolated.build(
+                    engine.name, dataclasses.replace(request, optimization=level), self.limits
+                ) as other:
+                    if ratio_db(expected, _scores(other, tensor)) >= SCORES_DB:
+                        return level
+            except ShipcheckError:  # not every engine has levels
+                return None
+        return None
+
+    def _key(self, engine: IsolatedEngine, model: DeployableModel) -> str:
+        request = engine.request
+        return value_digest(
+            {
+                "model": model.digest,
+                "contract": model.contract.to_dict(),
+                "images": self.sample.digest,
+                "engine": [engine.name, ENGINES[engine.name].version(), request.precision, request.device],
+                "options": engine.describe(),
+                "processor": processor().to_dict(),
+                "versions": [__version__, ENGINES[_LITERAL].version()],
+            }
+        )
+
+    def _stored(self, key: str) -> Verdict | None:
+        if self.cache is None or not (self.cache / f"{key}.json").exists():
+            return None
+        with contextlib.suppress(BadInputError, KeyError, TypeError, ValueError):  # damaged: it is looked at anew
+            return verdict_of(read_json(self.cache / f"{key}.json"))
+        return None
+
+
+def ratio_db(expected: Array, found: Array) -> float:
+    """10 log10 of signal to noise, summed over all values; infinite where both are equal.
+
+    >>> ratio_db(np.array([10.0, 0.0]), np.array([9.0, 0.0]))
+    20.0
+    """
+    reference = expected.astype(np.float64)
+    signal, noise = float(np.square(reference).sum()), float(np.square(reference - found).sum())
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def _literally(request: BuildRequest) -> BuildRequest:
+    return dataclasses.replace(
+        request, precision="fp32", device="cpu", optimization="disable", builder=BuilderOptions(), cache=None
+    )
+
+
+def _scores(engine: IsolatedEngine, tensor: Array) -> Array:
+    size = engine.request.fixed_batch or _BATCH
+    return np.concatenate([engine.infer(tensor[start : start + size]) for start in range(0, len(tensor), size)])
+
+
+def _pieces(engine: IsolatedEngine, model: DeployableModel, tensor: Array) -> tuple[list[Piece], Array]:
+    """The faulty pieces, the worst first, and the scores of the engine while it shows them.
+
+    Memory holds the rounded values of a few images, twice.
+    """
+    units = units_of(model.proto.graph, model.input_name, model.output_name)
+    names = [unit.value for unit in units]
+    befores = {unit.before for unit in units if unit.before} - {*names, model.input_name}
+    asked = [*names, *sorted(befores)]
+    session = session_for(cut(model.proto, names, asked, model.output_name))
+    taken = [port.name for port in session.get_inputs()]
+    size = engine.request.fixed_batch or _CLOSELY
+    tallies = [_Tally(unit) for unit in units]
+    scores = []
+    for start in range(0, len(tensor), size):
+        batch = tensor[start : start + size]
+        real, batch = len(batch), filled(batch, engine.request.fixed_batch or len(batch))
+        shown = engine.intermediates(batch, names)
+        try:
+            feeds = {name: batch if name == model.input_name else shown[name.removeprefix(FED)] for name in taken}
+            own = dict(zip(asked, session.run(asked, feeds), strict=True))
+        except Exception as error:  # pybind's exceptions share no base but Exception
+            raise DeviceError(f"The pieces of {model.name} do not run by themselves: {error}") from error
+        befores_here = {model.input_name: batch, **shown, **{name: own[name] for name in befores}}
+        for tally in tallies:
+            unit = tally.unit
+            tally.add(own[unit.value], shown.get(unit.value), befores_here.get(unit.before or ""))
+        scores.append(shown[model.output_name][:real].reshape(real, -1))
+    kernels = _kernels(engine)
+    found = [piece for piece in (tally.piece(kernels) for tally in tallies) if piece is not None and piece.faulty]
+    return sorted(found, key=lambda one: (one.snr_db, one.node)), np.concatenate(scores)
+
+
+class _Tally:
+    """Sums over the batches of how far a piece is from what the file says."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.signal = self.noise = 0.0
+        self.off = self.count = 0
+
+    def add(self, expected: Array, found: Array | None, before: Array | None) -> None:
+        if found is None or found.shape != expected.shape:
+            return
+        difference = np.abs(expected.astype(np.float64) - found)
+        self.signal += float(np.square(expected.astype(np.float64)).sum())
+        self.noise += float(np.square(difference).sum())
+        self.count += difference.size
+        if self.unit.step is not None:
+            wrong = difference > 0.5 * self.unit.step
+            if before is not None and before.shape == found.shape:  # else a tie may count as wrong
+                wrong &= np.abs(before.astype(np.float64) - found) > _ROUNDING * self.unit.step
+            self.off += int(np.count_nonzero(wrong))
+
+    def piece(self, kernels: dict[str, str]) -> Piece | None:
+        if not self.count or not self.noise or not self.unit.nodes:
+            return None
+        decibels = 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+        share = None if self.unit.step is None else self.off / self.count
+        node = self.unit.nodes[-1]
+        return Piece(node, self.unit.nodes, kernels.get(node), share, decibels)
+
+
+def _saturating(engine: IsolatedEngine, model: DeployableModel) -> tuple[int, int] | None:
+    on_processor = device_kind(engine.request.device) == "cpu" and multiplies_on_processor(engine.name)
+    if not on_processor or not processor().saturates:
+        return None
+    found = find_overflow(model.proto)
+    return len(found.layers), found.of
+
+
+def _kernels(engine: IsolatedEngine) -> dict[str, str]:
+    """Node -> kernel, where the engine tells: in its audit, or in the graph that it holds."""
+    found = {layer.name: layer.op for layer in engine.audit().layers}
+    with contextlib.suppress(ShipcheckError, DecodeError):
+        graph = onnx.load_model_from_string(engine.save()).graph
+        found.update({node.name: node.op_type for node in graph.node if node.name})
+    return found
