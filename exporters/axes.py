@@ -44,6 +44,11 @@ def complete_input(model: onnx.ModelProto) -> tuple[str, ...]:
     return ()
 
 
+def takes_one_image(graph: onnx.GraphProto, source: str) -> bool:
+    """True for a graph that takes the batch axis off its input at once, so that it can be of 1 alone."""
+    return any(node.op_type == "Squeeze" and _axes(graph, node) == [0] for node in graph.node if source in node.input)
+
+
 def complete_output(model: onnx.ModelProto, shape: Shape | None) -> tuple[Shape | None, str | None]:
     """Gives the output of a graph that takes one image at a time, in place, the batch axis that it lacks.
 
@@ -102,13 +107,17 @@ def _insert_axis(model: onnx.ModelProto, source: onnx.ValueInfoProto, axis: int)
 
 
 def _unsqueezes(graph: onnx.GraphProto, node: onnx.NodeProto, axis: int) -> bool:
-    if node.op_type != "Unsqueeze" or node.output[0] in {value.name for value in graph.output}:
-        return False
+    shown = node.output[0] in {value.name for value in graph.output}
+    return node.op_type == "Unsqueeze" and not shown and _axes(graph, node) == [axis]
+
+
+def _axes(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[int] | None:
+    """The constant axes of a Squeeze or Unsqueeze."""
     attribute = attribute_of(node, "axes")
     if attribute is not None:
-        return list(attribute.ints) == [axis]
-    axes = constants_of(graph).get(node.input[1])
-    return axes is not None and numpy_helper.to_array(axes).tolist() == [axis]
+        return list(attribute.ints)
+    axes = constants_of(graph).get(node.input[1]) if len(node.input) > 1 else None
+    return None if axes is None else [int(axis) for axis in numpy_helper.to_array(axes).reshape(-1)]
 
 
 def _rename_reads(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -17,6 +17,7 @@ import exporters
 from engines import isolated
 from engines.precision import is_quantized
 from exporters import ContractOptions, DeployableModel, OnnxSource
+from exporters.axes import takes_one_image
 from exporters.batch import with_batch
 from exporters.contract import embed
 from exporters.simplify import simplify
@@ -158,6 +159,11 @@ def _finished(model: DeployableModel, spec: ExportSpec, from_onnx: bool) -> Depl
     proto, batch = model.proto, model.fixed_batch
     if from_onnx and spec.batch is not None:
         batch = spec.batch if isinstance(spec.batch, int) else None
+        if batch != 1 and takes_one_image(proto.graph, model.input_name):
+            raise UsageError(
+                f"--batch {spec.batch}: {model.name} computes one image at a time, without a batch axis. Leave --batch "
+                "out, or export the model again with a batch axis."
+            )
         proto = with_batch(proto, batch)
     if spec.simplify and not is_quantized(model.precision):  # Q/DQ nodes are what the file is about: none is folded
         proto = simplify(proto)

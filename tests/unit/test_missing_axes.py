@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from conftest import make_model
+from conftest import bench, make_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import append, changed, gray, prepend, softmax, value_info, without_batch
 
@@ -101,6 +101,16 @@ def test_where_the_graph_adds_the_axis_itself_the_batch_can_be_freed(tmp_path):
     free = session(with_batch(model.proto, None).SerializeToString())
     together = free.run(None, {"input": model.contract.normalise(IMAGES)})[0]
     np.testing.assert_allclose(together, answers(model), rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_the_graph_cannot_have_is_refused_before_anything_runs(tmp_path):
+    for change, refused in ((reshaped_inside, True), (keeps_the_outputs_axis, False)):
+        path = changed(tmp_path / "m.onnx", change)
+        np.savez(tmp_path / "d.npz", images=np.repeat(IMAGES, 4, 0), labels=np.arange(12) % 4)
+        words = ["--model", path, "--size", 16, "--data", tmp_path / "d.npz", "--batch", 4]
+        done = bench(["export", *words, "--out", tmp_path / "out.onnx"])
+        assert done.returncode == (2 if refused else 0), done.stderr
+        assert ("computes one image at a time" in done.stderr) == refused
 
 
 def test_a_softmax_is_still_seen(tmp_path):
