@@ -151,6 +151,18 @@ class OpenVinoEngine(CompiledEngine):
     def _release(self) -> None:
         self._query = self._output = self._model = None
 
+    def cautions(self) -> tuple[str, ...]:
+        """Also a default of OpenVINO on this processor that is not what ran here."""
+        request = self.request
+        pinned = _hint(request.precision, request.device) == "f32" and device_kind(request.device) == "cpu"
+        if not pinned or not _keeps_hint(_seen(request.device), "bf16"):
+            return super().cautions()
+        return (
+            *super().cautions(),
+            "OpenVINO computes what is float in bfloat16 on this processor unless it is told otherwise: compile with "
+            "INFERENCE_PRECISION_HINT=f32, as here, for the same figures.",
+        )
+
     def describe(self) -> dict[str, Any]:
         """Device and what was pinned beside the common options."""
         return {

@@ -274,6 +274,16 @@ def supports(precision):
     return True
 
 
+def test_a_default_that_is_not_what_ran_is_told_of(model_file):
+    """The runtime itself is asked what it would have taken."""
+    openvino = OpenVinoEngine.runtime()
+    core = openvino.Core()
+    default = core.compile_model(core.read_model(model_file), "CPU").get_property("INFERENCE_PRECISION_HINT")
+    with engines.build("openvino", small_request(model_file)) as engine:
+        told = [caution for caution in engine.cautions() if "INFERENCE_PRECISION_HINT=f32" in caution]
+    assert bool(told) is (default != openvino.Type.f32)
+
+
 def test_a_precision_without_instructions_is_refused():
     """oneDNN can be told to use no more than AVX2: OpenVINO then drops the hint for float16 without a word."""
     code = (
