@@ -288,7 +288,7 @@ def cifar(shared, count=64):
 
 def build_int8(model, images, recipe=None):
     quantized = quantize_static(
-        Request(model, recipe or calib.recipe_for("onnxruntime", "int8"), images, QuantizeOptions())
+        Request(model, recipe or calib.chosen_recipe("onnxruntime", "int8"), images, QuantizeOptions())
     )
     return engines.build(
         "onnxruntime",
@@ -308,7 +308,7 @@ def test_the_recipe_runs_all_of_a_resnet_in_int8(shared, name):
 def test_the_audit_reveals_the_symmetric_recipe_that_runs_half_in_float(shared):
     model = exporters.load(shared / "models/cifar10_resnet20.onnx", contract=PRESETS["cifar10"])
     symmetric = dataclasses.replace(
-        calib.recipe_for("onnxruntime", "int8"), activation_type="int8", symmetric_activations=True
+        calib.chosen_recipe("onnxruntime", "int8"), activation_type="int8", symmetric_activations=True
     )
     with build_int8(model, cifar(shared), symmetric) as engine:
         audit = engine.audit()

@@ -197,7 +197,7 @@ def test_the_recipe_runs_in_int8_when_onnxruntime_quantizes(shared):
 
 
 def other_form(shared, name, **changes):
-    recipe = dataclasses.replace(calib.recipe_for("openvino", "int8"), **changes)
+    recipe = dataclasses.replace(calib.chosen_recipe("openvino", "int8"), **changes)
     options = QuantizeOptions()
     images = Images(spread(labelled(shared, MODELS[name][0], "calib")[0], 16))
     return quantizer_for(recipe, options)(Request(load(shared, name), recipe, images, options))

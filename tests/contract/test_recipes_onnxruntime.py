@@ -33,7 +33,7 @@ MODELS = {
     ),
     "imagenet_squeezenet1_1": ("imagenet/calib", "imagenet/val", IMAGENET),
 }
-RECIPE = calib.recipe_for("onnxruntime", "int8")
+RECIPE = calib.chosen_recipe("onnxruntime", "int8")
 COARSE = dataclasses.replace(RECIPE, per_channel=False)  # where layers differ in what they lose
 
 
