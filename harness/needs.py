@@ -11,7 +11,7 @@ from calib.options import OURS
 from engines import ENGINES
 from engines.cpu import processor
 from engines.device import device_kind
-from engines.precision import is_quantized
+from engines.precision import is_quantized, is_simulated
 from exporters import DeployableModel
 from exporters.float_view import float_view
 from harness.spec import TargetSpec
@@ -45,8 +45,11 @@ def needs_calibration(
 
 
 def makes_file(model: DeployableModel, target: TargetSpec, options: QuantizeOptions) -> bool:
-    """True where shipcheck's own quantizer makes the file of the target: it can leave single nodes in float."""
-    return options.quantizer == OURS and needs_quantizing(model, target)
+    """True where shipcheck's own quantizer makes the file of the target: it can leave single nodes in float.
+
+    Not of a simulated precision: what it leaves in float would no longer be simulated.
+    """
+    return options.quantizer == OURS and needs_quantizing(model, target) and not is_simulated(target.precision)
 
 
 def at_precision(

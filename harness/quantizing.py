@@ -14,6 +14,7 @@ from calib.options import OURS
 from calib.warn import warnings_of
 from engines import ENGINES, Audit
 from engines.isolated import EngineProcess, IsolatedEngine
+from engines.precision import is_simulated
 from engines.registry import default_device
 from exporters import ContractOptions, DeployableModel
 from exporters.float_view import float_view
@@ -155,7 +156,7 @@ def _built(
                 lambda leave: make(leave) if leave else made,
                 build,
                 guard,
-                ours=spec.quantization.quantizer == OURS,
+                ours=spec.quantization.quantizer == OURS and not is_simulated(spec.precision),
             )
             return _Built(found.model, found.engine.audit(), None, found.verdict)
     except ShipcheckError as error:

@@ -206,8 +206,9 @@ def _pieces(engine: IsolatedEngine, model: DeployableModel, tensor: Array) -> tu
             unit = tally.unit
             tally.add(own[unit.value], shown.get(unit.value), befores_here.get(unit.before or ""))
         scores.append(shown[model.output_name][:real].reshape(real, -1))
-    kernels = _kernels(engine)
-    found = [piece for piece in (tally.piece(kernels) for tally in tallies) if piece is not None and piece.faulty]
+    found = [piece for piece in (tally.piece() for tally in tallies) if piece is not None and piece.faulty]
+    kernels = _kernels(engine) if found else {}
+    found = [dataclasses.replace(piece, kernel=kernels.get(piece.node)) for piece in found]
     return sorted(found, key=lambda one: (one.snr_db, one.node)), np.concatenate(scores)
 
 
@@ -232,13 +233,12 @@ class _Tally:
                 wrong &= np.abs(before.astype(np.float64) - found) > _ROUNDING * self.unit.step
             self.off += int(np.count_nonzero(wrong))
 
-    def piece(self, kernels: dict[str, str]) -> Piece | None:
+    def piece(self) -> Piece | None:
         if not self.count or not self.noise or not self.unit.nodes:
             return None
         decibels = 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
         share = None if self.unit.step is None else self.off / self.count
-        node = self.unit.nodes[-1]
-        return Piece(node, self.unit.nodes, kernels.get(node), share, decibels)
+        return Piece(self.unit.nodes[-1], self.unit.nodes, None, share, decibels)
 
 
 def _saturating(engine: IsolatedEngine, model: DeployableModel) -> tuple[int, int] | None:

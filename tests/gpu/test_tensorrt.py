@@ -15,10 +15,13 @@ from onnx_files import set_batch
 import calib
 import engines
 import exporters
-from engines import ENGINES, BuildRequest
+from engines import ENGINES, BuildRequest, isolated
 from engines.builder_options import BuilderOptions
 from engines.cuda import open_cuda
 from exporters.presets import PRESETS
+from harness.guard import Guard
+from harness.guard.sample import seeded
+from harness.request import build_request
 from shipcheck.errors import BuildError, UnsupportedError
 
 pytestmark = pytest.mark.gpu
@@ -124,6 +127,15 @@ def test_lower_precisions_answer_like_their_files_and_are_what_they_say(name, ma
     assert sum(layer.macs for layer in audit.layers) > 0
     assert audit.realized().get("unknown", 0) < 0.1, audit
     assert audit.realized().get(precision, 0) >= 0.9, audit
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])
+def test_the_guard_finds_that_quantized_engines_compute_what_their_files_say(name, made, precision):
+    model, _ = made("gtsrbnet64", precision)
+    with isolated.build(name, build_request(model, precision=precision, device="cuda")) as engine:
+        verdict = Guard(seeded(model.contract.size)).look(engine, model)
+    assert verdict.not_looked is None
+    assert verdict.faithful
 
 
 def test_the_audit_counts_all_work_of_the_graph(name, made):
