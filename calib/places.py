@@ -290,7 +290,9 @@ class _Finder:
         self.activations[name] = Activation(name, self._range_of(name), None)
 
     def _range_of(self, name: str) -> str:
-        """Behind operators that only move values, the value that they move."""
+        """Behind operators that only move values, the value that they move; before a Clip, what it leaves of them:
+        rounding saturates there, and steps for what is cut off behind would be lost.
+        """
         while self.recipe.quantize_outputs:
             node = self.producers.get(name)
             if (
@@ -302,7 +304,14 @@ class _Finder:
             ):
                 break
             name = node.input[0]
-        return name
+        users = self.readers.get(name, ())
+        cut = (
+            self.recipe.quantize_outputs
+            and len(users) == 1
+            and users[0].op_type == "Clip"
+            and users[0].input[0] == name
+        )
+        return users[0].output[0] if cut and name not in self.outputs else name
 
     def _keeps_values(self, node: onnx.NodeProto) -> bool:
         if node.op_type != "Pad":
