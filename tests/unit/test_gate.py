@@ -10,6 +10,7 @@ from harness.command.run import make_parser, spec_of
 from harness.report import words
 from harness.results.fallback import describe_fallback
 from harness.results.gate import MIN_REALIZED, Check, alike_check, decide, realized_check
+from harness.results.shares import named, spelled
 from harness.spec import RunSpec
 from shipcheck.errors import UsageError
 
@@ -156,3 +157,14 @@ def test_an_engine_that_leaves_out_what_draws_does_not_make_the_model_sound():
     assert not check.passed
     assert "Dropout 'd'" in check.says
     assert alike_check("e/fp32@cpu", alike(True), {**model, "anomalous": False}).passed
+
+
+def test_only_all_of_the_arithmetic_reads_as_all_of_it():
+    assert [spelled(share) for share in (1.0, 0.99996, 0.9994, 0.9173, 0.0)] == [
+        *("100.0%", "99.9%", "99.9%", "91.7%", "0.0%")
+    ]
+    assert words.realized({"int8": 0.99996, "unknown": 0.00004}) == "int8 99.9 %, unknown 0.0 %"
+    assert words.realized({"int8": 1.0}) == "int8 100 %"
+    assert realized_check("ort/int8@cpu", 0.99996, limit=1.0).says.startswith("99.9% of the arithmetic")
+    assert named(["a", "b"]) == "a, b"
+    assert named([*"abcdefg"]) == "a, b, c, d, e and 2 more"
