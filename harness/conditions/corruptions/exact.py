@@ -22,8 +22,7 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 _DOUBLE = 52  # bits that a float64 holds, one less than it has
-# Of a pixel blurred along its row, 8 + 16 fit into a float32; along the column, 8 + 16 + 22 into a float64.
-_ACROSS, _DOWN = 16, 22
+_TAP_BITS = 22  # of a weight along rows and columns: with 8 of a pixel 52
 
 
 def whole(weights: npt.ArrayLike, bits: int) -> Doubles:
@@ -51,14 +50,9 @@ def gaussian_levels(image: Pixels, sigma: float) -> Pixels:
 
     scikit-image's, but for values that lie on a whole level: there its float64 rounding may lose one.
     """
-    one = np.ones(1)
-    across = cv2.sepFilter2D(
-        image, cv2.CV_32F, gaussian_weights(sigma, 4.0, _ACROSS), one, borderType=cv2.BORDER_REPLICATE
-    )
-    both = cv2.sepFilter2D(
-        across, cv2.CV_64F, one, gaussian_weights(sigma, 4.0, _DOWN), borderType=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(both * 2.0 ** -(_ACROSS + _DOWN)).astype(np.uint8)
+    weights = gaussian_weights(sigma, 4.0, _TAP_BITS)
+    found = cv2.sepFilter2D(image, cv2.CV_64F, weights, weights, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(found * 2.0 ** (-2 * _TAP_BITS)).astype(np.uint8)
 
 
 def smoothed(field: npt.NDArray[Any], sigma: float, *, bits: int, truncate_at: float, border: int) -> Doubles:
