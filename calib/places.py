@@ -304,7 +304,7 @@ class _Finder:
             ):
                 break
             name = node.input[0]
-        users = self.readers.get(name, ())
+        users = self.readers.get(name, [])
         cut = (
             self.recipe.quantize_outputs
             and len(users) == 1
