@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.folding import fold_constants
+from exporters.folding import CONSTANTS_ARE_NO_INPUTS, fold_constants
 from exporters.graphs import all_attributes, all_graphs, all_tensors, feed_images_only, graphs_below, opset_of, prune
 from exporters.model import DeployableModel
 from exporters.quantized import DQ, Grid, Q, Reader
@@ -36,6 +36,7 @@ def float_view(model: DeployableModel) -> DeployableModel:
     proto.CopyFrom(fold_constants(model.proto))  # integers, scales and halves behind a Cast, a Concat, ...
     try:
         _without_quantization(proto.graph, opset_of(proto))
+        proto.ir_version = max(proto.ir_version, CONSTANTS_ARE_NO_INPUTS)
         _widen(proto)
         onnx.checker.check_model(proto)
     except Exception as error:  # of the checker, or NumPy's for scales that do not fit their tensor

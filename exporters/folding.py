@@ -36,6 +36,8 @@ _FOLDABLE = frozenset(
 # least so many bytes (a file of a few bytes may ask for any size), and at most what one ONNX file can hold.
 LEAST_BYTES, MOST_BYTES = 1 << 26, 1 << 31
 _FACTOR = 8
+# Before this IR version every initializer was an input of the graph, too.
+CONSTANTS_ARE_NO_INPUTS = 4
 # Operands up to so many values may be shapes, which decide how large a result is.
 _SHAPE_VALUES = 1024
 
@@ -59,6 +61,7 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     result.graph.node.extend(kept)
     result.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in found.items())
     prune(result.graph)
+    result.ir_version = _ir_version(model)
     return result
 
 
@@ -111,7 +114,7 @@ def _size_of(node: onnx.NodeProto, operands: Mapping[str, Array], model: onnx.Mo
             kind = helper.np_dtype_to_tensor_dtype(value.dtype)
             graph.input.append(helper.make_tensor_value_info(name, kind, value.shape))
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
-    one = helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4))
+    one = helper.make_model(graph, opset_imports=model.opset_import, ir_version=_ir_version(model))
     try:
         inferred = onnx.shape_inference.infer_shapes(one, strict_mode=True).graph.output
     except Exception:  # whatever the operator's own inference meets: the engine will say what is wrong with the node
@@ -132,7 +135,7 @@ def _computed(node: onnx.NodeProto, operands: Mapping[str, Array], model: onnx.M
     names = [name for name in node.output if name]
     inputs = [onnx.ValueInfoProto(name=name) for name in operands]
     graph = helper.make_graph([node], "one", inputs, [onnx.ValueInfoProto(name=name) for name in names])
-    one = helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4))
+    one = helper.make_model(graph, opset_imports=model.opset_import, ir_version=_ir_version(model))
     try:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(one).run(None, dict(operands))
@@ -140,6 +143,10 @@ def _computed(node: onnx.NodeProto, operands: Mapping[str, Array], model: onnx.M
         return None
     arrays = [np.asarray(value) for value in results]
     return dict(zip(names, arrays, strict=True)) if all(array.dtype != object for array in arrays) else None
+
+
+def _ir_version(model: onnx.ModelProto) -> int:
+    return max(model.ir_version, CONSTANTS_ARE_NO_INPUTS)
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -195,6 +195,20 @@ def test_the_same_model_comes_back_where_nothing_folds(tmp_path):
     assert fold_constants(proto) is proto
 
 
+def test_constants_that_are_inputs_too_fold(tmp_path):
+    """IR version 3 lists every initializer among the inputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(network("cast", tmp_path, opset=9).proto)
+    proto.ir_version = 3
+    described = [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in proto.graph.initializer]
+    proto.graph.input.extend(described)
+    (tmp_path / "old.onnx").write_bytes(proto.SerializeToString())
+    model = exporters.load(tmp_path / "old.onnx", contract=CONTRACT)
+    images = np.random.default_rng(1).normal(0, 1, (4, 3, SIZE, SIZE)).astype(np.float32)
+    np.testing.assert_allclose(answers(float_view(model).proto, images), answers(model.proto, images), atol=1e-5)
+    assert kept_float_of(calib.quantize(model, "int8", engine="onnxruntime", images=Images())) == {}
+
+
 def test_external_data_behind_a_cast_is_quantized(tmp_path):
     proto = network("identity of cast", tmp_path).proto
     copy = onnx.ModelProto()
