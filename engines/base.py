@@ -269,7 +269,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def _infer(self, batch: Batch) -> Logits:
-        """Checked [N, *input_shape] -> floats [N, classes]; may raise anything."""
+        """Checked [N, *input_shape] -> the graph's own answer, floats [N, columns]; may raise anything."""
 
     @abc.abstractmethod
     def _read_audit(self) -> Audit:
