@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test parity performance lint format docs clean
+.PHONY: help setup bench test emulators parity performance lint format docs clean
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
 	@echo "make test         run the tests"
+	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make lint         ruff, mypy, import-linter"
@@ -49,6 +50,10 @@ bench: $(VENV)/.base
 
 test: $(VENV)/.test $(VENV)/.bindings
 	$(BIN)/python -m pytest -m "not performance and not parity and not gpu"
+
+emulators:
+	tests/processors/install.sh
+	PYTHON=$(PYTHON) tests/processors/arm_board.sh $(VENV)/emulators/arm
 
 parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s

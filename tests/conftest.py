@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import onnx
@@ -46,18 +47,38 @@ def shared() -> Path:
     return SHARED
 
 
+def _need_emulator() -> None:
+    if not processor().is_x86:
+        pytest.skip(f"this is {processor().machine}: x86 with its runtimes can be played on x86 alone")
+    if shutil.which(EMULATOR) is None:
+        _without_emulators(f"{EMULATOR} is not installed")
+
+
+def _without_emulators(missing: str) -> NoReturn:
+    say = pytest.fail if os.environ.get("CI") else pytest.skip
+    say(f"{missing}: run make emulators")
+
+
+@pytest.fixture(scope="session")
+def emulated_x86() -> list[str]:
+    """The beginning of a command that runs a native program on an x86 processor with AVX2 alone."""
+    _need_emulator()
+    return [EMULATOR, "-cpu", "Haswell-v4"]
+
+
+@pytest.fixture(scope="session")
+def arm_python() -> Path:
+    """A 64-bit Arm Python with the packages that make pixels, emulated."""
+    board = ROOT / ".venv/emulators/arm/python"
+    if not board.is_file():
+        _without_emulators(f"no emulated Arm board at {board}")
+    return board
+
+
 @pytest.fixture(scope="session")
 def haswell(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python on an x86 processor without VNNI, emulated: about 10 CIFAR images/s, and no timing says anything."""
-    missing = None
-    if not processor().is_x86:
-        missing = f"this is {processor().machine}: x86 with its runtimes can be played on x86 alone"
-    elif shutil.which(EMULATOR) is None:
-        missing = f"{EMULATOR} is not installed: run tests/processors/install.sh"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-    if missing is not None:
-        pytest.skip(missing)
+    _need_emulator()
     return python_of(HASWELL, tmp_path_factory.mktemp("haswell"))
 
 

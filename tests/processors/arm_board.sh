@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A 64-bit Arm user land with Python 3.11 and the packages that make pixels, and a QEMU that runs it, below FOLDER.
 #   arm_board.sh FOLDER
-# Then FOLDER/python is an Arm Python. Needs a Debian with its package lists and pip; no root, and changes nothing else.
+# Then FOLDER/python is an Arm Python; FOLDER may not lie right below a virtual environment, whose pyvenv.cfg that Python
+# would follow. Needs a Debian with its package lists and pip; no root, and changes nothing else.
 # Debian 12's own QEMU, 7.2, is too old; Debian 13's serves. Some 100 MB, half a minute; nothing to do where it is there.
 set -euo pipefail
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 
@@ -12,8 +11,6 @@ from conftest import ROOT
 
 SCRIPT = ROOT / "tests/processors/pixels.py"
 DIGESTS = ROOT / "tests/processors/pixels.json"
-BOARD = ROOT / ".venv/arm-board/python"
-EMULATOR = "qemu-x86_64-static"
 IS_X86 = platform.machine() == "x86_64"
 
 # OpenCV and NumPy choose their code by the processor unless told to leave features unused; Intel's IPP inside OpenCV
@@ -68,18 +65,13 @@ def test_all_pixels_are_the_stored_ones(features):
     assert differing(digests) == []
 
 
-def test_some_pixels_are_the_stored_ones_on_a_processor_with_avx2_alone():
-    emulator = shutil.which(EMULATOR)
-    if emulator is None or not IS_X86:
-        pytest.skip(f"{EMULATOR} is not installed: Debian's qemu-user-static")
-    digests = found(emulator, "-cpu", "Haswell-v4", sys.executable, part="few")
+def test_some_pixels_are_the_stored_ones_on_a_processor_with_avx2_alone(emulated_x86):
+    digests = found(*emulated_x86, sys.executable, part="few")
     assert len(digests) > 40
     assert differing(digests) == []
 
 
-def test_some_pixels_are_the_stored_ones_on_arm():
-    if not BOARD.is_file():
-        pytest.skip(f"no emulated Arm board at {BOARD}: tests/processors/arm_board.sh makes it")
-    digests = found(BOARD, part="few")
+def test_some_pixels_are_the_stored_ones_on_arm(arm_python):
+    digests = found(arm_python, part="few")
     assert len(digests) > 40
     assert differing(digests) == []
