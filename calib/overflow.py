@@ -3,7 +3,8 @@
 VPMADDUBSW adds u1 w1 + u2 w2 with saturation at 16 bits (-32768 to 32767), whatever pair of a channel's weights the
 kernel lays side by side. With u up to 255 no pair can leave them if the two largest weights of a channel sum to at most
 128, and the two smallest to at least -128. That is exact: with the weights 64 and 65, u = 255 twice gives 32895.
-int8 activations are no way out: the kernels add 128 to them.
+int8 activations of Q/DQ files are no way out: ONNX Runtime makes them uint8 (0 in the place of 64 x 127 x 127).
+Its operators on int8 itself (QLinearConv, MatMulInteger, ...) have kernels of their own, which are exact.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from exporters.quantized import DQ, Q, Reader
 
 LIMIT = 128
 _BYTES = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-# Operators on integers -> where their weights stand.
-_INTEGER: dict[str, tuple[int, ...]] = {
-    "QLinearConv": (3,),
-    "ConvInteger": (1,),
-    "QLinearMatMul": (3,),
-    "MatMulInteger": (1,),
-    "QGemm": (3,),
-    "MatMulIntegerToFloat": (1,),
-    "DynamicQuantizeMatMul": (1,),
-    "QAttention": (1,),
-    "DynamicQuantizeLSTM": (1, 2),
+# Operators on integers -> where their weights stand, and the zero point of what they multiply: None where that is
+# always uint8.
+_INTEGER: dict[str, tuple[tuple[int, ...], int | None]] = {
+    "QLinearConv": ((3,), 2),
+    "ConvInteger": ((1,), 2),
+    "QLinearMatMul": ((3,), 2),
+    "MatMulInteger": ((1,), 2),
+    "QGemm": ((3,), 2),
+    "MatMulIntegerToFloat": ((1,), 4),
+    "DynamicQuantizeMatMul": ((1,), None),
+    "QAttention": ((1,), 6),
+    "DynamicQuantizeLSTM": ((1, 2), None),
 }
 
 Array = npt.NDArray[Any]
@@ -82,7 +84,8 @@ def _weights(node: onnx.NodeProto, reader: Reader) -> Iterator[Array]:
         if integers is not None and integers.dtype == np.int8:
             yield integers
         return
-    for position in _INTEGER.get(node.op_type, ()):
+    positions, zero = _INTEGER.get(node.op_type, ((), None))
+    for position in positions if zero is None or not _is_signed(node, zero, reader) else ():
         if len(node.input) > position and reader.is_constant(node.input[position]):
             weight = reader.value(node.input[position])
             if weight.dtype == np.int8:
@@ -101,6 +104,18 @@ def _is_rounded(name: str, reader: Reader) -> bool:
         return True  # without a zero point it is uint8
     zero = reader.constants.get(typed.input[2])
     return zero is None or zero.data_type in _BYTES
+
+
+def _is_signed(node: onnx.NodeProto, position: int, reader: Reader) -> bool:
+    """True where an operator on integers is known to be given int8: by its zero point, its producer's, or the graph's
+    input.
+    """
+    source = reader.producers.get(node.input[0])
+    names = [node.input[position]] if len(node.input) > position else []
+    names += [source.input[2]] if source is not None and source.op_type == Q and len(source.input) > 2 else []
+    kinds = [reader.constants[name].data_type for name in names if name in reader.constants]
+    kinds += [v.type.tensor_type.elem_type for v in reader.graph.input if v.name == node.input[0]]
+    return bool(kinds) and kinds[0] == onnx.TensorProto.INT8
 
 
 def _rows(node: onnx.NodeProto, weight: Array) -> Array:

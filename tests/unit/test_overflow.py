@@ -227,6 +227,17 @@ def test_every_form_of_an_8_bit_layer_is_read(kind):
     assert (len(narrow.layers), narrow.of) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("MatMulInteger", 0), ("QLinearConv", 0), ("ConvInteger", 0), ("Gemm", 1), ("Conv", 1)]
+)
+def test_int8_activations_saturate_in_the_q_dq_form_alone(kind, layers):
+    """ONNX Runtime turns those of Q/DQ files into uint8; its operators on int8 have exact kernels."""
+    proto = operator_file(kind, WIDE)
+    zero = next(tensor for tensor in proto.graph.initializer if tensor.name == "z")
+    zero.CopyFrom(numpy_helper.from_array(np.array(0, np.int8), "z"))
+    assert len(find_overflow(proto).layers) == layers
+
+
 @pytest.mark.parametrize("kind", ["Gemm", "Conv", "MatMulInteger"])
 def test_channels_are_told_from_inputs(kind):
     """Two large weights of different output channels never meet in a sum."""
