@@ -55,8 +55,9 @@ def differing(digests):
 def test_all_pixels_are_the_stored_ones(features):
     if features != "as it is" and not IS_X86:
         pytest.skip("switches off features of x86 processors")
-    digests = found(sys.executable, part="whole", environment=LESSER[features])
-    assert len(digests) > 300
+    part = "few" if features == "without AVX-512" else "whole"
+    digests = found(sys.executable, part=part, environment=LESSER[features])
+    assert len(digests) > (40 if part == "few" else 300)
     # torchvision, and so this filter, takes other arithmetic where PyTorch has no AVX2: docs/protocols.md.
     import torch
 
