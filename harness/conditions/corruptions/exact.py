@@ -26,9 +26,9 @@ _TAP_BITS = 22  # of a weight along rows and columns: with 8 of a pixel 52
 
 
 def whole(weights: npt.ArrayLike, bits: int) -> Doubles:
-    """Positive weights as whole numbers that sum to 2^bits; none becomes 0, the largest takes what rounding leaves."""
+    """Weights as whole numbers that sum to 2^bits; the largest takes what rounding leaves."""
     found = np.array(weights, np.float64)
-    found = np.maximum(np.rint(found * ((1 << bits) / math.fsum(found))), 1)
+    found = np.rint(found * ((1 << bits) / math.fsum(found)))
     found[found.argmax()] += (1 << bits) - found.sum()
     return found
 
@@ -71,9 +71,13 @@ def interpolated(values: Floats, across: npt.NDArray[Any], down: npt.NDArray[Any
 
     values: float32 [H, W] or [H, W, C] of whole numbers below 2^(24 - 2 bits); the result is exact.
     """
-    steps = 1 << bits
-    x, y = (np.rint(place * steps).astype(np.float32) * np.float32(1 / steps) for place in (across, down))
+    x, y = (_in_steps(place, bits) for place in (across, down))
     return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=border), np.float32)
+
+
+def _in_steps(places: Doubles, bits: int) -> Floats:
+    rounded: Floats = (np.rint(places * (1 << bits)) * 2.0**-bits).astype(np.float32)
+    return rounded
 
 
 def enlarged(values: Floats, factor: float, bits: int) -> Floats:
@@ -83,9 +87,14 @@ def enlarged(values: Floats, factor: float, bits: int) -> Floats:
     (SciPy's zoom, order 1), of which the middle is kept.
     """
     height, width = values.shape[:2]
-    across = cv2.repeat(_enlarged_line(width, factor)[None], height, 1)
-    down = cv2.repeat(_enlarged_line(height, factor)[:, None], 1, width)
-    return interpolated(values, across, down, bits, cv2.BORDER_REPLICATE)
+    across, down = _enlarged_places(height, width, factor, bits)
+    return np.asarray(cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _enlarged_places(height: int, width: int, factor: float, bits: int) -> tuple[Floats, Floats]:
+    across, down = (_in_steps(_enlarged_line(side, factor), bits) for side in (width, height))
+    return np.tile(across, (height, 1)), np.ascontiguousarray(np.tile(down, (width, 1)).T)
 
 
 def _enlarged_line(side: int, factor: float) -> Doubles:

@@ -13,7 +13,7 @@ from harness.conditions.corruptions.arithmetic import truncate
 from harness.conditions.corruptions.exact import whole
 from harness.conditions.corruptions.registry import Pixels
 
-_BITS = 40  # of a weight; with 8 of a pixel their sums are exact in float64
+_BITS = 16  # of a weight; with 8 of a pixel their sums are exact in float32
 _QUANTUM = 0.5 / 257  # ImageMagick rounds to 16 bits before levels are truncated to 8
 
 
@@ -31,17 +31,17 @@ def motion_blurred(image: Pixels, radius: float, sigma: float, angle: float) -> 
     length = math.hypot(reach_down, reach_right)
     right = np.ceil(steps * reach_right / length - 0.5).astype(int)
     down = np.ceil(steps * reach_down / length - 0.5).astype(int)
-    blurred = _weighted_shifts(image.astype(np.float64), weights, down, right)
-    blurred *= 2.0**-_BITS
+    blurred = _weighted_shifts(image.astype(np.float32), weights, down, right)
+    blurred *= np.float32(2.0**-_BITS)
     return truncate(blurred, _QUANTUM)
 
 
 def _weighted_shifts(
-    values: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float32],
     weights: npt.NDArray[np.float64],
     down: npt.NDArray[Any],
     right: npt.NDArray[Any],
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.float32]:
     height, width = values.shape[:2]
     top, left = max(0, -down.min()), max(0, -right.min())
     padded = cv2.copyMakeBorder(
