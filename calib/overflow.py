@@ -10,7 +10,7 @@ Its operators on int8 itself (QLinearConv, MatMulInteger, ...) have kernels of t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,15 +48,20 @@ class Overflow:
     of: int
 
 
-def find_overflow(model: onnx.ModelProto) -> Overflow:
+def find_overflow(model: onnx.ModelProto, in_float: Collection[str] = ()) -> Overflow:
     """The layers of a quantized file that multiply 8-bit activations by constant int8 weights, and those that can
-    overflow; in Q/DQ form and as operators on integers.
+    overflow; in Q/DQ form and as operators on integers. in_float: names of nodes that run in float all the same.
     """
     graph = model.graph
     reader = Reader(graph)
-    layers = [node for node in graph.node if any(True for _ in _weights(node, reader))]
+    eligible = [node for node in graph.node if _name(node) not in in_float]
+    layers = [node for node in eligible if any(True for _ in _weights(node, reader))]
     found = [n for n in layers if any(overflows(_rows(n, weight)) for weight in _weights(n, reader))]
-    return Overflow(tuple(node.name or node.output[0] for node in found), len(layers))
+    return Overflow(tuple(map(_name, found)), len(layers))
+
+
+def _name(node: onnx.NodeProto) -> str:
+    return node.name or node.output[0]
 
 
 def overflows(rows: Array) -> bool:

@@ -3,4 +3,4 @@
 Every other package may import this one; it imports none of them and nothing heavier than the standard library.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

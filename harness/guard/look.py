@@ -243,7 +243,7 @@ class _Tally:
 
 def _saturating(engine: IsolatedEngine, model: DeployableModel) -> tuple[int, int] | None:
     on_processor = device_kind(engine.request.device) == "cpu" and multiplies_on_processor(engine.name)
-    if not on_processor or not processor().saturates:
+    if not on_processor or not processor().saturates or not engine.audit().realized().get("int8"):
         return None
     found = find_overflow(model.proto)
     return len(found.layers), found.of

@@ -80,7 +80,8 @@ def _overflow(target: BuiltTarget) -> Overflow | None:
     spec = target.build.target
     if spec.precision != "int8" or device_kind(spec.device) != "cpu" or not multiplies_on_processor(spec.engine):
         return None
-    found = find_overflow(target.model.proto)
+    fallen_back = {why.node for why in _explanations(target) if why is not None and why.node is not None}
+    found = find_overflow(target.model.proto, fallen_back)
     return found if found.of else None
 
 

@@ -245,6 +245,12 @@ def test_channels_are_told_from_inputs(kind):
     assert find_overflow(operator_file(kind, apart)).layers == ()
 
 
+def test_a_node_that_runs_in_float_cannot_overflow():
+    proto = operator_file("Gemm", WIDE)
+    (layer,) = find_overflow(proto).layers
+    assert (find_overflow(proto, {layer}).layers, find_overflow(proto, {layer}).of) == ((), 0)
+
+
 def test_float_layers_and_weights_of_uint8_are_no_such_layers():
     float_input = operator_file("Gemm", WIDE)
     float_input.graph.node[-1].input[0] = "x"  # weights of 8 bits, activations float
