@@ -13,7 +13,6 @@ import harness.conditions.corruptions.noise
 import harness.conditions.corruptions.weather  # noqa: F401  (a family's module registers its corruptions)
 from harness.conditions.corruptions.frost_textures import describe_textures, using_frost_textures
 from harness.conditions.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES, Corruption, Pixels
-from harness.ipp import without_ipp
 from shipcheck.errors import UsageError
 
 # ImageNet-C's own order: the fifteen of mCE, then the four held out.
@@ -57,8 +56,7 @@ def corrupt(image: Pixels, name: str, severity: int, *, rng: np.random.Generator
         raise UsageError(f"There are no constants for {scale} px; there are for {', '.join(map(str, SCALES))}.")
     chosen = CORRUPTIONS[name]
     colours = image if image.shape[2:] == (3,) else np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    with without_ipp():
-        corrupted = chosen.apply(colours, chosen.table[scale][severity - 1], rng)
+    corrupted = chosen.apply(colours, chosen.table[scale][severity - 1], rng)
     return corrupted if image.shape[2:] == (3,) else _gray(corrupted, chosen.family).reshape(image.shape)
 
 

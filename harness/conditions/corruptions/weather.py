@@ -29,6 +29,7 @@ from harness.conditions.corruptions.frost_textures import random_crop
 from harness.conditions.corruptions.motion import motion_blurred
 from harness.conditions.corruptions.plasma import plasma
 from harness.conditions.corruptions.registry import Pixels, corruption
+from harness.ipp import without_ipp
 
 _WATER = (175.0, 238.0, 238.0)  # pale turquoise, RGB
 _MUD = (63.0, 42.0, 20.0)  # brown, RGB
@@ -207,7 +208,8 @@ def spatter(
         free = 1 - cover
         return per_channel(image, lambda plane, index: truncate(plane * free + cover * np.float32(_MUD[index])))
     liquid[dry] = 0
-    sheen = _sheen(truncate((liquid * (255 / _LIQUID_STEPS)).astype(np.float32)))
+    with without_ipp():  # its distances to an edge end in other digits
+        sheen = _sheen(truncate((liquid * (255 / _LIQUID_STEPS)).astype(np.float32)))
     strongest = float(sheen.max())
     if strongest == 0:  # no drop at all
         return image.copy()
