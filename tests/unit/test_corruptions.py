@@ -226,14 +226,13 @@ def test_smooth_noise_is_scipys_gaussian_of_the_same_noise(sigma):
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("sigma", [16, 19.5, 170.8])
+@pytest.mark.parametrize("sigma", [16, 19.5, 24])
 def test_wide_smooth_noise_varies_as_scipys(sigma):
     seeds = 150
     found = np.stack([smooth_noise(96, 130, sigma, rng([1, seed])) for seed in range(seeds)])
     drawn = (rng([2, seed]).uniform(-1, 1, (96, 130)) for seed in range(seeds))
     expected = np.stack([scipy.ndimage.gaussian_filter(one, sigma, mode="reflect", truncate=3) for one in drawn])
     for axis in (1, 2):  # how strong it is, and how steep
-        # sigma 171 leaves hardly more than one number an image, known to 1 / sqrt(2 * seeds), 6 %, and no steepness.
         assert found.std() == pytest.approx(expected.std(), rel=0.2)
         steep = [np.diff(one, axis=axis).std() for one in (found, expected)]
         assert steep[0] == pytest.approx(steep[1], rel=0.2)
