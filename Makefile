@@ -38,11 +38,6 @@ $(VENV)/.bindings: tests/tensorrt_stubs/versions.txt $(VENV)/.base
 	done <$<
 	@touch $@
 
-# An emulated Arm board, for the tests of pixels; without it they say that they are skipped.
-$(VENV)/.board: tests/processors/arm_board.sh constraints.txt $(VENV)/.base
-	-PYTHON=$(BIN)/python tests/processors/arm_board.sh $(VENV)/arm-board
-	@touch $@
-
 $(CHECKS)/.done: pyproject.toml constraints.txt
 	test -x $(CHECKS)/bin/python || $(PYTHON) -m venv $(CHECKS)
 	$(CHECKS)/bin/python $(INSTALL) --editable '.[cpu,openvino,lint,docs]'
@@ -53,7 +48,7 @@ setup: $(VENV)/.base
 bench: $(VENV)/.base
 	$(BIN)/python bench.py --out runs/demo
 
-test: $(VENV)/.test $(VENV)/.bindings $(VENV)/.board
+test: $(VENV)/.test $(VENV)/.bindings
 	$(BIN)/python -m pytest -m "not performance and not parity and not gpu"
 
 emulators:
