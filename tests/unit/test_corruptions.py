@@ -226,11 +226,12 @@ def test_smooth_noise_is_scipys_gaussian_of_the_same_noise(sigma):
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("sigma", [16, 19.5, 24])
-def test_wide_smooth_noise_varies_as_scipys(sigma):
-    seeds = 150
-    found = np.stack([smooth_noise(96, 130, sigma, rng([1, seed])) for seed in range(seeds)])
-    drawn = (rng([2, seed]).uniform(-1, 1, (96, 130)) for seed in range(seeds))
+@pytest.mark.parametrize(
+    ("sigma", "size", "seeds"), [(16, (96, 130), 150), (24, (96, 130), 150), (170.8, (224, 224), 60)]
+)
+def test_wide_smooth_noise_varies_as_scipys(sigma, size, seeds):
+    found = np.stack([smooth_noise(*size, sigma, rng([1, seed])) for seed in range(seeds)])
+    drawn = (rng([2, seed]).uniform(-1, 1, size) for seed in range(seeds))
     expected = np.stack([scipy.ndimage.gaussian_filter(one, sigma, mode="reflect", truncate=3) for one in drawn])
     for axis in (1, 2):  # how strong it is, and how steep
         assert found.std() == pytest.approx(expected.std(), rel=0.2)
