@@ -392,7 +392,9 @@ def test_every_decoder_has_a_status():
     for name, status in found.items():
         assert (status.version is None) == (status.missing is not None)
         assert status.missing == unavailable(name)
-        assert "pip install" in (status.missing or status.install)
+        assert "pip install" in status.install or name in ("pillow", "opencv")
+        # What is missing is a package, which can be installed, or a device.
+        assert status.missing is None or "pip install" in status.missing or "no NVIDIA GPU" in status.missing
 
 
 def test_a_missing_library_comes_with_its_install_line(monkeypatch):
