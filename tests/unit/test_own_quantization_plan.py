@@ -9,6 +9,8 @@ import exporters
 from calib import QuantizeOptions
 from exporters.float_view import float_view
 from harness.fleet import started
+from harness.guard import Guard
+from harness.guard.sample import seeded
 from harness.needs import needs_calibration
 from harness.plan import make_plan
 from harness.progress import Silent
@@ -25,13 +27,17 @@ def spec_for(model, data, **changes):
     return RunSpec(model=str(model), data=str(data), contract=SMALL, suite="quick", **changes)
 
 
+def guard():
+    return Guard(seeded((16, 16), count=4))
+
+
 def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp_path, data_folder):
     path = brevitas_style(tmp_path / "m.onnx")
     plan = make_plan(spec_for(path, data_folder), Silent())
     assert plan.calib is None
     assert plan.identity["model"]["precision"] == "int8"
     with started(plan) as fleet:
-        (reference, int8), failures = built_targets(plan, fleet, None, Silent())
+        (reference, int8), failures = built_targets(plan, fleet, None, guard(), Silent())
         assert failures == []
         assert int8.model is plan.model
         assert int8.engine.audit().realized()["int8"] >= 0.99
@@ -72,7 +78,7 @@ def test_targets_of_one_model_may_take_different_inputs(tmp_path, data_folder):
     plan = make_plan(spec_for(changed(tmp_path / "h.onnx", half), data_folder, targets=(REFERENCE,)), Silent())
     assert plan.identity["model"]["precision"] == "fp16"
     with started(plan) as fleet:
-        (reference,), _ = built_targets(plan, fleet, None, Silent())
+        (reference,), _ = built_targets(plan, fleet, None, guard(), Silent())
         assert (plan.model.contract.dtype, reference.model.contract.dtype) == ("float16", "float32")
         batch = reference.model.contract.normalise(np.zeros((2, 16, 16, 3), np.uint8))
         assert reference.engine.infer(batch).shape == (2, 4)
