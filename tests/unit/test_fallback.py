@@ -250,7 +250,9 @@ def test_unsigned_weights_are_told_of(residual):
 def test_openvinos_joined_kernels_are_told_of(folder):
     model = calib.quantize(build("perceptron", folder), "int8", engine="openvino", images=Images())
     found = reasons(model, "openvino")
-    assert found == {"hidden": "OpenVINO joined it with its neighbours to a Subgraph kernel, which computes in float"}
+    joined = {"hidden": "OpenVINO joined it with its neighbours to a Subgraph kernel, which computes in float"}
+    # Where the processor has AVX2 alone, OpenVINO joins nothing, and all layers run in int8 (`reasons` counts them).
+    assert found == (joined if "avx512f" in processor().features else {})
 
 
 def test_a_product_of_two_activations_is_told_of(tmp_path):
