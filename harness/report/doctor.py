@@ -143,5 +143,5 @@ def _gpu(gpu: Mapping[str, Any]) -> str:
 def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # a line to copy may not end in dots
     return table
