@@ -92,15 +92,21 @@ def names_used_by(node: onnx.NodeProto) -> set[str]:
     return used
 
 
-def prune(graph: onnx.GraphProto) -> None:
-    """Removes, in place, all that no output of the graph needs: nodes, initializers, inputs, value descriptions."""
+def live_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes on which the graph's outputs hang, in order."""
     needed = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             needed |= names_used_by(node)
             kept.append(node)
-    kept.reverse()
+    return kept[::-1]
+
+
+def prune(graph: onnx.GraphProto) -> None:
+    """Removes, in place, all that no output of the graph needs: nodes, initializers, inputs, value descriptions."""
+    kept = live_nodes(graph)
+    needed = {value.name for value in graph.output}.union(*map(names_used_by, kept))
     produced = {name for node in kept for name in node.output}
     _keep(graph.node, kept)
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])

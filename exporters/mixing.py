@@ -13,8 +13,8 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, names_used_by, opset_of
-from exporters.randomness import Suspect, live_nodes, suspect
+from exporters.graphs import attribute_of, constants_of, live_nodes, names_used_by, opset_of
+from exporters.randomness import Suspect, suspect
 from exporters.shapes import Shapes, shapes_of
 from shipcheck.errors import BadInputError
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, graphs_in, names_used_by, opset_of
+from exporters.graphs import attribute_of, constants_of, graphs_in, live_nodes, opset_of
 
 _DRAWS = {
     "RandomNormal": "draws random numbers",
@@ -62,17 +62,6 @@ def _below(graph: onnx.GraphProto, outer: Constants, opset: int) -> Iterator[Sus
             yield suspect(node, does)
         for inner in graphs_in(node.attribute):
             yield from _below(inner, constants, opset)
-
-
-def live_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes on which the graph's outputs hang, in order."""
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed |= names_used_by(node)
-            kept.append(node)
-    return kept[::-1]
 
 
 def _draws(node: onnx.NodeProto, constants: Constants, opset: int) -> str | None:
