@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from calib import cache as _cache
-from calib.images import CalibrationImages
-from calib.narrow import narrowed
-from calib.options import QuantizeOptions
-from calib.processors import describe_processors
-from calib.quantizers import Quantizer, Request, needs_images, quantizer_for
-from calib.recipes import Recipe, recipe_for
-from calib.static import check_quantizable
-from engines.cpu import processor
-from exporters.float_view import float_view
-from exporters.model import DeployableModel
-from shipcheck.errors import BadInputError, UnsupportedError
+from seatrial.calib import cache as _cache
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.narrow import narrowed
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.processors import describe_processors
+from seatrial.calib.quantizers import Quantizer, Request, needs_images, quantizer_for
+from seatrial.calib.recipes import Recipe, recipe_for
+from seatrial.calib.static import check_quantizable
+from seatrial.engines.cpu import processor
+from seatrial.errors import BadInputError, UnsupportedError
+from seatrial.exporters.float_view import float_view
+from seatrial.exporters.model import DeployableModel
 
 __all__ = [
     "CalibrationImages",

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
-from calib.fold import node_input, own_constant, read_constant, set_constant
-from calib.images import CalibrationImages
-from calib.observe import run_on
-from calib.places import Places
-from exporters.graphs import opset_of
-from exporters.model import DeployableModel
-from exporters.quantized import DQ, Q
+from seatrial.calib.fold import node_input, own_constant, read_constant, set_constant
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.observe import run_on
+from seatrial.calib.points import Places
+from seatrial.exporters.graphs import opset_of
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.quantized import DQ, Q
 
 _SUFFIX = "_rounded_alone"
 _CORRECTED = ("Conv", "Gemm")

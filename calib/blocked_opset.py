@@ -7,12 +7,12 @@ import numpy.typing as npt
 import onnx
 import onnx.version_converter
 
-from calib.observe import session_for
-from calib.opset import at_qdq_opset
-from exporters.contract import Tensor
-from exporters.graphs import opset_of
-from exporters.model import DeployableModel
-from shipcheck.errors import BuildError
+from seatrial.calib.observe import session_for
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.errors import BuildError
+from seatrial.exporters.contract import Tensor
+from seatrial.exporters.graphs import opset_of
+from seatrial.exporters.model import DeployableModel
 
 BLOCKED_OPSET = 21
 _IR_VERSION = 10  # that of opset 21; 4-bit tensors came with it

@@ -10,12 +10,12 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from calib.quantizers import Request
-from exporters.model import DeployableModel
-from shipcheck import __version__
-from shipcheck.files import replacing, value_digest
+from seatrial import __version__
+from seatrial.calib.quantizers import Request
+from seatrial.exporters.model import DeployableModel
+from seatrial.files import replacing, value_digest
 
-_KEY, _PRECISION = "shipcheck.quantized", "shipcheck.precision"
+_KEY, _PRECISION = "seatrial.quantized", "seatrial.precision"
 
 
 def cache_key(request: Request) -> str:
@@ -29,7 +29,7 @@ def cache_key(request: Request) -> str:
         "options": dataclasses.asdict(request.options),
         "leave": dict(request.leave),
         "images": None if request.images is None else request.images.digest,
-        "versions": {"shipcheck": __version__, **_versions(request.options.quantizer)},
+        "versions": {"seatrial": __version__, **_versions(request.options.quantizer)},
     }
     return value_digest(shaped_by)
 

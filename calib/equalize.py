@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.fold import node_input, own_constant, read_constant, readers_of
-from calib.images import CalibrationImages
-from calib.observe import run_on
-from exporters.graphs import attribute_of
-from exporters.model import DeployableModel
+from seatrial.calib.fold import node_input, own_constant, read_constant, readers_of
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.observe import run_on
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.model import DeployableModel
 
 # Rounds over all pairs; chains settle within a few (Nagel et al. iterate until convergence).
 _ROUNDS = 20

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, prune
+from seatrial.exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, prune
 
 Array = npt.NDArray[Any]
 

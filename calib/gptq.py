@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calib.blocked import Blocked, Matrix, codes_of, grid_of
+from seatrial.calib.blocked import Blocked, Matrix, codes_of, grid_of
 
 # Of the mean of the Hessian's diagonal, added to the diagonal (section 3.3, step 3).
 DAMPING = 0.01

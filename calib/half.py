@@ -23,17 +23,17 @@ import onnx
 import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
-from calib.half_sums import add_sums
-from calib.images import CalibrationImages
-from calib.names import check_names
-from calib.observe import session_for, showing, tensors
-from calib.opset import QDQ_OPSET, at_qdq_opset
-from calib.quantizers import Request
-from calib.warn import describe
-from exporters.contract import Tensor, embed
-from exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, opset_of, prune
-from exporters.model import DeployableModel
-from shipcheck.errors import BuildError
+from seatrial.calib.half_sums import add_sums
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.names import check_names
+from seatrial.calib.observe import session_for, showing, tensors
+from seatrial.calib.opset import QDQ_OPSET, at_qdq_opset
+from seatrial.calib.quantizers import Request
+from seatrial.calib.warn import describe
+from seatrial.errors import BuildError
+from seatrial.exporters.contract import Tensor, embed
+from seatrial.exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, opset_of, prune
+from seatrial.exporters.model import DeployableModel
 
 _FLOAT = TensorProto.FLOAT
 # Opsets by ONNX's change log: 22 is the first whose Conv and pooling take bfloat16. float16 they always took.

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from exporters.graphs import attribute_of
+from seatrial.exporters.graphs import attribute_of
 
 
 class _Builder:

@@ -15,22 +15,22 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from calib.blocked import Blocked, round_to_nearest
-from calib.blocked_opset import at_blocked_opset
-from calib.gptq import Moments, gptq
-from calib.images import CalibrationImages
-from calib.names import check_names
-from calib.observe import session_for, showing, tensors
-from calib.options import QuantizeOptions
-from calib.pointwise import is_pointwise, rewritten
-from calib.quantizers import Request
-from calib.recipes import Recipe
-from calib.warn import describe
-from exporters.contract import Tensor, embed
-from exporters.graphs import attribute_of, prune
-from exporters.model import DeployableModel
-from exporters.quantized import Reader
-from shipcheck.errors import UnsupportedError
+from seatrial.calib.blocked import Blocked, round_to_nearest
+from seatrial.calib.blocked_opset import at_blocked_opset
+from seatrial.calib.gptq import Moments, gptq
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.names import check_names
+from seatrial.calib.observe import session_for, showing, tensors
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.pointwise import is_pointwise, rewritten
+from seatrial.calib.quantizers import Request
+from seatrial.calib.recipes import Recipe
+from seatrial.calib.warn import describe
+from seatrial.errors import UnsupportedError
+from seatrial.exporters.contract import Tensor, embed
+from seatrial.exporters.graphs import attribute_of, prune
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.quantized import Reader
 
 # A matrix with a longer inner axis than this is rounded to nearest: its Hessian would take over half a gigabyte.
 GPTQ_MAX_INNER = 8192

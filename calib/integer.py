@@ -8,26 +8,26 @@ from pathlib import Path
 
 import onnx
 
-from calib.bias_correction import correct_biases
-from calib.blocked_opset import at_blocked_opset
-from calib.equalize import equalize
-from calib.fold import node_input, prepare, read_constant
-from calib.histogram import Histogram
-from calib.images import CalibrationImages
-from calib.names import check_names
-from calib.observe import histograms, tensors
-from calib.opset import at_qdq_opset
-from calib.places import Places, find_places
-from calib.qdq import insert
-from calib.quantizers import Request
-from calib.ranges import Target, find_range
-from calib.scales import Affine
-from calib.sensitivity import layer_sensitivity
-from calib.warn import describe, find_warnings
-from exporters.contract import embed
-from exporters.model import DeployableModel
-from exporters.own_precision import own_precision
-from shipcheck.errors import BadInputError, BuildError
+from seatrial.calib.bias_correction import correct_biases
+from seatrial.calib.blocked_opset import at_blocked_opset
+from seatrial.calib.equalize import equalize
+from seatrial.calib.fold import node_input, prepare, read_constant
+from seatrial.calib.histogram import Histogram
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.names import check_names
+from seatrial.calib.observe import histograms, tensors
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.calib.points import Places, find_places
+from seatrial.calib.qdq import insert
+from seatrial.calib.quantizers import Request
+from seatrial.calib.ranges import Target, find_range
+from seatrial.calib.scales import Affine
+from seatrial.calib.sensitivity import layer_sensitivity
+from seatrial.calib.warn import describe, find_warnings
+from seatrial.errors import BadInputError, BuildError
+from seatrial.exporters.contract import embed
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.own_precision import own_precision
 
 
 @dataclasses.dataclass

@@ -25,22 +25,23 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from calib.images import whole_batches
-from calib.opset import at_qdq_opset
-from calib.quantizers import Request
-from exporters.contract import InputContract, Tensor, embed, read_contract
-from exporters.graphs import attribute_of, feed_images_only
-from exporters.model import DeployableModel
-from exporters.own_precision import own_precision
-from shipcheck.errors import BuildError, UnsupportedError
-from shipcheck.files import disk_errors
-from shipcheck.packages import package_error
+import seatrial
+from seatrial.calib.images import whole_batches
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.calib.quantizers import Request
+from seatrial.errors import BuildError, UnsupportedError
+from seatrial.exporters.contract import InputContract, Tensor, embed, read_contract
+from seatrial.exporters.graphs import attribute_of, feed_images_only
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.own_precision import own_precision
+from seatrial.files import disk_errors
+from seatrial.packages import package_error
 
 # `nvidia-modelopt[onnx]` asks for onnxruntime-gpu, which replaces onnxruntime, for CuPy and for an older onnx. Its ONNX
-# part runs with what shipcheck has and these few; tested together.
+# part runs with what seatrial has and these few; tested together.
 INSTALL = (
     "pip install --no-deps nvidia-modelopt==0.47.0 onnx-graphsurgeon==0.6.1",
-    "pip install 'shipcheck[torch]' cppimport lief nvidia-ml-py",
+    "pip install 'seatrial[torch]' cppimport lief nvidia-ml-py",
 )
 _BATCH = 16
 _RANGES = {"minmax": "max", "entropy": "entropy"}
@@ -63,7 +64,7 @@ def quantize_modelopt(request: Request) -> DeployableModel:
     if importlib.util.find_spec("modelopt") is None:
         raise _missing("there is no module modelopt")
     temporary = Path(tempfile.gettempdir())
-    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as name:
+    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="seatrial-") as name:
         folder = Path(name)
         batches = _write_batches(request, folder)
         probe = model.contract.normalise(np.load(folder / "0.npy") if batches else _noise(model))
@@ -88,7 +89,7 @@ def _settings(request: Request) -> dict[str, Any]:
     options, recipe = request.options, request.recipe
     for field, nothing in _FOREIGN.items():
         if getattr(options, field) != nothing:
-            raise UnsupportedError(f"Model Optimizer knows no {field.replace('_', ' ')}; take --quantizer shipcheck.")
+            raise UnsupportedError(f"Model Optimizer knows no {field.replace('_', ' ')}; take --quantizer seatrial.")
     names = _INT4 if recipe.precision == "int4" else _RANGES
     asked = options.int4_method if recipe.precision == "int4" else options.ranges
     if asked not in names:
@@ -144,10 +145,10 @@ def _prepare_products(graph: onnx.GraphProto, block: int) -> list[str]:
 
 
 def _run(name: str, folder: Path) -> None:
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(seatrial.__path__[0]).resolve().parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(  # noqa: S603  (our own module, by our own interpreter)
-        [sys.executable, "-m", "calib.modelopt", str(folder)],
+        [sys.executable, "-m", "seatrial.calib.modelopt", str(folder)],
         cwd=folder,  # cppimport compiles there, and stumbles over packages around it
         env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,

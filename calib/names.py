@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import onnx
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 
 def check_names(names: Collection[str], graph: onnx.GraphProto, flag: str) -> None:

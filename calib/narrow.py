@@ -14,13 +14,13 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from calib.overflow import find_overflow
-from calib.places import MULTIPLYING
-from calib.scales import weight_scales
-from exporters.graphs import attribute_of
-from exporters.model import DeployableModel
-from exporters.quantized import Placement, Q, Reader, quantize
-from shipcheck.errors import BuildError
+from seatrial.calib.overflow import find_overflow
+from seatrial.calib.points import MULTIPLYING
+from seatrial.calib.scales import weight_scales
+from seatrial.errors import BuildError
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.quantized import Placement, Q, Reader, quantize
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,7 @@ def narrowed(model: DeployableModel) -> DeployableModel:
     if left:
         raise BuildError(
             f"{model.name}: the weights of {', '.join(left[:5])} can overflow the 16-bit sums of processors without "
-            "VNNI, and are in no form that could be rounded anew. Take --quantizer shipcheck."
+            "VNNI, and are in no form that could be rounded anew. Take --quantizer seatrial."
         )
     return dataclasses.replace(model, proto=proto)
 

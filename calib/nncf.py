@@ -20,21 +20,21 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.images import CalibrationImages, whole_batches
-from calib.names import check_names
-from calib.observe import session_for
-from calib.opset import at_qdq_opset
-from calib.quantizers import Request
-from engines.openvino import without_telemetry
-from exporters.contract import Tensor, embed
-from exporters.model import DeployableModel
-from exporters.outputs import trailing_probabilities
-from exporters.own_precision import own_precision
-from shipcheck.errors import BuildError, UnsupportedError
-from shipcheck.packages import need
-from shipcheck.scores import of_two_classes
+from seatrial.calib.images import CalibrationImages, whole_batches
+from seatrial.calib.names import check_names
+from seatrial.calib.observe import session_for
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.calib.quantizers import Request
+from seatrial.engines.openvino import without_telemetry
+from seatrial.errors import BuildError, UnsupportedError
+from seatrial.exporters.contract import Tensor, embed
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.outputs import trailing_probabilities
+from seatrial.exporters.own_precision import own_precision
+from seatrial.packages import need
+from seatrial.scores import of_two_classes
 
-INSTALL = "pip install 'shipcheck[nncf]'"
+INSTALL = "pip install 'seatrial[nncf]'"
 # NNCF's own default for quantize_with_accuracy_control.
 MAX_DROP = 0.01
 # Options that have no counterpart -> their value when not given.
@@ -131,11 +131,11 @@ def _check(request: Request) -> None:
     options, recipe = request.options, request.recipe
     for field, nothing in _FOREIGN.items():
         if getattr(options, field) != nothing:
-            raise UnsupportedError(f"NNCF takes no {field.replace('_', ' ')}; take --quantizer shipcheck.")
+            raise UnsupportedError(f"NNCF takes no {field.replace('_', ' ')}; take --quantizer seatrial.")
     if recipe.activation_type != "uint8":
         raise UnsupportedError(
             f"NNCF writes uint8 activations behind a Relu, the recipe {recipe.name} wants {recipe.activation_type} "
-            "alone; take --quantizer shipcheck."
+            "alone; take --quantizer seatrial."
         )
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.histogram import Histogram
-from calib.images import CalibrationImages, whole_batches
-from exporters.contract import Tensor
-from exporters.graphs import prune
-from exporters.model import DeployableModel
-from shipcheck.errors import BadInputError, BuildError
-from shipcheck.packages import need
+from seatrial.calib.histogram import Histogram
+from seatrial.calib.images import CalibrationImages, whole_batches
+from seatrial.errors import BadInputError, BuildError
+from seatrial.exporters.contract import Tensor
+from seatrial.exporters.graphs import prune
+from seatrial.exporters.model import DeployableModel
+from seatrial.packages import need
 
 # Float values that one batch may leave behind, over all values asked for: 32 MiB.
 _BATCH_VALUES = 1 << 23
@@ -61,7 +61,7 @@ def session_for(proto: onnx.ModelProto, threads: int = 1) -> Any:
     Q/DQ nodes are computed as written: their integer kernels saturate on CPUs without VNNI. Around float8, ONNX Runtime
     1.31 drops a Relu as if the zero point were the smallest value, and stops at a Clip: no graph optimisation there.
     """
-    onnxruntime: Any = need("onnxruntime", "Calibration", "pip install 'shipcheck[cpu]'")
+    onnxruntime: Any = need("onnxruntime", "Calibration", "pip install 'seatrial[cpu]'")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads

@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import onnx.version_converter
 
-from exporters.contract import Tensor
-from exporters.folding import fold_constants
-from exporters.graphs import feed_images_only, opset_of
-from exporters.model import DeployableModel
-from shipcheck.errors import BuildError
+from seatrial.errors import BuildError
+from seatrial.exporters.contract import Tensor
+from seatrial.exporters.folding import fold_constants
+from seatrial.exporters.graphs import feed_images_only, opset_of
+from seatrial.exporters.model import DeployableModel
 
 QDQ_OPSET = 13
 _IR_VERSION = 7  # that of opset 13; from 4 on, a constant need not be an input

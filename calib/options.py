@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 RANGES = ("minmax", "percentile", "entropy", "mse")
-OURS = "shipcheck"
+OURS = "seatrial"
 QUANTIZERS = (OURS, "onnxruntime", "modelopt", "nncf", "nncf-accuracy")
 INT4_METHODS = ("gptq", "rtn")
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.places import MOVING, MULTIPLYING
-from exporters.graphs import attribute_of
-from exporters.quantized import DQ, Q, Reader
+from seatrial.calib.points import MOVING, MULTIPLYING
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.quantized import DQ, Q, Reader
 
 LIMIT = 128
 _BYTES = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)

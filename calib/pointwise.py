@@ -9,8 +9,8 @@ from __future__ import annotations
 import onnx
 from onnx import helper, numpy_helper
 
-from exporters.graphs import attribute_of
-from exporters.quantized import Reader
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.quantized import Reader
 
 
 def is_pointwise(node: onnx.NodeProto, reader: Reader) -> bool:

@@ -6,11 +6,11 @@ import json
 
 import onnx
 
-from calib.overflow import Overflow, find_overflow
-from calib.recipes import recipe_for
-from shipcheck.errors import UnsupportedError
+from seatrial.calib.overflow import Overflow, find_overflow
+from seatrial.calib.recipes import recipe_for
+from seatrial.errors import UnsupportedError
 
-KEY = "shipcheck.processors"
+KEY = "seatrial.processors"
 ALL, WIDE = "all", "all but x86 without VNNI"
 
 

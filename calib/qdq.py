@@ -10,11 +10,11 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from calib.places import MULTIPLYING, Places, Weight
-from calib.recipes import Recipe
-from calib.scales import Affine, WeightScales, affine, numpy_type, weight_scales, widened_for_bias
-from exporters.graphs import prune
-from exporters.quantized import DQ, Placement, Q, Reader, quantize
+from seatrial.calib.points import MULTIPLYING, Places, Weight
+from seatrial.calib.recipes import Recipe
+from seatrial.calib.scales import Affine, WeightScales, affine, numpy_type, weight_scales, widened_for_bias
+from seatrial.exporters.graphs import prune
+from seatrial.exporters.quantized import DQ, Placement, Q, Reader, quantize
 
 Array = npt.NDArray[Any]
 # Values of an int32 bias; the last ones are left out, as float32 cannot tell them from 2 ** 31.

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from calib.images import CalibrationImages
-from calib.options import QuantizeOptions
-from calib.recipes import Recipe
-from exporters.model import DeployableModel
-from shipcheck.errors import UnsupportedError
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.recipes import Recipe
+from seatrial.errors import UnsupportedError
+from seatrial.exporters.model import DeployableModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,18 +31,18 @@ Quantizer = Callable[[Request], DeployableModel]
 
 # (quantizer, precision) -> module:function. Precisions sim-w4a4 and the like are filed under "sim".
 _QUANTIZERS: dict[tuple[str, str], str] = {
-    ("modelopt", "fp8"): "calib.modelopt:quantize_modelopt",
-    ("modelopt", "int4"): "calib.modelopt:quantize_modelopt",
-    ("modelopt", "int8"): "calib.modelopt:quantize_modelopt",
-    ("nncf", "int8"): "calib.nncf:quantize_nncf",
-    ("nncf-accuracy", "int8"): "calib.nncf:quantize_nncf_accuracy",
-    ("onnxruntime", "int8"): "calib.static:quantize_static",
-    ("shipcheck", "bf16"): "calib.half:cast_half",
-    ("shipcheck", "fp16"): "calib.half:cast_half",
-    ("shipcheck", "int4"): "calib.int4:quantize_int4",
-    ("shipcheck", "sim"): "calib.simulated:quantize_simulated",
-    ("shipcheck", "int8"): "calib.integer:quantize_integer",
-    ("shipcheck", "fp8"): "calib.integer:quantize_integer",
+    ("modelopt", "fp8"): "seatrial.calib.modelopt:quantize_modelopt",
+    ("modelopt", "int4"): "seatrial.calib.modelopt:quantize_modelopt",
+    ("modelopt", "int8"): "seatrial.calib.modelopt:quantize_modelopt",
+    ("nncf", "int8"): "seatrial.calib.nncf:quantize_nncf",
+    ("nncf-accuracy", "int8"): "seatrial.calib.nncf:quantize_nncf_accuracy",
+    ("onnxruntime", "int8"): "seatrial.calib.static:quantize_static",
+    ("seatrial", "bf16"): "seatrial.calib.half:cast_half",
+    ("seatrial", "fp16"): "seatrial.calib.half:cast_half",
+    ("seatrial", "int4"): "seatrial.calib.int4:quantize_int4",
+    ("seatrial", "sim"): "seatrial.calib.simulated:quantize_simulated",
+    ("seatrial", "int8"): "seatrial.calib.integer:quantize_integer",
+    ("seatrial", "fp8"): "seatrial.calib.integer:quantize_integer",
 }
 # Precisions that are reached without looking at images, unless a method says otherwise.
 _WITHOUT_IMAGES = ("fp16", "bf16")

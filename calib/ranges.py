@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from calib.histogram import SIDE, Histogram, Values
-from calib.options import QuantizeOptions
-from calib.scales import Affine, affine
+from seatrial.calib.histogram import SIDE, Histogram, Values
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.scales import Affine, affine
 
 Range = tuple[float, float]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from calib.overflow import LIMIT, pair_range
+from seatrial.calib.overflow import LIMIT, pair_range
 
 # ONNX element type, smallest and largest value that a scale may count on.
 _TYPES: dict[str, tuple[int, float, float]] = {

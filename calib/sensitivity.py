@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.images import CalibrationImages
-from calib.observe import session_for, showing, tensors
-from calib.places import MOVING, Places
-from calib.qdq import insert
-from calib.recipes import Recipe
-from calib.scales import Affine
-from exporters.contract import Tensor
-from exporters.model import DeployableModel
-from exporters.outputs import trailing_probabilities
+from seatrial.calib.images import CalibrationImages
+from seatrial.calib.observe import session_for, showing, tensors
+from seatrial.calib.points import MOVING, Places
+from seatrial.calib.qdq import insert
+from seatrial.calib.recipes import Recipe
+from seatrial.calib.scales import Affine
+from seatrial.exporters.contract import Tensor
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.outputs import trailing_probabilities
 
 # Images that decide; on more, the order of the layers of the models tried stayed the same.
 _IMAGES = 32

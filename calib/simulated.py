@@ -19,25 +19,25 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from calib.fold import prepare
-from calib.histogram import Histogram
-from calib.names import check_names
-from calib.observe import histograms, tensors
-from calib.opset import at_qdq_opset
-from calib.options import QuantizeOptions
-from calib.places import Weight, find_places
-from calib.quantizers import Request
-from calib.ranges import Target, entropy_limit, find_range
-from calib.recipes.simulated import OUTER_BITS
-from calib.scales import Affine
-from calib.warn import describe
-from engines.precision import simulated_bits
-from exporters.contract import embed
-from exporters.graphs import prune
-from exporters.model import DeployableModel
-from exporters.own_precision import SIMULATED_KEY
-from exporters.quantized import Reader
-from shipcheck.errors import UnsupportedError
+from seatrial.calib.fold import prepare
+from seatrial.calib.histogram import Histogram
+from seatrial.calib.names import check_names
+from seatrial.calib.observe import histograms, tensors
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.points import Weight, find_places
+from seatrial.calib.quantizers import Request
+from seatrial.calib.ranges import Target, entropy_limit, find_range
+from seatrial.calib.recipes.simulated import OUTER_BITS
+from seatrial.calib.scales import Affine
+from seatrial.calib.warn import describe
+from seatrial.engines.precision import simulated_bits
+from seatrial.errors import UnsupportedError
+from seatrial.exporters.contract import embed
+from seatrial.exporters.graphs import prune
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.own_precision import SIMULATED_KEY
+from seatrial.exporters.quantized import Reader
 
 # Metadata that tells a fake-quantized file from a quantized one, whoever reads it.
 _SIMULATED = (

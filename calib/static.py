@@ -15,20 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calib.images import CalibrationImages, whole_batches
-from calib.names import check_names
-from calib.opset import at_qdq_opset
-from calib.options import QuantizeOptions
-from calib.places import lacks_kernel
-from calib.quantizers import Request
-from engines.precision import is_quantized
-from exporters.contract import Tensor, embed
-from exporters.model import DeployableModel
-from exporters.outputs import trailing_probabilities
-from exporters.own_precision import own_precision
-from shipcheck.errors import BadInputError, BuildError, UnsupportedError
-from shipcheck.files import disk_errors
-from shipcheck.packages import need
+from seatrial.calib.images import CalibrationImages, whole_batches
+from seatrial.calib.names import check_names
+from seatrial.calib.opset import at_qdq_opset
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.points import lacks_kernel
+from seatrial.calib.quantizers import Request
+from seatrial.engines.precision import is_quantized
+from seatrial.errors import BadInputError, BuildError, UnsupportedError
+from seatrial.exporters.contract import Tensor, embed
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.outputs import trailing_probabilities
+from seatrial.exporters.own_precision import own_precision
+from seatrial.files import disk_errors
+from seatrial.packages import need
 
 _BATCH = 16
 # --ranges -> its CalibrationMethod.
@@ -56,7 +56,7 @@ def quantize_static(request: Request) -> DeployableModel:
     without_kernel = [node for node in source.graph.node if lacks_kernel(node, recipe)]
     left_float = [*_named([*trailing_probabilities(source.graph), *without_kernel]), *options.keep_float]
     temporary = Path(tempfile.gettempdir())
-    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="shipcheck-") as folder, _quiet():
+    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="seatrial-") as folder, _quiet():
         out = Path(folder) / "quantized.onnx"
         try:
             quantization.quantize_static(
@@ -120,7 +120,7 @@ def _type(quantization: Any, name: str | None) -> Any:
 
 
 def _onnxruntime_quantization() -> Any:
-    quantization: Any = need("onnxruntime.quantization", "Calibration", "pip install 'shipcheck[cpu]'")
+    quantization: Any = need("onnxruntime.quantization", "Calibration", "pip install 'seatrial[cpu]'")
     return quantization
 
 
@@ -133,7 +133,7 @@ def _check_options(options: QuantizeOptions) -> None:
         ("--keep-float-below-db", options.keep_float_below_db is not None),
     ):
         if asked:
-            raise UnsupportedError(f"ONNX Runtime's quantizer has no {flag}. shipcheck's has: leave out --quantizer.")
+            raise UnsupportedError(f"ONNX Runtime's quantizer has no {flag}. seatrial's has: leave out --quantizer.")
 
 
 def _range_options(options: QuantizeOptions, symmetric: bool) -> dict[str, object]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import onnx
 
-from calib.histogram import SIDE, Histogram
-from calib.options import QuantizeOptions
-from exporters.model import DeployableModel
+from seatrial.calib.histogram import SIDE, Histogram
+from seatrial.calib.options import QuantizeOptions
+from seatrial.exporters.model import DeployableModel
 
-KEY = "shipcheck.calibration"
+KEY = "seatrial.calibration"
 # Below it, minima and maxima still move with every image added. TensorRT's guide names 500 images for ImageNet.
 _FEW_IMAGES = 32
 _LISTED = 5
@@ -22,7 +22,7 @@ _CUT = 0.25
 
 
 def warnings_of(model: DeployableModel) -> tuple[str, ...]:
-    """What its calibration found odd, one sentence each; empty for a model that shipcheck did not quantize."""
+    """What its calibration found odd, one sentence each; empty for a model that seatrial did not quantize."""
     return tuple(calibration_of(model).get("warnings", ()))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import engines.null
-import engines.onnxruntime
-import engines.openvino
-import engines.pytorch
-import engines.tensorrt  # noqa: F401  (an adapter's module registers its class)
-from engines.audit import Audit, Layer
-from engines.base import BuildRequest, Engine
-from engines.registry import ENGINES
+import seatrial.engines.null
+import seatrial.engines.onnxruntime
+import seatrial.engines.openvino
+import seatrial.engines.pytorch
+import seatrial.engines.tensorrt  # noqa: F401  (an adapter's module registers its class)
+from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.base import BuildRequest, Engine
+from seatrial.engines.registry import ENGINES
 
 __all__ = ["ENGINES", "Audit", "BuildRequest", "Engine", "Layer", "build"]
 

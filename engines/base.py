@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.audit import Audit
-from engines.builder_options import BuilderOptions
-from engines.device import device_index, device_kind
-from engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
-from shipcheck.errors import DeviceError, ShipcheckError, UnsupportedError
-from shipcheck.packages import need
-from shipcheck.scores import of_two_classes
+from seatrial.engines.audit import Audit
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
+from seatrial.errors import DeviceError, SeatrialError, UnsupportedError
+from seatrial.packages import need
+from seatrial.scores import of_two_classes
 
 Logits = npt.NDArray[np.float32]
 Batch = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
@@ -44,7 +44,7 @@ class BuildRequest:
     threads: of one inference call. optimization: of the graph, in ONNX Runtime's words (disable, basic, extended,
     all). builder: what only engines with a builder look at. cache: folder of built engines, None to build anew.
     binary: "logits" or "probabilities" where the graph gives one number per image, which stands for two classes
-    (`shipcheck.scores`).
+    (`seatrial.scores`).
     """
 
     onnx_bytes: bytes
@@ -198,7 +198,7 @@ class Engine(abc.ABC):
         try:
             whole = filled(batch, self.request.fixed_batch or len(batch))
             return self._intermediates(whole, None if names is None else frozenset(names))
-        except ShipcheckError:
+        except SeatrialError:
             raise
         except Exception as error:
             raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error
@@ -241,7 +241,7 @@ class Engine(abc.ABC):
         self._turns.get()
         try:
             logits = self._infer(batch)
-        except ShipcheckError:
+        except SeatrialError:
             raise
         except Exception as error:  # every runtime has its own exception types
             raise DeviceError(f"Engine {self.name!r} failed while it ran: {error}") from error

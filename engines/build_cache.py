@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engines.base import BuildRequest
-from shipcheck.files import replacing, value_digest
+from seatrial.engines.base import BuildRequest
+from seatrial.files import replacing, value_digest
 
-_MAGIC = b"shipcheck engine 1\n"
+_MAGIC = b"seatrial engine 1\n"
 
 
 @dataclasses.dataclass(frozen=True)

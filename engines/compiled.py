@@ -8,8 +8,8 @@ import abc
 import time
 from typing import Any
 
-from engines.base import BuildRequest, Engine
-from engines.build_cache import Entry, entry_key, read_entry, write_entry
+from seatrial.engines.base import BuildRequest, Engine
+from seatrial.engines.build_cache import Entry, entry_key, read_entry, write_entry
 
 
 class CompiledEngine(Engine):

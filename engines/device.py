@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 
 def device_kind(device: str) -> str:

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from engines.audit import Audit
-from engines.base import Batch, Engine, Logits
-from engines.precision import PRECISIONS
-from engines.registry import ENGINES
+from seatrial.engines.audit import Audit
+from seatrial.engines.base import Batch, Engine, Logits
+from seatrial.engines.precision import PRECISIONS
+from seatrial.engines.registry import ENGINES
 
 
 @ENGINES.register("null")

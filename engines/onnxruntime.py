@@ -13,21 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from engines.audit import Audit
-from engines.base import Batch, BuildRequest, Engine, Logits
-from engines.build_cache import Entry
-from engines.cpu import processor
-from engines.device import device_index, device_kind
-from engines.graph import with_every_output
-from engines.onnxruntime_audit import read_audit
-from engines.onnxruntime_binding import DeviceBinding
-from engines.onnxruntime_compiled import kept_or_compiled, unseen_audit
-from engines.onnxruntime_profile import Execution, executions, named_nodes
-from engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
-from engines.onnxruntime_written import Written
-from engines.precision import is_simulated
-from engines.registry import ENGINES
-from shipcheck.errors import BuildError, ShipcheckError, UnsupportedError
+from seatrial.engines.audit import Audit
+from seatrial.engines.base import Batch, BuildRequest, Engine, Logits
+from seatrial.engines.build_cache import Entry
+from seatrial.engines.cpu import processor
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.graph import with_every_output
+from seatrial.engines.onnxruntime_audit import read_audit
+from seatrial.engines.onnxruntime_binding import DeviceBinding
+from seatrial.engines.onnxruntime_compiled import kept_or_compiled, unseen_audit
+from seatrial.engines.onnxruntime_profile import Execution, executions, named_nodes
+from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
+from seatrial.engines.onnxruntime_written import Written
+from seatrial.engines.precision import is_simulated
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import BuildError, SeatrialError, UnsupportedError
 
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
@@ -56,7 +56,7 @@ class OnnxRuntimeEngine(Engine):
     name: ClassVar[str] = "onnxruntime"
     module: ClassVar[str | None] = "onnxruntime"
     distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
-    install: ClassVar[str] = "pip install 'shipcheck[cpu]'"
+    install: ClassVar[str] = "pip install 'seatrial[cpu]'"
     thread_safe: ClassVar[bool] = True
     simulates: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -141,7 +141,7 @@ class OnnxRuntimeEngine(Engine):
     ) -> tuple[list[Execution], onnx.GraphProto]:
         """The calls of one inference, and the graph that was executed."""
         request = self.request
-        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+        with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             session = self._create(
                 onnx_bytes,
@@ -171,7 +171,7 @@ class OnnxRuntimeEngine(Engine):
         self._session = self._binding = None
 
     def _create_and_save(self) -> tuple[Any, bytes]:
-        with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+        with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             session = self._create(self.request.onnx_bytes, {"optimized_model_filepath": str(optimized)})
             return session, optimized.read_bytes()
@@ -199,7 +199,7 @@ class OnnxRuntimeEngine(Engine):
         given = {**(self._settings if device == request.device else {}), **(provider_settings or {})}
         try:
             return open_session(self.runtime(), onnx_bytes, options, device, given)
-        except ShipcheckError:
+        except SeatrialError:
             raise
         except Exception as error:  # pybind's Fail, InvalidGraph, NotImplemented, ... share no base but Exception
             raise BuildError(f"ONNX Runtime cannot build the {request.precision} model: {error}") from error

@@ -8,9 +8,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from engines.audit import UNKNOWN, Audit, Layer
-from engines.onnxruntime_profile import Execution
-from engines.onnxruntime_written import Written
+from seatrial.engines.audit import UNKNOWN, Audit, Layer
+from seatrial.engines.onnxruntime_profile import Execution
+from seatrial.engines.onnxruntime_written import Written
 
 _BY_TYPE = {
     "float": "fp32",

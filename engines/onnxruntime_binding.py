@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.base import Batch, Logits
+from seatrial.engines.base import Batch, Logits
 
 
 class DeviceBinding:

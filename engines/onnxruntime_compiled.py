@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from engines.audit import UNKNOWN, Audit
-from engines.base import BuildRequest
-from engines.build_cache import Entry, entry_key, read_entry, write_entry
-from engines.onnxruntime_audit import read_audit
-from engines.onnxruntime_profile import Execution
-from engines.onnxruntime_providers import Provider
-from engines.onnxruntime_written import Written
-from shipcheck.errors import BuildError
+from seatrial.engines.audit import UNKNOWN, Audit
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.build_cache import Entry, entry_key, read_entry, write_entry
+from seatrial.engines.onnxruntime_audit import read_audit
+from seatrial.engines.onnxruntime_profile import Execution
+from seatrial.engines.onnxruntime_providers import Provider
+from seatrial.engines.onnxruntime_written import Written
+from seatrial.errors import BuildError
 
 # (bytes of the graph, entries of the session's configuration, more options of the provider) -> InferenceSession
 Open = Callable[[bytes, Mapping[str, str], Mapping[str, str]], Any]
@@ -49,7 +49,7 @@ def kept_or_compiled(request: BuildRequest, provider: Provider, versions: Mappin
 
 
 def _compile(request: BuildRequest, provider: Provider, open_: Open) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="shipcheck-") as folder:
+    with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
         path = Path(folder) / "context.onnx"
         session = open_(request.onnx_bytes, *context_settings(provider, path))
         # Where shapes are not known before, the engine is built by the first query.

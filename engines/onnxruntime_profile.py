@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from engines.work import Product, Shape, products
+from seatrial.engines.work import Product, Shape, products
 
 # A type in ONNX Runtime's words, "float" or "uint8", and a shape.
 Tensor = tuple[str, Shape]

@@ -14,16 +14,16 @@ from typing import Any
 
 from onnx import TensorProto, helper
 
-from engines.base import BuildRequest
-from engines.device import device_index, device_kind
-from shipcheck.errors import BuildError, UnsupportedError
-from shipcheck.packages import need
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.device import device_index, device_kind
+from seatrial.errors import BuildError, UnsupportedError
+from seatrial.packages import need
 
 CPU = "CPUExecutionProvider"
 # ONNX Runtime gives nodes that no listed provider takes to the CPU's, without a word, unless this is set.
 NO_CPU_NODES = ("session.disable_cpu_ep_fallback", "1")
 _PIP_GPU = (
-    "pip uninstall onnxruntime && pip install 'shipcheck[gpu]' (onnxruntime-gpu is the same module: one of the two)"
+    "pip uninstall onnxruntime && pip install 'seatrial[gpu]' (onnxruntime-gpu is the same module: one of the two)"
 )
 _PIP_RTX = "pip install onnxruntime-ep-nv-tensorrt-rtx (beside onnxruntime 1.24 or newer, not onnxruntime-gpu)"
 _PIP_CUDA = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
@@ -126,7 +126,7 @@ def _profile_shapes(request: BuildRequest, prefix: str) -> dict[str, str]:
 # The CUDA provider has no integer convolutions: it runs quantized files dequantized, in float (onnxruntime#12229).
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
     {
-        "cpu": Provider(CPU, ("fp32", "int8", "int4"), "onnxruntime", _no_options, "pip install 'shipcheck[cpu]'"),
+        "cpu": Provider(CPU, ("fp32", "int8", "int4"), "onnxruntime", _no_options, "pip install 'seatrial[cpu]'"),
         "cuda": Provider("CUDAExecutionProvider", ("fp32", "fp16"), "tensorrt", _cuda_options, _PIP_GPU, memory="cuda"),
         "tensorrt": Provider(
             "TensorrtExecutionProvider",
@@ -220,7 +220,7 @@ def _load_libraries(ort: Any, device: str) -> list[str]:
         with contextlib.redirect_stdout(said):
             ort.preload_dlls()
     if device_kind(device) == "tensorrt" and importlib.util.find_spec("tensorrt") is not None:
-        need("tensorrt", f"Engine 'onnxruntime' on {device!r}", "pip install 'shipcheck[trt]'")  # for its libraries
+        need("tensorrt", f"Engine 'onnxruntime' on {device!r}", "pip install 'seatrial[trt]'")  # for its libraries
     needs = getattr(ort, "cuda_version", "")
     built_for = [f"It is built for CUDA {needs}."] if needs else []
     return [*built_for, *(f"{line.rstrip('.')}." for line in said.getvalue().splitlines() if line)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from engines.onnxruntime_profile import Execution, nodes_of
+from seatrial.engines.onnxruntime_profile import Execution, nodes_of
 
 
 class Written:

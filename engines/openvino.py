@@ -12,15 +12,15 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from engines.audit import Audit
-from engines.base import Batch, BuildRequest, Logits
-from engines.compiled import CompiledEngine
-from engines.cpu import processor
-from engines.device import device_index, device_kind
-from engines.graph import with_every_output
-from engines.openvino_audit import kernels, read_audit
-from engines.registry import ENGINES
-from shipcheck.errors import BuildError, ShipcheckError, UnsupportedError
+from seatrial.engines.audit import Audit
+from seatrial.engines.base import Batch, BuildRequest, Logits
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.cpu import processor
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.graph import with_every_output
+from seatrial.engines.openvino_audit import kernels, read_audit
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import BuildError, SeatrialError, UnsupportedError
 
 # Precision -> what float layers compute in. Without the hint, a CPU with bfloat16 instructions runs float32 files in
 # bfloat16.
@@ -46,7 +46,7 @@ class OpenVinoEngine(CompiledEngine):
 
     name: ClassVar[str] = "openvino"
     module: ClassVar[str | None] = "openvino"
-    install: ClassVar[str] = "pip install 'shipcheck[openvino]'"
+    install: ClassVar[str] = "pip install 'seatrial[openvino]'"
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "cpu": ("fp32", "fp16", "bf16", "int8"),
         "gpu": ("fp32", "fp16", "int8"),
@@ -230,7 +230,7 @@ def _property(device: str, key: str) -> str | None:
 def _refusals(request: BuildRequest) -> Iterator[None]:
     try:
         yield
-    except ShipcheckError:
+    except SeatrialError:
         raise
     except Exception as error:  # OpenVINO raises RuntimeError and its own exceptions
         raise BuildError(f"OpenVINO cannot build the {request.precision} model: {error}") from error

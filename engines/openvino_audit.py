@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from engines.audit import UNKNOWN, Audit, Layer, with_guesses
-from engines.openvino_work import DynamicShapeError, executed_macs, imported_macs
+from seatrial.engines.audit import UNKNOWN, Audit, Layer, with_guesses
+from seatrial.engines.openvino_work import DynamicShapeError, executed_macs, imported_macs
 
 # Element types as they end a kernel's name (`brgconv_avx512_amx_I8`); I8 stands for unsigned bytes there.
 _WORDS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8", "I8": "int8"}

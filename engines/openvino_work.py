@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engines.work import formulas
+from seatrial.engines.work import formulas
 
 
 class DynamicShapeError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 # name -> what it means; the order is the order of tables.
 PRECISIONS: dict[str, str] = {
@@ -33,7 +33,7 @@ def precision_of_bits(bits: int) -> str:
     """fp32, fp16, int8 or int4 for 32, 16, 8 or 4; UsageError otherwise."""
     if bits not in BITS:
         known = ", ".join(f"{bits} ({name})" for bits, name in BITS.items())
-        raise UsageError(f"--bits {bits} is no precision that shipcheck knows. Known: {known}.")
+        raise UsageError(f"--bits {bits} is no precision that seatrial knows. Known: {known}.")
     return BITS[bits]
 
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.audit import Audit, Layer
-from engines.base import Batch, Engine, Logits
-from engines.device import device_index, device_kind
-from engines.registry import ENGINES
-from shipcheck.errors import BuildError, ShipcheckError, UnsupportedError
+from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.base import Batch, Engine, Logits
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import BuildError, SeatrialError, UnsupportedError
 
 _WORDS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
@@ -33,7 +33,7 @@ class PyTorchEngine(Engine):
 
     name: ClassVar[str] = "pytorch"
     module: ClassVar[str | None] = "torch"
-    install: ClassVar[str] = "pip install 'shipcheck[torch]'"
+    install: ClassVar[str] = "pip install 'seatrial[torch]'"
     thread_safe: ClassVar[bool] = True
     simulates: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32",), "cuda": ("fp32",)}
@@ -58,7 +58,7 @@ class PyTorchEngine(Engine):
             )
 
     def _build(self) -> None:
-        from engines.torch_graph import TorchGraph  # imports PyTorch
+        from seatrial.engines.torch_graph import TorchGraph  # imports PyTorch
 
         torch: Any = self.runtime()
         self._torch = torch
@@ -68,7 +68,7 @@ class PyTorchEngine(Engine):
         try:
             graph: Any = TorchGraph(self.request.onnx_bytes, self.request.output_name)
             self._graph = graph.placed(self._device)
-        except ShipcheckError:
+        except SeatrialError:
             raise
         except Exception as error:  # protobuf's and PyTorch's errors share no base but Exception
             raise BuildError(f"PyTorch cannot build the {self.request.precision} model: {error}") from error
@@ -113,7 +113,7 @@ class PyTorchEngine(Engine):
             return {name: self._array(value) for name, value in values.items() if names is None or name in names}
 
     def _read_audit(self) -> Audit:
-        from engines.torch_graph.work import macs
+        from seatrial.engines.torch_graph.work import macs
 
         request = self.request
         images = request.fixed_batch or 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engines.base import Engine
-from shipcheck.registry import Registry
+from seatrial.engines.base import Engine
+from seatrial.registry import Registry
 
 ENGINES: Registry[type[Engine]] = Registry("engine")
 

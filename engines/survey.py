@@ -9,11 +9,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engines.base import Engine
-from engines.compiled import CompiledEngine
-from engines.registry import ENGINES
-from shipcheck.errors import ShipcheckError
-from shipcheck.packages import PackageError
+from seatrial.engines.base import Engine
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import SeatrialError
+from seatrial.packages import PackageError
 
 # A GPU that every runtime with a builder knows, to ask whether it builds where there is none.
 _SOME_GPU = "8.9"
@@ -106,7 +106,7 @@ def _compiling(engine: type[CompiledEngine], precision: str, device: str) -> Cal
 def _refusal(check: Callable[[], object]) -> str | None:
     try:
         check()
-    except ShipcheckError as error:
+    except SeatrialError as error:
         return str(error)
     except Exception as error:  # whatever a broken runtime raises is the answer
         return f"{type(error).__name__}: {error}"

@@ -6,16 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporters.contract import InputContract, embed
-from exporters.model import DeployableModel
-from exporters.onnx_file import NO_CONTRACT, describe, load_onnx
-from exporters.options import ContractOptions
-from exporters.simplify import simplify as simplified
-from exporters.sources import OnnxSource, open_source
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
+from seatrial.exporters.contract import InputContract, embed
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.onnx_file import NO_CONTRACT, describe, load_onnx
+from seatrial.exporters.options import ContractOptions
+from seatrial.exporters.simplify import simplify as simplified
+from seatrial.exporters.sources import OnnxSource, open_source
 
 if TYPE_CHECKING:
-    from exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.module import TorchSource
 
 __all__ = ["ContractOptions", "DeployableModel", "InputContract", "OnnxSource", "deploy", "load", "open_source"]
 

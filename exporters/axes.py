@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, opset_of
-from exporters.shapes import dimensions
+from seatrial.exporters.graphs import attribute_of, constants_of, graphs_below, names_used_by, opset_of
+from seatrial.exporters.shapes import dimensions
 
 # From here on, the axes of Squeeze and Unsqueeze are an input.
 _AXES_AS_INPUT = 13

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
 
-CONTRACT_KEY = "shipcheck.contract"
-CLASSES_KEY = "shipcheck.classes"
+CONTRACT_KEY = "seatrial.contract"
+CLASSES_KEY = "seatrial.classes"
 SCHEMA = 1
 
 RESIZE_RULES = ("none", "exact", "short-side", "squash-crop", "letterbox")
@@ -167,7 +167,7 @@ class InputContract:
         fields = dict(value)
         schema = fields.pop("schema", None)
         if schema != SCHEMA:
-            raise BadInputError(f"The input contract has the schema {schema!r}; this shipcheck reads {SCHEMA}.")
+            raise BadInputError(f"The input contract has the schema {schema!r}; this seatrial reads {SCHEMA}.")
         try:
             fields["size"] = _integers(fields["size"], 2)
             for name in ("mean", "std"):

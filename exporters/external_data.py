@@ -10,9 +10,9 @@ from typing import NoReturn
 import onnx
 from onnx import TensorProto
 
-from exporters.graphs import all_tensors
-from exporters.tensors import byte_count, type_name
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import all_tensors
+from seatrial.exporters.tensors import byte_count, type_name
 
 _MAX_BYTES = 2**31 - 1
 _SAVE_AS_ONE = (

@@ -10,11 +10,19 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.folding import CONSTANTS_ARE_NO_INPUTS, fold_constants
-from exporters.graphs import all_attributes, all_graphs, all_tensors, feed_images_only, graphs_below, opset_of, prune
-from exporters.model import DeployableModel
-from exporters.quantized import DQ, Grid, Q, Reader
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.folding import CONSTANTS_ARE_NO_INPUTS, fold_constants
+from seatrial.exporters.graphs import (
+    all_attributes,
+    all_graphs,
+    all_tensors,
+    feed_images_only,
+    graphs_below,
+    opset_of,
+    prune,
+)
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.quantized import DQ, Grid, Q, Reader
 
 _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 # Attributes that name an element type: of Cast, of random and of filled tensors.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from exporters.graphs import constants_of, prune
-from exporters.tensors import byte_count
+from seatrial.exporters.graphs import constants_of, prune
+from seatrial.exporters.tensors import byte_count
 
 # Standard operators that give the same for the same operands, and whose work is in proportion to what they read and
 # write; the product of two matrices beside them. QuantizeLinear and DequantizeLinear are none: they say how the file

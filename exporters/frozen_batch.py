@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from exporters.graphs import all_graphs, attribute_of, constants_of
-from exporters.shapes import shapes_of
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import all_graphs, attribute_of, constants_of
+from seatrial.exporters.shapes import shapes_of
 
 # Larger than any batch that an exporter writes down, and no multiple of one: an output that does not follow it is held.
 _LARGE = 509

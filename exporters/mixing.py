@@ -13,10 +13,10 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, live_nodes, names_used_by, opset_of
-from exporters.randomness import Suspect, suspect
-from exporters.shapes import Shapes, shapes_of
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import attribute_of, constants_of, live_nodes, names_used_by, opset_of
+from seatrial.exporters.randomness import Suspect, suspect
+from seatrial.exporters.shapes import Shapes, shapes_of
 
 _BATCHES = (2, 3)
 # Shapes, not pixels, come out of these.

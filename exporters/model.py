@@ -8,7 +8,7 @@ import hashlib
 
 import onnx
 
-from exporters.contract import InputContract
+from seatrial.exporters.contract import InputContract
 
 
 @dataclasses.dataclass(frozen=True)

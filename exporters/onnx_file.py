@@ -1,4 +1,4 @@
-"""Reads an ONNX file that may come from anywhere, and says what is wrong with one that shipcheck cannot test.
+"""Reads an ONNX file that may come from anywhere, and says what is wrong with one that seatrial cannot test.
 
 The order is that of trust: what the bytes, the counts and the dimensions say is checked by arithmetic before anything
 is expanded, read from elsewhere or allocated.
@@ -12,23 +12,23 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from exporters.axes import complete_input
-from exporters.batch import with_batch
-from exporters.contract import InputContract, read_class_names, read_contract
-from exporters.external_data import embed_external_data
-from exporters.frozen_batch import held_batch, held_words
-from exporters.graphs import opset_of
-from exporters.model import DeployableModel
-from exporters.operators import check_functions, check_operators
-from exporters.options import ContractOptions
-from exporters.outputs import choose_output, read_scores
-from exporters.own_precision import own_precision
-from exporters.presets import PRESETS
-from exporters.shapes import shapes_of
-from exporters.signature import fit_contract, read_signature
-from exporters.tensors import check_finite, check_tensors
-from exporters.wire import growth_error
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.axes import complete_input
+from seatrial.exporters.batch import with_batch
+from seatrial.exporters.contract import InputContract, read_class_names, read_contract
+from seatrial.exporters.external_data import embed_external_data
+from seatrial.exporters.frozen_batch import held_batch, held_words
+from seatrial.exporters.graphs import opset_of
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.operators import check_functions, check_operators
+from seatrial.exporters.options import ContractOptions
+from seatrial.exporters.outputs import choose_output, read_scores
+from seatrial.exporters.own_precision import own_precision
+from seatrial.exporters.presets import PRESETS
+from seatrial.exporters.shapes import shapes_of
+from seatrial.exporters.signature import fit_contract, read_signature
+from seatrial.exporters.tensors import check_finite, check_tensors
+from seatrial.exporters.wire import growth_error
 
 # protobuf's own limit on one message; a larger "model" cannot be a single-file ONNX model.
 _MAX_BYTES = 2**31 - 1

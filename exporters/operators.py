@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnx
 
-from exporters.graphs import all_nodes, graphs_below
-from shipcheck.errors import BadInputError, UnsupportedError
+from seatrial.errors import BadInputError, UnsupportedError
+from seatrial.exporters.graphs import all_nodes, graphs_below
 
 STANDARD = ("", "ai.onnx")
 _KNOWN = (*STANDARD, "ai.onnx.ml", "com.microsoft")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from exporters.contract import Channels, InputContract, Size
-from exporters.presets import PRESETS
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
+from seatrial.exporters.contract import Channels, InputContract, Size
+from seatrial.exporters.presets import PRESETS
 
 _SINGLE = (
     "interpolation",

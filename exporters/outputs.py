@@ -8,12 +8,12 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from exporters.axes import complete_output
-from exporters.graphs import prune
-from exporters.shapes import Shapes, dimensions
-from exporters.signature import spell_shape
-from exporters.tensors import type_name
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.axes import complete_output
+from seatrial.exporters.graphs import prune
+from seatrial.exporters.shapes import Shapes, dimensions
+from seatrial.exporters.signature import spell_shape
+from seatrial.exporters.tensors import type_name
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
 SOFTMAX = "Softmax"
@@ -33,7 +33,7 @@ _BINARY = {
 class Scores:
     """The output: its name, the number of classes, and what its numbers are.
 
-    binary: it has one number per image, which stands for two classes (`shipcheck.scores`). notes: what was done to it.
+    binary: it has one number per image, which stands for two classes (`seatrial.scores`). notes: what was done to it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The precision that a file has of its own: what its weights and its Q/DQ nodes say, in shipcheck's words.
+"""The precision that a file has of its own: what its weights and its Q/DQ nodes say, in seatrial's words.
 
 | weights | activations | word |
 |---|---|---|
@@ -23,12 +23,12 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from exporters.folding import fold_constants
-from exporters.graphs import all_tensors
-from exporters.quantized import Reader, Step
-from shipcheck.errors import BadInputError, UnsupportedError
+from seatrial.errors import BadInputError, UnsupportedError
+from seatrial.exporters.folding import fold_constants
+from seatrial.exporters.graphs import all_tensors
+from seatrial.exporters.quantized import Reader, Step
 
-SIMULATED_KEY = "shipcheck.simulated"
+SIMULATED_KEY = "seatrial.simulated"
 _SIMULATED = re.compile("sim-w[2-8]a[2-8]")
 _FLOAT_WORDS: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
@@ -55,7 +55,7 @@ def own_precision(model: onnx.ModelProto, path: Path) -> str:
     wide = max(found.activations, key=lambda step: step.bits, default=None)
     if wide is not None and wide.bits > 8:
         raise UnsupportedError(
-            f"{path} quantizes activations to {wide.bits} bits (node {_name(wide)}), a precision that shipcheck does "
+            f"{path} quantizes activations to {wide.bits} bits (node {_name(wide)}), a precision that seatrial does "
             "not "
             "have. Quantize them to 8 bits, or give the float model."
         )

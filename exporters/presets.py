@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.contract import InputContract
+from seatrial.exporters.contract import InputContract
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)

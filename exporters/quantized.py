@@ -16,8 +16,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from exporters.graphs import attribute_of, constants_of
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import attribute_of, constants_of
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 _FLOAT8 = (

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporters.graphs import attribute_of, constants_of, graphs_in, live_nodes, opset_of
+from seatrial.exporters.graphs import attribute_of, constants_of, graphs_in, live_nodes, opset_of
 
 _DRAWS = {
     "RandomNormal": "draws random numbers",

@@ -9,9 +9,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from exporters.graphs import all_graphs, attribute_of, graphs_below
-from exporters.tensors import byte_count
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import all_graphs, attribute_of, graphs_below
+from seatrial.exporters.tensors import byte_count
 
 MAX_VALUE_BYTES = 2**32
 # onnx.shape_inference carries integer vectors as values, at 300 bytes an element; a shape has a handful of them.

@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from exporters.contract import InputContract
-from exporters.options import ContractOptions
-from exporters.shapes import dimensions
-from exporters.tensors import type_name
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.options import ContractOptions
+from seatrial.exporters.shapes import dimensions
+from seatrial.exporters.tensors import type_name
 
 _DTYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.UINT8: "uint8"}
 # Colour first: of an input [batch, 3, height, 1], the three are the channels.

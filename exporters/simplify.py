@@ -7,10 +7,10 @@ from typing import Any
 
 import onnx
 
-from shipcheck.errors import BuildError
-from shipcheck.packages import need
+from seatrial.errors import BuildError
+from seatrial.packages import need
 
-INSTALL = "pip install 'shipcheck[export]'"
+INSTALL = "pip install 'seatrial[export]'"
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:

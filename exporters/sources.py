@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 if TYPE_CHECKING:
-    from exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.module import TorchSource
 
 KNOWN = "an .onnx file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME"
 
@@ -34,11 +34,11 @@ def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSou
     the kinds raise.
     """
     if text.startswith("timm:"):
-        from exporters.torch_sources.zoo import timm_source
+        from seatrial.exporters.torch_sources.zoo import timm_source
 
         return timm_source(text.removeprefix("timm:"), weights)
     if text.startswith("torchvision:"):
-        from exporters.torch_sources.zoo import torchvision_source
+        from seatrial.exporters.torch_sources.zoo import torchvision_source
 
         return torchvision_source(text.removeprefix("torchvision:"), weights)
     file, _, factory = text.rpartition(":")
@@ -62,9 +62,9 @@ def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSou
 
 
 def _from_factory(path: Path, factory: str, weights: Path | None) -> TorchSource:
-    from exporters.torch_sources.factory import module_from_factory
-    from exporters.torch_sources.module import TorchSource
-    from exporters.torch_sources.state_dict import load_weights
+    from seatrial.exporters.torch_sources.factory import module_from_factory
+    from seatrial.exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.state_dict import load_weights
 
     module = module_from_factory(path, factory)
     if weights is not None:
@@ -73,8 +73,8 @@ def _from_factory(path: Path, factory: str, weights: Path | None) -> TorchSource
 
 
 def _from_program(path: Path) -> TorchSource:
-    from exporters.torch_sources.module import TorchSource
-    from exporters.torch_sources.program import module_from_program
+    from seatrial.exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.program import module_from_program
 
     module, batch = module_from_program(path)
     return TorchSource(path.stem, module, frozen=True, batch=batch)

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from exporters.graphs import all_attributes, all_graphs, all_tensors
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import all_attributes, all_graphs, all_tensors
 
 # Bits of one element as ONNX stores it, by data type (onnx.proto, TensorProto.DataType).
 _BITS: dict[int, int] = {
@@ -108,7 +108,7 @@ def _fault(tensor: onnx.TensorProto) -> str | None:
     if tensor.HasField("segment"):
         return "is cut into segments, which no engine reads"
     if tensor.data_type != TensorProto.STRING and tensor.data_type not in _BITS:
-        return f"is of the type {type_name(tensor.data_type)}, which no engine of shipcheck computes with"
+        return f"is of the type {type_name(tensor.data_type)}, which no engine of seatrial computes with"
     count = math.prod(tensor.dims)
     name, entries = _FIELDS.get(tensor.data_type, ("int32_data", 1))
     size = byte_count(tensor.data_type, tensor.dims)

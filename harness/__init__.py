@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.run import run
-from harness.spec import RunSpec, TargetSpec
+from seatrial.harness.run.run import run
+from seatrial.harness.spec.run import RunSpec, TargetSpec
 
 __all__ = ["RunSpec", "TargetSpec", "run"]

@@ -263,12 +263,12 @@ def three_gigabytes(path):
 
 @changed("MiB of metadata")
 def metadata(model):
-    model.metadata_props.add(key="shipcheck.contract", value="[" * (20 << 20))
+    model.metadata_props.add(key="seatrial.contract", value="[" * (20 << 20))
 
 
 @changed("is not JSON")
 def nested_metadata(model):
-    model.metadata_props.add(key="shipcheck.contract", value="[" * 1_000_000)
+    model.metadata_props.add(key="seatrial.contract", value="[" * 1_000_000)
 
 
 @changed("is written in opset 6")

@@ -18,8 +18,8 @@ from emulated import EMULATOR, HASWELL, python_of
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from engines.cpu import processor
-from engines.registry import ENGINES
+from seatrial.engines.cpu import processor
+from seatrial.engines.registry import ENGINES
 
 # Modules that register engines, or need what only their own tests set up: imported by those tests alone.
 collect_ignore_glob = [
@@ -36,7 +36,7 @@ SHARED = ROOT.parent / "shared"
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or fills the user's cache."""
-    os.environ["SHIPCHECK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["SEATRIAL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from engines import BuildRequest
+from seatrial.engines import BuildRequest
 
 ALL = ("onnxruntime", "openvino", "pytorch")
 RUNTIMES = ("onnxruntime", "openvino")

@@ -13,9 +13,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.data.source import Payload
-from harness.pipeline.decoders import decode
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.harness.data.source import Payload
+from seatrial.harness.pipeline.decoders import decode
 
 
 def fuzz(decoder, examples, files):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.attacks.draws import Draws
-from harness.attacks.problem import Problem
-from harness.attacks.surrogate import Surrogate
+from seatrial.harness.attacks.draws import Draws
+from seatrial.harness.attacks.problem import Problem
+from seatrial.harness.attacks.surrogate import Surrogate
 
 Tensor = Any
 

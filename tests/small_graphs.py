@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-import exporters
+from seatrial import exporters
 
 SIZE = 16
 CONTRACT = exporters.ContractOptions(size=(SIZE, SIZE))

@@ -2,11 +2,11 @@
 
 import onnx
 
-from engines.base import BuildRequest
-from engines.builder_options import BuilderOptions
-from engines.tensorrt.build import build_plan
-from engines.tensorrt.rtx import Rtx
-from shipcheck.errors import BuildError
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.tensorrt.build import build_plan
+from seatrial.engines.tensorrt.rtx import Rtx
+from seatrial.errors import BuildError
 
 
 def plan_request(onnx_bytes, capability, *, precision="fp32", max_batch=16, **changes):

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from engines.audit import Audit, Layer
-from engines.base import Engine
-from engines.registry import ENGINES
+from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.base import Engine
+from seatrial.engines.registry import ENGINES
 
 NAMES = (
     *("segfaults", "sleeps", "eats", "exits", "gives-nan", "lies", "babbles"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from calib.recipes import onnxruntime, onnxruntime_int4, openvino, simulated, tensorrt
-from calib.recipes.recipe import Recipe
-from engines.precision import NOWHERE_EXECUTED, SIMULATED
-from shipcheck.errors import UnsupportedError
+from seatrial.calib.recipes import onnxruntime, onnxruntime_int4, openvino, simulated, tensorrt
+from seatrial.calib.recipes.recipe import Recipe
+from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED
+from seatrial.errors import UnsupportedError
 
 __all__ = ["Recipe", "recipe_for"]
 

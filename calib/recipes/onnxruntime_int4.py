@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calib.recipes.recipe import Recipe
+from seatrial.calib.recipes.recipe import Recipe
 
 RECIPES = (
     Recipe(

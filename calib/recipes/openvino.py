@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calib.recipes.recipe import Recipe
+from seatrial.calib.recipes.recipe import Recipe
 
 # Read off the kernels that ran (OpenVINO 2026.4, x86 with VNNI and AMX), not off `runtimePrecision`, which says i8 for
 # a float convolution of 8-bit weights, too.

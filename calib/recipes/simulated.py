@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from calib.recipes.recipe import Recipe
-from engines.precision import simulated_bits
+from seatrial.calib.recipes.recipe import Recipe
+from seatrial.engines.precision import simulated_bits
 
 ENGINES = ("onnxruntime", "pytorch")
 # Bits that the first and the last multiplying layer keep.

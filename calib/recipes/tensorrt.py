@@ -8,7 +8,7 @@ https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/quantized
 
 from __future__ import annotations
 
-from calib.recipes.recipe import Recipe
+from seatrial.calib.recipes.recipe import Recipe
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
 

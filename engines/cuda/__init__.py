@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.cuda.interface import Cuda, DeviceInfo
-from engines.cuda.select import INSTALL, open_cuda
+from seatrial.engines.cuda.interface import Cuda, DeviceInfo
+from seatrial.engines.cuda.select import INSTALL, open_cuda
 
 __all__ = ["INSTALL", "Cuda", "DeviceInfo", "open_cuda"]

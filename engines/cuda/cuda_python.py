@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.cuda.driver_api import checked, load_driver_api
-from engines.cuda.graphs import Graphs
-from engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
+from seatrial.engines.cuda.driver_api import checked, load_driver_api
+from seatrial.engines.cuda.graphs import Graphs
+from seatrial.engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
 
 
 class CudaPython(Cuda):

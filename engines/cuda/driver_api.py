@@ -6,7 +6,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from shipcheck.errors import DeviceError
+from seatrial.errors import DeviceError
 
 # cuda.bindings.driver since 12.6.1, the whole of 13 included; before that the same functions lay in cuda.cuda.
 MODULES = ("cuda.bindings.driver", "cuda.cuda")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.cuda.driver_api import checked
+from seatrial.engines.cuda.driver_api import checked
 
 
 class Graphs:

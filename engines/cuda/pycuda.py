@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from engines.cuda.driver_api import load_driver_api
-from engines.cuda.graphs import Graphs
-from engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
-from shipcheck.errors import DeviceError, UnsupportedError
+from seatrial.engines.cuda.driver_api import load_driver_api
+from seatrial.engines.cuda.graphs import Graphs
+from seatrial.engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
+from seatrial.errors import DeviceError, UnsupportedError
 
 _NO_GRAPHS = "PyCUDA has no CUDA graphs; beside cuda-python it takes them from there: pip install 'cuda-python>=12.6'"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engines.cuda.cuda_python import CudaPython
-from engines.cuda.interface import Cuda
-from engines.cuda.pycuda import PyCuda
-from shipcheck.errors import DeviceError, UnsupportedError
+from seatrial.engines.cuda.cuda_python import CudaPython
+from seatrial.engines.cuda.interface import Cuda
+from seatrial.engines.cuda.pycuda import PyCuda
+from seatrial.errors import DeviceError, UnsupportedError
 
 INSTALL = "pip install 'cuda-python>=12.6'"
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
+from seatrial.engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
 
 __all__ = ["TensorRtEngine", "TensorRtRtxEngine"]

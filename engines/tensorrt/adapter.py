@@ -11,22 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from engines.audit import Audit
-from engines.base import Batch, BuildRequest, Logits
-from engines.compiled import CompiledEngine
-from engines.cuda import open_cuda
-from engines.onnxruntime_profile import named_nodes
-from engines.tensorrt.audit import audit_layers
-from engines.tensorrt.build import batch_range, build_plan
-from engines.tensorrt.capabilities import check_capability, parse_capability
-from engines.tensorrt.dialect import Dialect
-from engines.tensorrt.form import check_form
-from engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_words
-from engines.tensorrt.inspector import read_layers
-from engines.tensorrt.macs import node_macs
-from engines.tensorrt.session import Loading, Session
-from engines.tensorrt.versions import installed_version
-from shipcheck.errors import UnsupportedError
+from seatrial.engines.audit import Audit
+from seatrial.engines.base import Batch, BuildRequest, Logits
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.cuda import open_cuda
+from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.tensorrt.audit import audit_layers
+from seatrial.engines.tensorrt.build import batch_range, build_plan
+from seatrial.engines.tensorrt.capabilities import check_capability, parse_capability
+from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.engines.tensorrt.form import check_form
+from seatrial.engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_words
+from seatrial.engines.tensorrt.inspector import read_layers
+from seatrial.engines.tensorrt.macs import node_macs
+from seatrial.engines.tensorrt.session import Loading, Session
+from seatrial.engines.tensorrt.versions import installed_version
+from seatrial.errors import UnsupportedError
 
 _CHECKED_FROM = (10, 13)
 

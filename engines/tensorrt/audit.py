@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engines.audit import UNKNOWN, Audit, Layer, with_guesses
-from engines.tensorrt.inspector import BuiltLayer
+from seatrial.engines.audit import UNKNOWN, Audit, Layer, with_guesses
+from seatrial.engines.tensorrt.inspector import BuiltLayer
 
 # Kinds and kernels that multiply, where several layers carry the name of one ONNX node (its reformats, its Q/DQ).
 _MULTIPLIES = re.compile(r"conv|gemm|matmul|matrix|mha|attention|(?<![a-z])fc(?![a-z])", re.IGNORECASE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from engines.base import BuildRequest
-from engines.device import device_kind
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.dialect import Dialect
-from engines.tensorrt.listener import Listener
-from shipcheck.errors import BuildError
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.device import device_kind
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.engines.tensorrt.listener import Listener
+from seatrial.errors import BuildError
 
 
 def batch_range(request: BuildRequest) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipcheck.errors import UnsupportedError, UsageError
+from seatrial.errors import UnsupportedError, UsageError
 
 _TENSORRT = "https://docs.nvidia.com/deeplearning/tensorrt/latest/getting-started/support-matrix.html"
 _RTX = "https://docs.nvidia.com/deeplearning/tensorrt-rtx/latest/getting-started/support-matrix.html"

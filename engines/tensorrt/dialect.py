@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 from pathlib import Path
 
-from engines.base import BuildRequest
-from engines.tensorrt.bindings import Bindings
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.tensorrt.bindings import Bindings
 
 
 class Dialect(abc.ABC):

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engines.base import BuildRequest
-from engines.registry import ENGINES
-from engines.tensorrt.adapter import TensorRtAdapter, numbers
-from engines.tensorrt.capabilities import check_capability, parse_capability
-from engines.tensorrt.dialect import Dialect
-from engines.tensorrt.gpu import check_dla, dla_core
-from engines.tensorrt.rtx import Rtx, target
-from engines.tensorrt.v10 import V10
-from engines.tensorrt.v11 import V11
-from shipcheck.errors import UnsupportedError
-from shipcheck.files import value_digest
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.registry import ENGINES
+from seatrial.engines.tensorrt.adapter import TensorRtAdapter, numbers
+from seatrial.engines.tensorrt.capabilities import check_capability, parse_capability
+from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.engines.tensorrt.gpu import check_dla, dla_core
+from seatrial.engines.tensorrt.rtx import Rtx, target
+from seatrial.engines.tensorrt.v10 import V10
+from seatrial.engines.tensorrt.v11 import V11
+from seatrial.errors import UnsupportedError
+from seatrial.files import value_digest
 
 _DIALECTS: dict[int, type[Dialect]] = {10: V10, 11: V11}
 
@@ -27,7 +27,7 @@ class TensorRtEngine(TensorRtAdapter):
 
     name: ClassVar[str] = "tensorrt"
     module: ClassVar[str | None] = "tensorrt"
-    install: ClassVar[str] = "pip install 'shipcheck[trt]'"
+    install: ClassVar[str] = "pip install 'seatrial[trt]'"
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "cuda": ("fp32", "fp16", "bf16", "fp8", "int8", "int4"),
         "dla": ("fp16", "int8"),
@@ -75,7 +75,7 @@ class TensorRtRtxEngine(TensorRtAdapter):
 
     name: ClassVar[str] = "tensorrt-rtx"
     module: ClassVar[str | None] = "tensorrt_rtx"
-    install: ClassVar[str] = "pip install 'shipcheck[tensorrt-rtx]' 'cuda-python>=12.6'"
+    install: ClassVar[str] = "pip install 'seatrial[tensorrt-rtx]' 'cuda-python>=12.6'"
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cuda": ("fp32", "fp16", "bf16", "fp8", "int8", "int4")}
 
     @classmethod

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from shipcheck.errors import UnsupportedError
+from seatrial.errors import UnsupportedError
 
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 # As seen on builds of tensorrt-rtx 1.7.1; a zero point of another value is for DLA alone, by a flag of the parser.

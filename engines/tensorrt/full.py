@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.base import BuildRequest
-from engines.device import device_index, device_kind
-from engines.tensorrt import timing_cache
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.dialect import Dialect
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.tensorrt import timing_cache
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.dialect import Dialect
 
 
 class Full(Dialect):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.cuda import DeviceInfo, open_cuda
-from engines.device import device_index, device_kind
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.listener import Listener
-from shipcheck.errors import UnsupportedError
+from seatrial.engines.cuda import DeviceInfo, open_cuda
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.listener import Listener
+from seatrial.errors import UnsupportedError
 
 
 def gpu_index(device: str) -> int:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from shipcheck.errors import DeviceError
+from seatrial.errors import DeviceError
 
 # TensorRT's words for a type -> ours; those that are none of a precision (indices, flags) are left out.
 _WORDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.bindings import Bindings
 
 
 class Listener:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import onnx
 
-from engines.work import products
+from seatrial.engines.work import products
 
 
 def node_macs(onnx_bytes: bytes, input_name: str) -> dict[str, int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.base import BuildRequest
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.capabilities import parse_capability
-from engines.tensorrt.dialect import Dialect
-from shipcheck.errors import UnsupportedError
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.capabilities import parse_capability
+from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.errors import UnsupportedError
 
 
 class Rtx(Dialect):

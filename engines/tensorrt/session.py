@@ -8,12 +8,12 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from engines.cuda import Cuda
-from engines.cuda.interface import Array, byte_size
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.dialect import Dialect
-from engines.tensorrt.listener import Listener
-from shipcheck.errors import BuildError, DeviceError, ShipcheckError
+from seatrial.engines.cuda import Cuda
+from seatrial.engines.cuda.interface import Array, byte_size
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.engines.tensorrt.listener import Listener
+from seatrial.errors import BuildError, DeviceError, SeatrialError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,14 +208,14 @@ class Session:
             self.graph_missing = "TensorRT says that this plan cannot be captured"
             return
         cuda.begin_capture(stream)
-        refusal: ShipcheckError | None = None
+        refusal: SeatrialError | None = None
         try:
             self._enqueue(context)
-        except ShipcheckError as error:
+        except SeatrialError as error:
             refusal = error
         try:
             self._graph = cuda.end_capture(stream)
-        except ShipcheckError as error:
+        except SeatrialError as error:
             refusal = refusal or error
         if refusal is not None:
             self.graph_missing = str(refusal).rstrip(".")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.tensorrt.bindings import Bindings
-from shipcheck.files import replacing
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.files import replacing
 
 
 def attach(config: Bindings.IBuilderConfig, path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engines.tensorrt.bindings import Bindings
-from engines.tensorrt.full import Full
+from seatrial.engines.tensorrt.bindings import Bindings
+from seatrial.engines.tensorrt.full import Full
 
 
 class V10(Full):

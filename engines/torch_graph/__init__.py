@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engines.torch_graph.graph import Step, TorchGraph
+from seatrial.engines.torch_graph.graph import Step, TorchGraph
 
 __all__ = ["Step", "TorchGraph"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
 
 _PLAIN: dict[str, Compute] = {
     "HardSwish": F.hardswish,

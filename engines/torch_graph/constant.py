@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from onnx import TensorProto
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.types import FLOATS, NATIVE, to_tensor
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.types import FLOATS, NATIVE, to_tensor
 
 _SCALARS = {"value_float": torch.float32, "value_int": torch.int64}
 _LISTS = {"value_floats": torch.float32, "value_ints": torch.int64}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.spatial import pad_list, window
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.spatial import pad_list, window
 
 
 @op("Conv")

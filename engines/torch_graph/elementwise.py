@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from onnx import TensorProto
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.types import FLOATS, HELD_AS_FLOAT, INTEGER_RANGE, NATIVE
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.types import FLOATS, HELD_AS_FLOAT, INTEGER_RANGE, NATIVE
 
 _UNARY: dict[str, Compute] = {
     "Abs": torch.abs,

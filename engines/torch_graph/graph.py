@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import torch
 
-from engines.torch_graph import (  # noqa: F401  (their operators register themselves)
+from seatrial.engines.torch_graph import (  # noqa: F401  (their operators register themselves)
     activation,
     constant,
     convolution,
@@ -23,8 +23,8 @@ from engines.torch_graph import (  # noqa: F401  (their operators register thems
     reduction,
     resize,
 )
-from engines.torch_graph.node import OPERATORS, Compute, Node, Tensor
-from engines.torch_graph.reading import (
+from seatrial.engines.torch_graph.node import OPERATORS, Compute, Node, Tensor
+from seatrial.engines.torch_graph.reading import (
     DOMAINS,
     element_types,
     initializers,
@@ -33,8 +33,8 @@ from engines.torch_graph.reading import (
     prepared,
     types_by_schema,
 )
-from engines.torch_graph.types import FLOATS, HELD_AS_FLOAT, NATIVE, Floats, type_name
-from shipcheck.errors import BadInputError, UnsupportedError
+from seatrial.engines.torch_graph.types import FLOATS, HELD_AS_FLOAT, NATIVE, Floats, type_name
+from seatrial.errors import BadInputError, UnsupportedError
 
 # ONNX Runtime's quantizer writes these into its own domain for types that ONNX took up later; they mean the same.
 _MICROSOFT = ("QuantizeLinear", "DequantizeLinear")

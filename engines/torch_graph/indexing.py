@@ -7,8 +7,8 @@ import functools
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.spatial import pad_list
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.spatial import pad_list
 
 
 @op("Slice", host=(1, 2, 3, 4), held=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
 
 
 @op("Reshape", host=(1,), held=True)

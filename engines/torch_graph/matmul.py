@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
 
 
 @op("MatMul")

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import onnx
 import torch
 
-from engines.torch_graph.types import HELD_AS_FLOAT, Floats
-from shipcheck.errors import UnsupportedError
-from shipcheck.registry import Registry
+from seatrial.engines.torch_graph.types import HELD_AS_FLOAT, Floats
+from seatrial.errors import UnsupportedError
+from seatrial.registry import Registry
 
 # Computes a node: its input tensors, None where an optional one is left out -> its output, or a tuple of them.
 Compute: TypeAlias = Callable[..., Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
 
 
 @op("BatchNormalization")

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.spatial import Window, pad_list, window
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.spatial import Window, pad_list, window
 
 _MAX_POOL: dict[int, Callable[..., Any]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE_POOL: dict[int, Callable[..., Any]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}

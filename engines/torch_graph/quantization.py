@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from onnx import TensorProto
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.types import FLOAT8_MAX, HELD_AS_FLOAT, INTEGER_RANGE, type_name
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.types import FLOAT8_MAX, HELD_AS_FLOAT, INTEGER_RANGE, type_name
 
 _HALVES = (torch.float16, torch.bfloat16)
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import onnx
 from onnx import inliner, shape_inference
 
-from engines.torch_graph.node import Tensor
-from engines.torch_graph.types import to_tensor
-from shipcheck.errors import BadInputError, UnsupportedError
+from seatrial.engines.torch_graph.node import Tensor
+from seatrial.engines.torch_graph.types import to_tensor
+from seatrial.errors import BadInputError, UnsupportedError
 
 DOMAINS = ("", "ai.onnx")
 # Broadcasting as NumPy's begins with 7; the newest is the last whose operators were compared with the specification's

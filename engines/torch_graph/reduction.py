@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
-from engines.torch_graph.types import FLOATS
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.types import FLOATS
 
 
 def _mean(x: Tensor, axes: list[int], keep: bool) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engines.torch_graph.node import Compute, Node, Tensor, op
+from seatrial.engines.torch_graph.node import Compute, Node, Tensor, op
 
 Coordinates = npt.NDArray[np.float32]
 # ONNX Runtime, too, computes coordinates in float32.

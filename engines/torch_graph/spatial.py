@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from engines.torch_graph.node import Node
+from seatrial.engines.torch_graph.node import Node
 
 _AUTO_PADS = ("VALID", "SAME_UPPER", "SAME_LOWER")
 

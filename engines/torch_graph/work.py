@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engines.work import Shape, products
+from seatrial.engines.work import Shape, products
 
 
 def macs(op: str, inputs: Sequence[Shape | None], output: Shape, attributes: Mapping[str, Any]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.work.formulas import Shape
-from engines.work.operators import COUNTED, Attributes, Product, products
+from seatrial.engines.work.formulas import Shape
+from seatrial.engines.work.operators import COUNTED, Attributes, Product, products
 
 __all__ = ["COUNTED", "Attributes", "Product", "Shape", "products"]

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engines.work import formulas
-from engines.work.formulas import Shape
-from engines.work.silent import ML, SILENT
+from seatrial.engines.work import formulas
+from seatrial.engines.work.formulas import Shape
+from seatrial.engines.work.silent import ML, SILENT
 
 Attributes = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.rewrites import pooling, uint8_input, upsampling
-from exporters.rewrites.registry import REWRITES, Rewrite
+from seatrial.exporters.rewrites import pooling, uint8_input, upsampling
+from seatrial.exporters.rewrites.registry import REWRITES, Rewrite
 
 __all__ = ["REWRITES", "Rewrite", "pooling", "uint8_input", "upsampling"]

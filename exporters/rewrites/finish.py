@@ -9,12 +9,12 @@ from pathlib import Path
 
 import onnx
 
-from exporters.contract import CONTRACT_KEY, InputContract, embed
-from exporters.graphs import attribute_of, graphs_below, names_used_by
-from exporters.model import DeployableModel
-from exporters.shapes import Shapes, shapes_of
-from exporters.signature import spell_shape
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.contract import CONTRACT_KEY, InputContract, embed
+from seatrial.exporters.graphs import attribute_of, graphs_below, names_used_by
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.shapes import Shapes, shapes_of
+from seatrial.exporters.signature import spell_shape
 
 Shape = tuple[int, ...]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import onnx
 
-from exporters.graphs import attribute_of
-from exporters.model import DeployableModel
-from exporters.rewrites.finish import copied, drop_attributes, finished, known, set_attributes, sizes_in
-from exporters.rewrites.registry import REWRITES
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.rewrites.finish import copied, drop_attributes, finished, known, set_attributes, sizes_in
+from seatrial.exporters.rewrites.registry import REWRITES
 
 
 @REWRITES.register("ceil-mode")

@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.contract import InputContract
-from exporters.graphs import graphs_below
-from exporters.model import DeployableModel
-from exporters.rewrites.finish import copied, finished
-from exporters.rewrites.registry import REWRITES
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.graphs import graphs_below
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.rewrites.finish import copied, finished
+from seatrial.exporters.rewrites.registry import REWRITES
 
 # The first IR version in which a constant need not be an input, too.
 _CONSTANTS_ALONE = 4

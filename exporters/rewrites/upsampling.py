@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import onnx
 
-from exporters.graphs import attribute_of, opset_of
-from exporters.model import DeployableModel
-from exporters.rewrites.finish import copied, drop_attributes, finished, known, set_attributes, sizes_in
-from exporters.rewrites.registry import REWRITES
-from exporters.shapes import Shapes
+from seatrial.exporters.graphs import attribute_of, opset_of
+from seatrial.exporters.model import DeployableModel
+from seatrial.exporters.rewrites.finish import copied, drop_attributes, finished, known, set_attributes, sizes_in
+from seatrial.exporters.rewrites.registry import REWRITES
+from seatrial.exporters.shapes import Shapes
 
 # The first operator set that says where a pixel's centre is.
 _COORDINATES_OPSET = 11

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from exporters.torch_sources.runtime import need
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.torch_sources.runtime import need
 
 
 def module_from_factory(path: Path, factory: str) -> Any:
@@ -37,7 +37,7 @@ def module_from_factory(path: Path, factory: str) -> Any:
 
 def _run(path: Path) -> Any:
     # Under a name of its own, so that it replaces no installed module; its folder is searched for its own imports.
-    name = f"shipcheck_factory_{path.stem}"
+    name = f"seatrial_factory_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file.")

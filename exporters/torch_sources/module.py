@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from exporters.contract import InputContract
-from exporters.torch_sources.runtime import need
-from exporters.torch_sources.to_onnx import OUTPUT, Export, to_onnx
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.torch_sources.runtime import need
+from seatrial.exporters.torch_sources.to_onnx import OUTPUT, Export, to_onnx
 
 Array = npt.NDArray[Any]
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from exporters.torch_sources.runtime import need, quiet
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.torch_sources.runtime import need, quiet
 
 _MAX_JSON_BYTES = 256 << 20
 _MEMBERS = re.compile(

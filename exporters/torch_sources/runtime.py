@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from shipcheck import packages
+from seatrial import packages
 
 _EXTRAS = {
     "torch": "torch",
@@ -24,7 +24,7 @@ _EXTRAS = {
 def need(module: str) -> Any:
     """The module, imported now; PackageError where it is missing, or is there and broken."""
     extras = "torch" if _EXTRAS[module] == "torch" else f"torch,{_EXTRAS[module]}"
-    return packages.need(module, "This source", f"pip install 'shipcheck[{extras}]'")
+    return packages.need(module, "This source", f"pip install 'seatrial[{extras}]'")
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporters.torch_sources.runtime import need
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.torch_sources.runtime import need
 
 # Where training scripts put the weights beside optimizer and epoch; the exponential average first, as it is what ships.
 _NESTED = ("model_ema", "ema_state_dict", "state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")

@@ -8,9 +8,9 @@ from typing import Any
 
 import onnx
 
-from exporters.contract import InputContract
-from exporters.torch_sources.runtime import need, quiet
-from shipcheck.errors import BuildError, UsageError
+from seatrial.errors import BuildError, UsageError
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.torch_sources.runtime import need, quiet
 
 # The newest that all supported runtimes take, TensorRT 10 and ONNX Runtime 1.20 among them.
 OPSET = 18

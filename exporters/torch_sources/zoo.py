@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporters.contract import InputContract
-from exporters.torch_sources.module import TorchSource
-from exporters.torch_sources.runtime import need, quiet
-from exporters.torch_sources.state_dict import load_weights
-from shipcheck.errors import BadInputError, ShipcheckError, UsageError
+from seatrial.errors import BadInputError, SeatrialError, UsageError
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.torch_sources.module import TorchSource
+from seatrial.exporters.torch_sources.runtime import need, quiet
+from seatrial.exporters.torch_sources.state_dict import load_weights
 
 
 def timm_source(name: str, weights: Path | None) -> TorchSource:
@@ -97,7 +97,7 @@ def _made(what: str, make: Any, weights: Path | None) -> Any:
     try:
         with quiet():
             module = make()
-    except ShipcheckError:
+    except SeatrialError:
         raise
     except Exception as error:  # the network's errors are those of urllib, requests, httpx and the hub
         raise BadInputError(

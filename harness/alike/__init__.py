@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.alike.answers import IMAGES
-from harness.alike.settle import AS_WRITTEN, Findings, settle
+from seatrial.harness.alike.answers import IMAGES
+from seatrial.harness.alike.settle import AS_WRITTEN, Findings, settle
 
 __all__ = ["AS_WRITTEN", "IMAGES", "Findings", "settle"]

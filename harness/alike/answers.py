@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.precision import is_quantized
-from exporters.contract import InputContract, Tensor
+from seatrial.engines.precision import is_quantized
+from seatrial.exporters.contract import InputContract, Tensor
 
 Pixels = npt.NDArray[np.uint8]
 Infer = Callable[[Tensor], npt.NDArray[np.float32]]

@@ -11,20 +11,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engines import isolated
-from exporters import DeployableModel
-from exporters.batch import with_batch
-from exporters.contract import Tensor
-from exporters.float_view import float_view
-from exporters.frozen_batch import held_numbers, held_words
-from exporters.mixing import mixing_nodes
-from exporters.randomness import random_nodes
-from harness.alike import words
-from harness.alike.answers import IMAGES, Answers, Pixels, compare_answers
-from harness.progress import Progress
-from harness.request import build_request
-from harness.spec import REFERENCE_ENGINE
-from shipcheck.errors import BadInputError, BuildError, DeviceError, EngineDiedError, UnsupportedError
+from seatrial.engines import places
+from seatrial.errors import BadInputError, BuildError, DeviceError, EngineDiedError, UnsupportedError
+from seatrial.exporters import DeployableModel
+from seatrial.exporters.batch import with_batch
+from seatrial.exporters.contract import Tensor
+from seatrial.exporters.float_view import float_view
+from seatrial.exporters.frozen_batch import held_numbers, held_words
+from seatrial.exporters.mixing import mixing_nodes
+from seatrial.exporters.randomness import random_nodes
+from seatrial.harness.alike import words
+from seatrial.harness.alike.answers import IMAGES, Answers, Pixels, compare_answers
+from seatrial.harness.plan.request import build_request
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.run import REFERENCE_ENGINE
 
 # What a file means is what its nodes say: an optimiser may take a Dropout out that another runtime keeps.
 AS_WRITTEN = "disable"
@@ -181,7 +181,7 @@ def _answers(model: DeployableModel, engine: Asked, images: Pixels) -> Answers:
 
 
 def _in_process(model: DeployableModel) -> contextlib.AbstractContextManager[Asked]:
-    return isolated.build(REFERENCE_ENGINE, build_request(model, optimization=AS_WRITTEN))
+    return places.build(REFERENCE_ENGINE, build_request(model, optimization=AS_WRITTEN))
 
 
 def _noise(model: DeployableModel) -> Pixels:

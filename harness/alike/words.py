@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.alike.answers import ASKED_AGAIN, Answers
+from seatrial.harness.alike.answers import ASKED_AGAIN, Answers
 
 _NAMED = 4
 _EVAL = "Export it for inference (PyTorch: model.eval(), no training=...)"

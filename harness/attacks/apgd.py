@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from harness.attacks.balls import distance, project
-from harness.attacks.best import Best, numbers, per_image
-from harness.attacks.losses import cross_entropy, dlr, dlr_targeted, margin, targets_in_order
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import distance, project
+from seatrial.harness.attacks.best import Best, numbers, per_image
+from seatrial.harness.attacks.losses import cross_entropy, dlr, dlr_targeted, margin, targets_in_order
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 # (logits [N, classes], labels [N]) -> [N].

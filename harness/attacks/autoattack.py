@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from harness.attacks import square  # noqa: F401  (it registers itself)
-from harness.attacks.apgd import targeted, untargeted
-from harness.attacks.balls import project
-from harness.attacks.best import Best
-from harness.attacks.fab import fab_t
-from harness.attacks.losses import cross_entropy, margin
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
-from harness.attacks.search import BLACK_BOX_ATTACKS, Images, Search
-from harness.attacks.surrogate import Surrogate
+from seatrial.harness.attacks import square  # noqa: F401  (it registers itself)
+from seatrial.harness.attacks.apgd import targeted, untargeted
+from seatrial.harness.attacks.balls import project
+from seatrial.harness.attacks.best import Best
+from seatrial.harness.attacks.fab import fab_t
+from seatrial.harness.attacks.losses import cross_entropy, margin
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Images, Search
+from seatrial.harness.attacks.surrogate import Surrogate
 
 Tensor = Any
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.attacks.draws import Draws
+from seatrial.harness.attacks.draws import Draws
 
 Tensor = Any
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from harness.attacks.losses import margin
-from harness.attacks.problem import Problem
+from seatrial.harness.attacks.losses import margin
+from seatrial.harness.attacks.problem import Problem
 
 Tensor = Any
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from harness.attacks.balls import box, steepest
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import box, steepest
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.condition import generator
+from seatrial.harness.draws import generator
 
 Floats = npt.NDArray[np.float32]
 

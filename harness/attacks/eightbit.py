@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.source import Pixels
+from seatrial.harness.data.source import Pixels
 
 Array = npt.NDArray[Any]
 

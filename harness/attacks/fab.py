@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from harness.attacks.balls import distance
-from harness.attacks.best import Best, per_image
-from harness.attacks.hyperplanes import to_hyperplane
-from harness.attacks.losses import margin, targets_in_order
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import distance
+from seatrial.harness.attacks.best import Best, per_image
+from seatrial.harness.attacks.hyperplanes import to_hyperplane
+from seatrial.harness.attacks.losses import margin, targets_in_order
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 

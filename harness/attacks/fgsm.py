@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.attacks.balls import steepest
-from harness.attacks.losses import cross_entropy
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import steepest
+from seatrial.harness.attacks.losses import cross_entropy
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 

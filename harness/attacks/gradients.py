@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.attacks import (  # noqa: F401  (they register themselves)
+from seatrial.errors import DeviceError
+from seatrial.harness.attacks import (  # noqa: F401  (they register themselves)
     apgd,
     autoattack,
     diva,
@@ -19,17 +20,16 @@ from harness.attacks import (  # noqa: F401  (they register themselves)
     pgd,
     scaled,
 )
-from harness.attacks.chunks import Make, Part, with_distance
-from harness.attacks.draws import Draws
-from harness.attacks.eightbit import check_within, distances, to_pixels
-from harness.attacks.losses import cross_entropy
-from harness.attacks.options import AttackOptions
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
-from harness.attacks.store import Chunk, Images
-from harness.attacks.surrogate import Surrogate
-from harness.conditions.attack import AttackId
-from harness.data.source import Pixels
-from shipcheck.errors import DeviceError
+from seatrial.harness.attacks.chunks import Make, Part, with_distance
+from seatrial.harness.attacks.draws import Draws
+from seatrial.harness.attacks.eightbit import check_within, distances, to_pixels
+from seatrial.harness.attacks.ids import AttackId
+from seatrial.harness.attacks.losses import cross_entropy
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.store import Chunk, Images
+from seatrial.harness.attacks.surrogate import Surrogate
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.spec.attacks import AttackOptions
 
 # Of an image that stays float: rounding of float32 arithmetic on values up to 255.
 _FLOAT_SLACK = 1e-3

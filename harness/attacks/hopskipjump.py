@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.attacks.eightbit import integer_limit, lengths, rounded
-from harness.attacks.search import BLACK_BOX_ATTACKS, Found, Search
-from harness.data.source import Pixels
+from seatrial.harness.attacks.eightbit import integer_limit, lengths, rounded
+from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Found, Search
+from seatrial.harness.data.source import Pixels
 
 Array = npt.NDArray[Any]
 

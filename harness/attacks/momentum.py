@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from harness.attacks.balls import box, distance
-from harness.attacks.draws import Draws
-from harness.attacks.losses import cross_entropy
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import box, distance
+from seatrial.harness.attacks.draws import Draws
+from seatrial.harness.attacks.losses import cross_entropy
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 # An image, and where it comes from: changes images [N, 3, H, W], and takes gradients back to what they were.

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from harness.attacks.balls import box, project, random_start, sparse_steepest, steepest
-from harness.attacks.losses import cross_entropy
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.balls import box, project, random_start, sparse_steepest, steepest
+from seatrial.harness.attacks.losses import cross_entropy
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 # Logits [N, classes], labels [N] -> what is increased, [N].

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from harness.attacks.draws import Draws
-from shipcheck.registry import Registry
+from seatrial.harness.attacks.draws import Draws
+from seatrial.registry import Registry
 
 if TYPE_CHECKING:
-    from harness.attacks.surrogate import Surrogate
+    from seatrial.harness.attacks.surrogate import Surrogate
 
 Tensor = Any  # torch.Tensor; PyTorch is optional
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.attacks import hopskipjump, square  # noqa: F401  (they register themselves)
-from harness.attacks.chunks import Make, Part, with_distance
-from harness.attacks.draws import Draws
-from harness.attacks.eightbit import check_within
-from harness.attacks.search import BLACK_BOX_ATTACKS, Oracle, Search
-from harness.attacks.store import Chunk
-from harness.conditions.attack import AttackId
+from seatrial.harness.attacks import hopskipjump, square  # noqa: F401  (they register themselves)
+from seatrial.harness.attacks.chunks import Make, Part, with_distance
+from seatrial.harness.attacks.draws import Draws
+from seatrial.harness.attacks.eightbit import check_within
+from seatrial.harness.attacks.ids import AttackId
+from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Oracle, Search
+from seatrial.harness.attacks.store import Chunk
 
 
 def on_engine(attack: AttackId, oracle: Oracle, budget: int, seed: int) -> Make:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from harness.attacks.losses import cross_entropy, margin
-from harness.attacks.pgd import ascend, judged, restarted
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.losses import cross_entropy, margin
+from seatrial.harness.attacks.pgd import ascend, judged, restarted
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
 

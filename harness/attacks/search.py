@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.attacks.draws import Draws
-from shipcheck.registry import Registry
+from seatrial.harness.attacks.draws import Draws
+from seatrial.registry import Registry
 
 # uint8 [M, H, W, 3], or float32 of the same values' range where the search is not one of 8-bit images.
 Images = npt.NDArray[Any]

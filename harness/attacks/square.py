@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.attacks.draws import Draws
-from harness.attacks.eightbit import integer_limit, rounded
-from harness.attacks.search import BLACK_BOX_ATTACKS, Found, Images, Search
+from seatrial.harness.attacks.draws import Draws
+from seatrial.harness.attacks.eightbit import integer_limit, rounded
+from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Found, Images, Search
 
 Array = npt.NDArray[Any]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from engines.torch_graph import TorchGraph
-from exporters import DeployableModel
-from exporters.contract import LUMA
-from shipcheck.errors import BadInputError
+from seatrial.engines.torch_graph import TorchGraph
+from seatrial.errors import BadInputError
+from seatrial.exporters import DeployableModel
+from seatrial.exporters.contract import LUMA
 
 Tensor = Any
 # Logits [N, classes] -> one number per image [N].

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.command.config import read_config
-from harness.command.groups import Parser
-from harness.progress import Progress
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
+from seatrial.harness.command.config import read_config
+from seatrial.harness.command.groups import Parser
+from seatrial.harness.progress import Progress
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
 COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "doctor")
@@ -29,7 +29,7 @@ def parse(arguments: Sequence[str]) -> Job:
     name = words.pop(0) if words and not words[0].startswith("-") else "run"
     if name not in COMMANDS:
         raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `bench.py --help`.")
-    command = importlib.import_module(f"harness.command.{name}")
+    command = importlib.import_module(f"seatrial.harness.command.{name}")
     return functools.partial(command.execute, parse_flags(command.make_parser(), words))
 
 

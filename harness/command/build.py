@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from engines import ENGINES
-from harness.building import BuildSpec, build
-from harness.command.groups import (
+from seatrial.engines import ENGINES
+from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.harness.build.build import BuildSpec, build
+from seatrial.harness.command.groups import (
     Parser,
     add_builder_flags,
     add_classes_flag,
@@ -23,10 +24,9 @@ from harness.command.groups import (
     take_limits,
     take_quantization,
 )
-from harness.command.targets import add_target_flags, take_targets
-from harness.progress import Progress
-from harness.report.build import print_built
-from shipcheck.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.harness.command.targets import add_target_flags, take_targets
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.build import print_built
 
 _DESCRIPTION = """Quantizes and builds, and stops there: does it build, how long does that take, how large is it? With
 tensorrt-rtx this needs no GPU: --compute-capability names the one to build for."""

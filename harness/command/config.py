@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
 
 _MAX_BYTES = 1 << 20
 _NOT_IN_FILES = ("config", "help", "version")

@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
-from harness.contract import ContractSpec, search
-from harness.contract.spec import DEFAULT_LIMIT
-from harness.progress import Progress
-from harness.report.contract import print_contract
-from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_USAGE
-from shipcheck.files import write_json
+from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_USAGE
+from seatrial.files import write_json
+from seatrial.harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
+from seatrial.harness.contract import ContractSpec, search
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.contract import print_contract
+from seatrial.harness.spec.contract import DEFAULT_LIMIT
 
 _DESCRIPTION = """Finds out on labelled images how a model wants to be fed: tries colour orders, scalings, resize rules,
 interpolations and decoders, drops early what is significantly worse, and names the best with what cannot be told apart

@@ -8,10 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from engines import ENGINES
-from engines.precision import check_precision, precision_of_bits
-from engines.registry import default_device
-from harness.command.groups import (
+from seatrial.engines import ENGINES
+from seatrial.engines.precision import check_precision, precision_of_bits
+from seatrial.engines.registry import default_device
+from seatrial.errors import EXIT_PASSED, UsageError
+from seatrial.files import write_json, write_text
+from seatrial.harness.command.groups import (
     Parser,
     add_builder_flags,
     add_classes_flag,
@@ -24,14 +26,12 @@ from harness.command.groups import (
     take_limits,
     take_quantization,
 )
-from harness.command.targets import parse_target
-from harness.diff import DEFAULT_LIMIT, DiffSpec, diff
-from harness.diff.spec import VALUES
-from harness.progress import Progress
-from harness.report.diff import print_diff, render_diff
-from harness.spec import RunSpec, TargetSpec
-from shipcheck.errors import EXIT_PASSED, UsageError
-from shipcheck.files import write_json, write_text
+from seatrial.harness.command.targets import parse_target
+from seatrial.harness.diff import DEFAULT_LIMIT, DiffSpec, diff
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.diff import print_diff, render_diff
+from seatrial.harness.spec.diff import VALUES
+from seatrial.harness.spec.run import RunSpec, TargetSpec
 
 _DESCRIPTION = """Compares a built engine with the reference, layer by layer, on real images: where they part first,
 which layers add the error and which only pass it on, which values saturate, which images get another label. With

@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from engines import ENGINES
-from harness.command.groups import Parser
-from harness.doctor import examine
-from harness.doctor.examine import DEFAULT_TIMEOUT_S
-from harness.progress import Progress
-from harness.report.doctor import print_doctor
-from shipcheck.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.engines import ENGINES
+from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.harness.command.groups import Parser
+from seatrial.harness.doctor import examine
+from seatrial.harness.doctor.examine import DEFAULT_TIMEOUT_S
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.doctor import print_doctor
 
 _DESCRIPTION = """Looks which engines, precisions and devices are usable on this machine, what is missing, and which
 line installs it. Each engine's runtime is asked in a process of its own: that it crashes or hangs is an answer, too."""

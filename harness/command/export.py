@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
-from harness.exporting import ExportSpec, export
-from harness.progress import Progress
-from harness.report.export import print_export
-from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
-from shipcheck.files import write_json
+from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
+from seatrial.files import write_json
+from seatrial.harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
+from seatrial.harness.export import ExportSpec, export
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.export import print_export
 
 _DESCRIPTION = """Makes one ONNX file of a model, from PyTorch or from ONNX: batch free, batch normalisation folded,
 graph simplified, input contract and class names inside. Then feeds real images to the source and to the file: same

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
-from engines.builder_options import BuilderOptions
-from engines.isolated import Limits
-from exporters import ContractOptions
-from exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
-from exporters.presets import PRESETS
-from harness.attacks.options import AttackOptions
-from shipcheck import __version__
-from shipcheck.errors import UsageError
+from seatrial import __version__
+from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.places import Limits
+from seatrial.errors import UsageError
+from seatrial.exporters import ContractOptions
+from seatrial.exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.spec.attacks import AttackOptions
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,  # an abbreviation would change its meaning with the next flag that is added
             argument_default=argparse.SUPPRESS,
         )
-        self.add_argument("--version", action="version", version=f"shipcheck {__version__}")
+        self.add_argument("--version", action="version", version=f"seatrial {__version__}")
         self.add_argument(
             "--config", type=Path, metavar="FILE", help="all flags as YAML (flag: value); flags override it"
         )
@@ -175,7 +175,7 @@ def take_attacks(given: dict[str, Any]) -> AttackOptions:
 def add_quantization_flags(parser: argparse.ArgumentParser) -> None:
     """How quantized files are made."""
     group = parser.add_argument_group("quantization", "how the files of quantized targets are made")
-    group.add_argument("--quantizer", metavar="NAME", help=f"{', '.join(QUANTIZERS)} (default: shipcheck)")
+    group.add_argument("--quantizer", metavar="NAME", help=f"{', '.join(QUANTIZERS)} (default: seatrial)")
     group.add_argument(
         "--ranges", metavar="NAME", help=f"of activations, from histograms: {', '.join(RANGES)} (default: minmax)"
     )

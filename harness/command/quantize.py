@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from engines.precision import check_precision, precision_of_bits
-from harness.command.groups import (
+from seatrial.engines.precision import check_precision, precision_of_bits
+from seatrial.errors import EXIT_PASSED, UsageError
+from seatrial.harness.command.groups import (
     Parser,
     add_classes_flag,
     add_contract_flags,
@@ -18,10 +19,9 @@ from harness.command.groups import (
     take_contract,
     take_quantization,
 )
-from harness.progress import Progress
-from harness.quantizing import QuantizeSpec, quantize
-from harness.report.quantize import print_quantized
-from shipcheck.errors import EXIT_PASSED, UsageError
+from seatrial.harness.progress import Progress
+from seatrial.harness.quantize.quantize import QuantizeSpec, quantize
+from seatrial.harness.report.quantize import print_quantized
 
 _DESCRIPTION = """Makes the file that an engine executes at a precision: calibrated on real images, in the form that the
 engine natively runs, input contract inside. Where the engine is installed it is built, and what it really runs is

@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.command import build
-from harness.command.build import add_compute_capability_flag
-from harness.command.groups import (
+from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.harness.command import build
+from seatrial.harness.command.build import add_compute_capability_flag
+from seatrial.harness.command.groups import (
     Parser,
     add_attack_flags,
     add_builder_flags,
@@ -25,13 +26,12 @@ from harness.command.groups import (
     take_limits,
     take_quantization,
 )
-from harness.command.targets import add_target_flags, take_targets
-from harness.conditions import SUITES
-from harness.progress import Progress
-from harness.report.console import print_summary
-from harness.run import run
-from harness.spec import RunSpec
-from shipcheck.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.harness.command.targets import add_target_flags, take_targets
+from seatrial.harness.conditions import SUITES
+from seatrial.harness.progress import Progress
+from seatrial.harness.report.console import print_summary
+from seatrial.harness.run.run import run
+from seatrial.harness.spec.run import RunSpec
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""

@@ -7,11 +7,11 @@ import itertools
 import re
 from typing import Any
 
-from engines import ENGINES
-from engines.precision import BITS, precision_of_bits
-from engines.registry import default_device
-from harness.spec import TargetSpec
-from shipcheck.errors import UsageError
+from seatrial.engines import ENGINES
+from seatrial.engines.precision import BITS, precision_of_bits
+from seatrial.engines.registry import default_device
+from seatrial.errors import UsageError
+from seatrial.harness.spec.run import TargetSpec
 
 _TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@(?P<device>.+))?")
 

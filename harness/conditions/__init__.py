@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.conditions.condition import Condition, generator
-from harness.conditions.suites import (
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.suites import (
     CLEAN,
     CORRUPTION,
     SUITES,
@@ -23,7 +23,6 @@ __all__ = [
     "CorruptionOptions",
     "choose",
     "corruption_id",
-    "generator",
     "known_ids",
     "make_condition",
     "parse_corruption",

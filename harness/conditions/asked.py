@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from exporters import DeployableModel
-from harness.conditions.attack import is_attack, parse_attack, refusal
-from harness.conditions.condition import Condition
-from harness.conditions.pipeline import COMBINED, OWN, PREFIX, pipeline_questions
-from harness.conditions.suites import CorruptionOptions, make_condition
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.attacks.ids import is_attack, parse_attack, refusal
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.pipeline import COMBINED, OWN, PREFIX, pipeline_questions
+from seatrial.harness.conditions.suites import CorruptionOptions, make_condition
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,8 +23,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.source import Pixels
-from shipcheck.registry import Registry
+from seatrial.harness.data.source import Pixels
+from seatrial.registry import Registry
 
 Color = Callable[[Pixels], Pixels]
 

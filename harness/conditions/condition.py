@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from harness.conditions.attack import AttackId
-from harness.data.source import Pixels
+from seatrial.harness.attacks.ids import AttackId
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.draws import generator
 
 Transform = Callable[[Pixels, np.random.Generator], Pixels]
 
@@ -50,9 +50,3 @@ class Condition:
         for index, image_id in enumerate(ids):
             changed[index] = self.transform(images[index], generator(seed, image_id, self.id))
         return changed
-
-
-def generator(seed: int, image_id: str, condition_id: str) -> np.random.Generator:
-    """The random numbers of one image under one condition: the same on any machine, in any order, batch or thread."""
-    text = f"{seed}\0{image_id}\0{condition_id}".encode()
-    return np.random.Generator(np.random.SFC64(int.from_bytes(hashlib.sha256(text).digest()[:16], "little")))

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from exporters import DeployableModel, InputContract
-from exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
-from exporters.rewrites import REWRITES
-from harness.conditions.color import COLORS
-from harness.conditions.condition import Condition, Transform
-from harness.data.source import Pixels
-from harness.pipeline import decoders, resizers
-from harness.pipeline.numbers import NUMBERS
+from seatrial.exporters import DeployableModel, InputContract
+from seatrial.exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
+from seatrial.exporters.rewrites import REWRITES
+from seatrial.harness.conditions.color import COLORS
+from seatrial.harness.conditions.condition import Condition, Transform
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline import decoders, resizers
+from seatrial.harness.pipeline.numbers import NUMBERS
 
 PREFIX = "pipeline/"
 COMBINED = "pipeline/combined"

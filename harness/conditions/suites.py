@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.conditions.attack import ATTACK as ATTACK_PREFIX
-from harness.conditions.attack import (
+from seatrial.errors import UsageError
+from seatrial.harness.attacks.ids import ATTACK as ATTACK_PREFIX
+from seatrial.harness.attacks.ids import (
     ATTACKS,
     BLACKBOX,
     QDQ,
@@ -22,12 +23,11 @@ from harness.conditions.attack import (
     parse_attack,
     suite_ids,
 )
-from harness.conditions.condition import Condition
-from harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, names, using_frost_textures
-from harness.conditions.pipeline import PREFIX as PIPELINE
-from harness.conditions.pipeline import known_pipeline_ids
-from harness.data.source import Pixels
-from shipcheck.errors import UsageError
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.corruptions import HELD_OUT, SCALES, SEVERITIES, corrupt, names, using_frost_textures
+from seatrial.harness.conditions.pipeline import PREFIX as PIPELINE
+from seatrial.harness.conditions.pipeline import known_pipeline_ids
+from seatrial.harness.data.source import Pixels
 
 CLEAN = "clean"
 CORRUPTION = "corruption/"

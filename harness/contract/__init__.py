@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.contract.result import SearchResult
-from harness.contract.search import search
-from harness.contract.spec import ContractSpec
+from seatrial.harness.contract.result import SearchResult
+from seatrial.harness.contract.search import search
+from seatrial.harness.spec.contract import ContractSpec
 
 __all__ = ["ContractSpec", "SearchResult", "search"]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engines.isolated import IsolatedEngine
-from exporters.contract import InputContract
-from harness.contract.images import DecodedImages
-from harness.contract.statistics import Floats, best_confidence, log_likelihood
-from harness.data.source import Pixels
-from harness.pipeline import ordered_map
+from seatrial.engines.places import PlacedEngine
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.contract.images import DecodedImages
+from seatrial.harness.contract.statistics import Floats, best_confidence, log_likelihood
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline import ordered_map
 
 Labels = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ class Asker:
 
     def __init__(
         self,
-        engine: IsolatedEngine,
+        engine: PlacedEngine,
         images: DecodedImages,
         labels: Labels,
         *,

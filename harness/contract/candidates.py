@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporters.contract import ORDERS, Channels, InputContract
+from seatrial.exporters.contract import ORDERS, Channels, InputContract
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from exporters import InputContract
-from harness.contract import candidates as values
+from seatrial.exporters import InputContract
+from seatrial.harness.contract import candidates as values
 
 _NUMBERS = ("divisor", "mean", "std")
 

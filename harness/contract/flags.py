@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters import InputContract
+from seatrial.exporters import InputContract
 
 
 def flags_of(contract: InputContract) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from types import TracebackType
 
 import numpy as np
 
-from exporters.contract import InputContract
-from harness.data.source import Payload, Pixels, Selection
-from harness.pipeline import ordered_map
-from harness.pipeline.decoders import decode
-from harness.pipeline.resize import to_size
-from shipcheck.errors import UsageError
-from shipcheck.files import disk_errors
+from seatrial.errors import UsageError
+from seatrial.exporters.contract import InputContract
+from seatrial.files import disk_errors
+from seatrial.harness.data.source import Payload, Pixels, Selection
+from seatrial.harness.pipeline import ordered_map
+from seatrial.harness.pipeline.decoders import decode
+from seatrial.harness.pipeline.resize import to_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from exporters import InputContract
-from harness.contract.answers import Asker
-from harness.contract.result import Difference, Row, Stage
-from harness.contract.statistics import (
+from seatrial.exporters import InputContract
+from seatrial.harness.contract.answers import Asker
+from seatrial.harness.contract.result import Difference, Row, Stage
+from seatrial.harness.contract.statistics import (
     accuracy_difference,
     less_accurate,
     less_likely,
@@ -17,8 +17,8 @@ from harness.contract.statistics import (
     near_chance,
     paired_tail,
 )
-from harness.metrics import mcnemar_exact
-from harness.progress import Progress
+from seatrial.harness.metrics import mcnemar_exact
+from seatrial.harness.progress import Progress
 
 # Chance that the search errs anywhere: that a race drops the truth, or that a right declaration is called wrong.
 ALPHA = 0.05

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from exporters import InputContract
-from harness.contract.candidates import numbers_name, rule_name
-from harness.metrics import wilson_interval
+from seatrial.exporters import InputContract
+from seatrial.harness.contract.candidates import numbers_name, rule_name
+from seatrial.harness.metrics import wilson_interval
 
 SCHEMA = 1
 

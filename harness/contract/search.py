@@ -20,28 +20,29 @@ from pathlib import Path
 
 import cv2
 
-from engines import isolated
-from exporters import InputContract
-from harness.alike import settle
-from harness.contract import candidates as values
-from harness.contract.answers import Asker
-from harness.contract.deviations import deviations, spell
-from harness.contract.flags import flags_of
-from harness.contract.images import DecodedImages
-from harness.contract.races import SCALING, Races
-from harness.contract.result import Deviation, SearchResult, Stage
-from harness.contract.spec import MIN_IMAGES, ContractSpec, load_model
-from harness.data import labeller, open_source, select
-from harness.data.demo import demo_folders
-from harness.progress import Progress
-from harness.request import build_request
-from harness.spec import DEMO, REFERENCE_ENGINE
-from shipcheck.cache import cache_root
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.cache import cache_root
+from seatrial.engines import places
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters import InputContract
+from seatrial.harness.alike import settle
+from seatrial.harness.contract import candidates as values
+from seatrial.harness.contract.answers import Asker
+from seatrial.harness.contract.deviations import deviations, spell
+from seatrial.harness.contract.flags import flags_of
+from seatrial.harness.contract.images import DecodedImages
+from seatrial.harness.contract.model import load_model
+from seatrial.harness.contract.races import SCALING, Races
+from seatrial.harness.contract.result import Deviation, SearchResult, Stage
+from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.plan.request import build_request
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
+from seatrial.harness.spec.run import DEMO, REFERENCE_ENGINE
 
 
 def search(spec: ContractSpec, progress: Progress) -> SearchResult:
-    """Finds how the model wants to be fed; raises a ShipcheckError that says what to do."""
+    """Finds how the model wants to be fed; raises a SeatrialError that says what to do."""
     begin = time.perf_counter()
     model, declared = load_model(spec)
     model, findings = settle(model, None, progress)
@@ -63,7 +64,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
             progress=update,
         )
     probabilities = model.scores == "probabilities"
-    with images, isolated.build(REFERENCE_ENGINE, build_request(model), lanes=spec.workers) as engine:
+    with images, places.build(REFERENCE_ENGINE, build_request(model), lanes=spec.workers) as engine:
         asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
         plan = _Plan(images, model.contract, declared)
         races = Races(asker, len(images), plan.compared, progress)

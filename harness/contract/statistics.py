@@ -23,7 +23,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics import mcnemar_exact
+from seatrial.harness.metrics import mcnemar_exact
 
 Floats = npt.NDArray[np.float64]
 # Differences in log-likelihood up to this, in nats per image, mean nothing: 0.1 % in perplexity. Near-twins such as

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.data.arrays import ArraySource
-from harness.data.folder import FolderSource
-from harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
-from harness.data.shifted import ShiftedSource
-from harness.data.source import DataSource, Payload, Selection
-from harness.data.subset import balanced_order
-from harness.data.unlabelled import CalibrationFolder
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.harness.data.arrays import ArraySource
+from seatrial.harness.data.folder import FolderSource
+from seatrial.harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
+from seatrial.harness.data.shifted import ShiftedSource
+from seatrial.harness.data.source import DataSource, Payload, Selection
+from seatrial.harness.data.subset import balanced_order
+from seatrial.harness.data.unlabelled import CalibrationFolder
 
 __all__ = ["DataSource", "Payload", "Selection", "labeller", "open_source", "open_unlabelled", "select"]
 

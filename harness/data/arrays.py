@@ -14,10 +14,10 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.labels import check_labels
-from harness.data.source import Payload, Pixels
-from shipcheck.errors import BadInputError
-from shipcheck.files import file_digest
+from seatrial.errors import BadInputError
+from seatrial.files import file_digest
+from seatrial.harness.data.labels import check_labels
+from seatrial.harness.data.source import Payload, Pixels
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 # What is read whole stays far below this for any real test set; an archive of a few kB can claim to hold much more.

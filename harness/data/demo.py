@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from harness.demo import ensure_demo_data
-from harness.progress import Progress, Update
-from shipcheck.files import disk_errors
+from seatrial.files import disk_errors
+from seatrial.harness.demo import ensure_demo_data
+from seatrial.harness.progress import Progress, Update
 
 
 def demo_folders(root: Path, progress: Progress) -> tuple[Path, Path]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.labels import LabelOf
-from harness.data.source import Payload
-from shipcheck.errors import BadInputError
-from shipcheck.files import file_digest
+from seatrial.errors import BadInputError
+from seatrial.files import file_digest
+from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.data.source import Payload
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 # An encoded photograph is a few MB; what is larger is not read into memory.

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from shipcheck.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError
 
 _MAX_CLASSES_BYTES = 16 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
 
 
 def check_disjoint(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.source import DataSource, Payload
+from seatrial.harness.data.source import DataSource, Payload
 
 
 class ShiftedSource:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shipcheck.files import value_digest
+from seatrial.files import value_digest
 
 Pixels = npt.NDArray[np.uint8]
 _STEP = 256

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.folder import FolderSource, images_below
-from harness.data.labels import LabelOf
-from shipcheck.errors import BadInputError, ShipcheckError
+from seatrial.errors import BadInputError, SeatrialError
+from seatrial.harness.data.folder import FolderSource, images_below
+from seatrial.harness.data.labels import LabelOf
 
 
 class CalibrationFolder(FolderSource):
@@ -40,6 +40,6 @@ def _groups(root: Path, label_of: LabelOf) -> dict[str, int]:
     if folders and len(folders) == len(entries):
         try:
             return label_of(folders)
-        except ShipcheckError:  # they are no classes, then, which is no fault here
+        except SeatrialError:  # they are no classes, then, which is no fault here
             pass
     return {name: -1 - index for index, name in enumerate(folders)}

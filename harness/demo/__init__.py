@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.demo.classes import DEMO_CLASSES
-from harness.demo.dataset import ensure_demo_data
+from seatrial.harness.demo.classes import DEMO_CLASSES
+from seatrial.harness.demo.dataset import ensure_demo_data
 
 __all__ = ["DEMO_CLASSES", "demo_model_path", "ensure_demo_data"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from harness.demo.noise import Plane, contrast, fractal, ramp
+from seatrial.harness.demo.noise import Plane, contrast, fractal, ramp
 
 Size = tuple[int, int]
 Rng = np.random.Generator

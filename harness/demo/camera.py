@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from harness.demo.noise import Plane
+from seatrial.harness.demo.noise import Plane
 
 Rng = np.random.Generator
 

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.demo.classes import DEMO_CLASSES
-from harness.demo.render import VERSION, render_jpeg
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.harness.demo.classes import DEMO_CLASSES
+from seatrial.harness.demo.render import VERSION, render_jpeg
 
 IMAGES_PER_CLASS: dict[str, int] = {"test": 50, "calib": 12}
 

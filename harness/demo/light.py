@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from harness.demo.noise import Plane, contrast, fractal
+from seatrial.harness.demo.noise import Plane, contrast, fractal
 
 Rng = np.random.Generator
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from harness.demo.noise import contrast, fractal
-from harness.demo.plates import STYLES
-from harness.demo.signs import face
+from seatrial.harness.demo.noise import contrast, fractal
+from seatrial.harness.demo.plates import STYLES
+from seatrial.harness.demo.signs import face
 
 Rng = np.random.Generator
 Matrix = npt.NDArray[np.float64]

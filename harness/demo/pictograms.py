@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.demo.pen import Colour, Pen, Point
-from harness.demo.plates import WHITE, Style
+from seatrial.harness.demo.pen import Colour, Pen, Point
+from seatrial.harness.demo.plates import WHITE, Style
 
 
 def _number(text: str) -> Callable[[Pen, Style], None]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.demo.pen import Colour, Pen, Point, regular_polygon
+from seatrial.harness.demo.pen import Colour, Pen, Point, regular_polygon
 
 WHITE: Colour = (238, 238, 234)
 GREY: Colour = (128, 130, 132)

@@ -7,11 +7,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from harness.demo.background import paint
-from harness.demo.camera import expose
-from harness.demo.light import illuminate
-from harness.demo.mount import hang
-from harness.demo.occlusion import occlude
+from seatrial.harness.demo.background import paint
+from seatrial.harness.demo.camera import expose
+from seatrial.harness.demo.light import illuminate
+from seatrial.harness.demo.mount import hang
+from seatrial.harness.demo.occlusion import occlude
 
 # Raise it with every change that alters a pixel: the version seeds the images and names their folder.
 VERSION = 1

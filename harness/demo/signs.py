@@ -6,10 +6,10 @@ from functools import cache
 
 from PIL import Image
 
-from harness.demo.classes import SIGNS
-from harness.demo.pen import Pen
-from harness.demo.pictograms import PICTOGRAMS
-from harness.demo.plates import PLATES, STYLES
+from seatrial.harness.demo.classes import SIGNS
+from seatrial.harness.demo.pen import Pen
+from seatrial.harness.demo.pictograms import PICTOGRAMS
+from seatrial.harness.demo.plates import PLATES, STYLES
 
 SUPERSAMPLED = 512
 # Sides in pixels: warping a face that is at most 1.5 times too large does not alias visibly.

@@ -1,6 +1,6 @@
 """Train the demo network: `python -m harness.demo.train --out signs.onnx`.
 
-Needs shipcheck's extra `torch`.
+Needs seatrial's extra `torch`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from exporters import deploy
-from exporters.contract import InputContract
-from exporters.torch_sources.module import TorchSource
-from harness.demo.classes import DEMO_CLASSES
-from harness.demo.dataset import IMAGES_PER_CLASS
-from harness.demo.network import SignNet
-from harness.demo.render import render_jpeg
+from seatrial.exporters import deploy
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.torch_sources.module import TorchSource
+from seatrial.harness.demo.classes import DEMO_CLASSES
+from seatrial.harness.demo.dataset import IMAGES_PER_CLASS
+from seatrial.harness.demo.network import SignNet
+from seatrial.harness.demo.render import render_jpeg
 
 Pixels = npt.NDArray[np.uint8]
 

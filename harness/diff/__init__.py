@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.diff.differ import diff
-from harness.diff.result import DiffResult
-from harness.diff.spec import DEFAULT_LIMIT, DiffSpec
+from seatrial.harness.diff.differ import diff
+from seatrial.harness.diff.result import DiffResult
+from seatrial.harness.spec.diff import DEFAULT_LIMIT, DiffSpec
 
 __all__ = ["DEFAULT_LIMIT", "DiffResult", "DiffSpec", "diff"]

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.isolated import IsolatedEngine
-from exporters import DeployableModel
-from harness.diff.own import OwnOutputs
-from harness.diff.points import Layer, layers_of, points_of, rounded_values
-from harness.diff.prepare import Prepared
-from harness.diff.spec import DiffSpec, shown_values
-from harness.diff.statistics import Tally
-from harness.progress import Progress
-from shipcheck.errors import DeviceError, EngineDiedError, ShipcheckError, UsageError
-from shipcheck.scores import of_two_classes
+from seatrial.engines.places import PlacedEngine
+from seatrial.errors import DeviceError, EngineDiedError, SeatrialError, UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.diff.own import OwnOutputs
+from seatrial.harness.diff.points import Layer, layers_of, points_of, rounded_values
+from seatrial.harness.diff.prepare import Prepared
+from seatrial.harness.diff.shown import shown_values
+from seatrial.harness.diff.statistics import Tally
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.diff import DiffSpec
+from seatrial.scores import of_two_classes
 
 # Values of one batch on one side, in bytes; the first batch is one image, which tells how large an image's are.
 _BATCH_BYTES = 256 << 20
@@ -45,7 +46,7 @@ class Comparison:
     and saturated (elements out of reach, elements). unmatched: value -> why it is not compared.
     """
 
-    def __init__(self, spec: DiffSpec, made: Prepared, reference: IsolatedEngine, target: IsolatedEngine) -> None:
+    def __init__(self, spec: DiffSpec, made: Prepared, reference: PlacedEngine, target: PlacedEngine) -> None:
         self.spec, self.made = spec, made
         self.layers = layers_of(made.original.proto, made.original.input_name)
         self.logits = (Logits([], []), Logits([], []))
@@ -139,7 +140,7 @@ class Comparison:
                 )
             batch = _filled(original.contract.normalise(pixels), self._frozen)
             return self._cut.of(batch, shown)
-        except ShipcheckError as error:
+        except SeatrialError as error:
             self._uncut = True
             self.own.clear()
             self.notes.append(f"What each operator by itself adds is not known: {error}")

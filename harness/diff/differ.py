@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from engines import isolated
-from engines.isolated import IsolatedEngine, Limits
-from harness.diff.comparison import Comparison
-from harness.diff.prepare import Side, prepared
-from harness.diff.result import DiffResult
-from harness.diff.spec import DiffSpec
-from harness.diff.summary import summarise
-from harness.progress import Progress, Silent
+from seatrial.engines import places
+from seatrial.engines.places import Limits, PlacedEngine
+from seatrial.harness.diff.comparison import Comparison
+from seatrial.harness.diff.prepare import Side, prepared
+from seatrial.harness.diff.result import DiffResult
+from seatrial.harness.diff.summary import summarise
+from seatrial.harness.progress import Progress, Silent
+from seatrial.harness.spec.diff import DiffSpec
 
 
 def diff(spec: DiffSpec, progress: Progress | None = None) -> DiffResult:
-    """Compares, layer by layer; raises a ShipcheckError that says what to do.
+    """Compares, layer by layer; raises a SeatrialError that says what to do.
 
     Memory holds the values of one small batch and sums; it does not grow with the number of images.
     """
@@ -35,6 +35,6 @@ def diff(spec: DiffSpec, progress: Progress | None = None) -> DiffResult:
         return summarise(comparison)
 
 
-def open_engine(side: Side, limits: Limits) -> IsolatedEngine:
+def open_engine(side: Side, limits: Limits) -> PlacedEngine:
     """Builds the side's engine, in a process of its own."""
-    return isolated.build(side.engine, side.request, limits)
+    return places.build(side.engine, side.request, limits)

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from calib.observe import session_for
-from exporters.graphs import constants_of
-from harness.diff.points import Layer, Point
-from shipcheck.errors import ShipcheckError
+from seatrial.calib.observe import session_for
+from seatrial.errors import SeatrialError
+from seatrial.exporters.graphs import constants_of
+from seatrial.harness.diff.points import Layer, Point
 
 _PREFIX = "engine:"
 _FLOATS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float16): TensorProto.FLOAT16}
@@ -78,7 +78,7 @@ class OwnOutputs:
         try:
             values = self._session.run(self.names, feeds)
         except Exception as error:  # pybind's exceptions share no base but Exception
-            raise ShipcheckError(f"the cut graph does not run: {error}") from error
+            raise SeatrialError(f"the cut graph does not run: {error}") from error
         return dict(zip(self.names, values, strict=True))
 
 

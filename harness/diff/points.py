@@ -1,7 +1,7 @@
 """Which value of an engine's file stands for which value of the original graph: Q/DQ nodes round some on their way.
 
 Quantizers keep the names of the values that operators compute and put QuantizeLinear and DequantizeLinear behind them:
-shipcheck's, Model Optimizer's (`X_DequantizeLinear_Output`), NNCF's (`dq_output_X_1`), fake quantization with a Clip
+seatrial's, Model Optimizer's (`X_DequantizeLinear_Output`), NNCF's (`dq_output_X_1`), fake quantization with a Clip
 behind. ONNX Runtime's also takes a Relu out where saturation does its work, and gives its name to the value before. So
 partners are found by the name of the value and by following the nodes, never by what a rounded value is called.
 """
@@ -13,9 +13,9 @@ import dataclasses
 import onnx
 from onnx import TensorProto
 
-from exporters.graphs import names_used_by
-from exporters.quantized import DQ, Q, Reader
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.graphs import names_used_by
+from seatrial.exporters.quantized import DQ, Q, Reader
 
 _RELUS = ("Relu", "Clip")
 # Between a QuantizeLinear and its DequantizeLinear these only narrow or pass on.

@@ -9,25 +9,25 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-import exporters
-from engines import ENGINES
-from engines.base import BuildRequest
-from engines.isolated import EngineProcess
-from engines.precision import is_quantized, is_simulated
-from exporters import DeployableModel
-from exporters.float_view import float_view
-from harness.alike import IMAGES, Findings, settle
-from harness.calibration import CalibrationSet
-from harness.diff.spec import DiffSpec
-from harness.faithful import faithful
-from harness.needs import at_precision, makes_file
-from harness.pipeline import ImageReader, spool
-from harness.plan import Plan, make_plan
-from harness.progress import Progress
-from harness.request import build_request
-from harness.spec import REFERENCE_ENGINE, TargetSpec
-from shipcheck.cache import cache_root
-from shipcheck.errors import BadInputError, UsageError
+from seatrial import exporters
+from seatrial.cache import cache_root
+from seatrial.engines import ENGINES
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.places import EngineProcess
+from seatrial.engines.precision import is_quantized, is_simulated
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.exporters.float_view import float_view
+from seatrial.harness.alike import IMAGES, Findings, settle
+from seatrial.harness.guard.faithful import faithful
+from seatrial.harness.pipeline import ImageReader, spool
+from seatrial.harness.plan.calibration import CalibrationSet
+from seatrial.harness.plan.files import makes_own_file, target_file
+from seatrial.harness.plan.plan import Plan, make_plan
+from seatrial.harness.plan.request import build_request
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.diff import DiffSpec
+from seatrial.harness.spec.run import REFERENCE_ENGINE, TargetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +133,8 @@ def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) ->
     if _written_out(target):
         return plan.model
     options = plan.spec.quantization
-    if not makes_file(plan.model, target, options) or not is_quantized(target.precision):
-        return at_precision(plan.model, target, calibration, options)
+    if not makes_own_file(plan.model, target, options) or not is_quantized(target.precision):
+        return target_file(plan.model, target, calibration, options)
     with EngineProcess(target.engine, plan.spec.limits) as process:  # the file that a run would test
         found = faithful(
             plan.model, target, calibration, options, lambda made: plan.request(_plannable(target), made), process

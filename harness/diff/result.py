@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from engines.precision import is_quantized
+from seatrial.engines.precision import is_quantized
 
 
 @dataclasses.dataclass(frozen=True)

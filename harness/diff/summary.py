@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from calib import recipe_for
-from engines.precision import is_quantized
-from harness.diff.comparison import Comparison, Logits
-from harness.diff.points import Layer
-from harness.diff.result import Answers, DiffResult, Image, Instrumented, LayerDifference, Unmatched
-from harness.diff.spec import shown_values
-from harness.diff.statistics import Tally, ratio_db
-from harness.needs import needs_quantizing, recipe_of
+from seatrial.calib import recipe_for
+from seatrial.engines.precision import is_quantized
+from seatrial.harness.diff.comparison import Comparison, Logits
+from seatrial.harness.diff.points import Layer
+from seatrial.harness.diff.result import Answers, DiffResult, Image, Instrumented, LayerDifference, Unmatched
+from seatrial.harness.diff.shown import parted_db, shown_values
+from seatrial.harness.diff.statistics import Tally, ratio_db
+from seatrial.harness.plan.files import needs_quantizing, recipe_of
 
 
 def summarise(seen: Comparison) -> DiffResult:
@@ -44,7 +44,7 @@ def summarise(seen: Comparison) -> DiffResult:
         same_file=spec.same_file,
         values=shown_values(spec),
         keeping=_keeping(seen),
-        threshold_db=spec.parted_db,
+        threshold_db=parted_db(spec),
         top=spec.top,
         answers=_answers(seen),
         reference_instrumented=_instrumented(seen.logits[0]),
@@ -128,7 +128,7 @@ def _keeping(seen: Comparison) -> str | None:
         return None
     quantizer = spec.run.quantization.quantizer
     recipe = recipe_for(recipe_of(spec.target), spec.target.precision)
-    behind = quantizer == "onnxruntime" or (quantizer == "shipcheck" and recipe.quantize_outputs)
+    behind = quantizer == "onnxruntime" or (quantizer == "seatrial" and recipe.quantize_outputs)
     return "around" if behind else "readers"
 
 

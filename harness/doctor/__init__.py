@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from harness.doctor.examine import examine
+from seatrial.harness.doctor.examine import examine
 
 __all__ = ["examine"]

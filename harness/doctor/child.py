@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import seatrial
+
 # Nothing is imported before the path is ours: not from the folder that the user happens to stand in.
 _START = (
     "import sys; sys.path[:] = sys.argv[1].split(chr(10)); "
     "import importlib, json; "
     "importlib.import_module(sys.argv[2]).main(*json.loads(sys.argv[3]))"
 )
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(seatrial.__path__[0]).resolve().parent)
 _LAST_WORDS = 300
 _MOST_ANSWERS = 1 << 20
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from engines import ENGINES, Engine
-from harness.doctor.child import Answer, ask
+from seatrial.engines import ENGINES, Engine
+from seatrial.harness.doctor.child import Answer, ask
 
 _NOTHING: Mapping[str, Any] = {"usable": False, "precisions": [], "refused": {}, "builds": [], "cautions": []}
 
@@ -30,7 +30,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
         missing = f"not installed: there is no module {engine.module!r}"
     while missing is None and len(on) < len(engine.manifest):
         left = [device for device in engine.manifest if device not in on]
-        answer = ask("engines.survey", [engine.name, engine.__module__, left], timeout_s)
+        answer = ask("seatrial.engines.survey", [engine.name, engine.__module__, left], timeout_s)
         for line in answer.lines:
             version = line.get("version") or version
             missing = line.get("missing") if "version" in line else missing

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engines import ENGINES
-from harness.doctor.engines import examine_engines
-from harness.doctor.machine import describe_machine
-from harness.doctor.packages import describe_packages, find_duplicates
-from shipcheck import __version__
-from shipcheck.cache import cache_root
+from seatrial import __version__
+from seatrial.cache import cache_root
+from seatrial.engines import ENGINES
+from seatrial.harness.doctor.engines import examine_engines
+from seatrial.harness.doctor.machine import describe_machine
+from seatrial.harness.doctor.packages import describe_packages, find_duplicates
 
 SCHEMA = 1
 # Importing a large runtime from a cold, slow disk takes tens of seconds.
@@ -31,7 +31,7 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
         engines = examine_engines(chosen, timeout_s)
         return {
             "schema": SCHEMA,
-            "shipcheck": __version__,
+            "seatrial": __version__,
             "engines": engines,
             "machine": machine.result(),
             "packages": packages.result(),

@@ -8,9 +8,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from engines.openvino import without_telemetry
-from harness.doctor.child import ask
-from shipcheck.packages import broken
+from seatrial.engines.openvino import without_telemetry
+from seatrial.harness.doctor.child import ask
+from seatrial.packages import broken
 
 
 @dataclasses.dataclass(frozen=True)

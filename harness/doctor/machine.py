@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from engines.cpu import processor
-from harness.doctor.child import ask
-from harness.results.environment import describe_environment
+from seatrial.engines.cpu import processor
+from seatrial.harness.doctor.child import ask
+from seatrial.harness.records.environment import describe_environment
 
 # Word -> the features of a processor that stand for it: x86's, then ARM's. They decide which kernels a runtime takes.
 INSTRUCTIONS: dict[str, tuple[str, ...]] = {
@@ -85,7 +85,7 @@ def find_gpus() -> tuple[list[dict[str, Any]], str | None]:
                 return parse_gpus(done.stdout), None
             said = (done.stdout + done.stderr).strip().splitlines()
             problem = f"nvidia-smi: {said[0] if said else f'exit status {done.returncode}'}"
-    answer = ask("harness.doctor.nvml", [], _SMI_S)
+    answer = ask("seatrial.harness.doctor.nvml", [], _SMI_S)
     gpus: list[dict[str, Any]] = next((line["gpus"] for line in answer.lines if "gpus" in line), [])
     return gpus, None if gpus else problem
 

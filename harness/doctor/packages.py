@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import distributions, packages_distributions
 from typing import Any
 
-from calib.modelopt import INSTALL as INSTALL_MODELOPT
-from calib.nncf import INSTALL as INSTALL_NNCF
-from engines import ENGINES
-from harness.doctor.imports import find_faults
+from seatrial.calib.modelopt import INSTALL as INSTALL_MODELOPT
+from seatrial.calib.nncf import INSTALL as INSTALL_NNCF
+from seatrial.engines import ENGINES
+from seatrial.harness.doctor.imports import find_faults
 
 
 @dataclasses.dataclass(frozen=True)
 class Optional:
-    """What a feature of shipcheck needs beyond its own requirements. needs: names on the package index. modules: what
+    """What a feature of seatrial needs beyond its own requirements. needs: names on the package index. modules: what
     it imports of them.
     """
 
@@ -30,16 +30,16 @@ OPTIONAL: tuple[Optional, ...] = (
     Optional(
         "--model file.py:factory, .pt2",
         ("torch", "onnxscript", "onnxslim"),
-        "pip install 'shipcheck[torch]'",
+        "pip install 'seatrial[torch]'",
         ("torch", "onnxscript", "onnxslim"),
     ),
-    Optional("--weights *.safetensors", ("safetensors",), "pip install 'shipcheck[torch]'", ("safetensors",)),
-    Optional("--model timm:NAME", ("timm", "torch"), "pip install 'shipcheck[torch,zoo]'", ("timm",)),
+    Optional("--weights *.safetensors", ("safetensors",), "pip install 'seatrial[torch]'", ("safetensors",)),
+    Optional("--model timm:NAME", ("timm", "torch"), "pip install 'seatrial[torch,zoo]'", ("timm",)),
     Optional(
-        "--model torchvision:NAME", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'", ("torchvision",)
+        "--model torchvision:NAME", ("torchvision", "torch"), "pip install 'seatrial[torch,zoo]'", ("torchvision",)
     ),
-    Optional("export: simplified graphs", ("onnxslim",), "pip install 'shipcheck[export]'", ("onnxslim",)),
-    Optional("--quantizer onnxruntime", ("onnxruntime",), "pip install 'shipcheck[cpu]'", ("onnxruntime",)),
+    Optional("export: simplified graphs", ("onnxslim",), "pip install 'seatrial[export]'", ("onnxslim",)),
+    Optional("--quantizer onnxruntime", ("onnxruntime",), "pip install 'seatrial[cpu]'", ("onnxruntime",)),
     Optional(
         "--quantizer modelopt",
         ("nvidia-modelopt", "onnx-graphsurgeon", "cppimport", "lief", "nvidia-ml-py", "torch"),
@@ -47,12 +47,12 @@ OPTIONAL: tuple[Optional, ...] = (
         ("modelopt.onnx.quantization",),
     ),
     Optional("--quantizer nncf, nncf-accuracy", ("nncf", "openvino"), INSTALL_NNCF, ("nncf",)),
-    Optional("decoder ffmpeg", ("av",), "pip install 'shipcheck[decoders]'", ("av",)),
-    Optional("decoders turbojpeg*", ("simplejpeg",), "pip install 'shipcheck[decoders]'", ("simplejpeg",)),
-    Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'shipcheck[torch,zoo]'", ("torchvision",)),
-    Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'shipcheck[dali]'", ("nvidia.dali",)),
-    Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'shipcheck[nvjpeg]'", ("nvidia.nvimgcodec",)),
-    Optional("filters torch-*", ("torch",), "pip install 'shipcheck[torch]'", ("torch",)),
+    Optional("decoder ffmpeg", ("av",), "pip install 'seatrial[decoders]'", ("av",)),
+    Optional("decoders turbojpeg*", ("simplejpeg",), "pip install 'seatrial[decoders]'", ("simplejpeg",)),
+    Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'seatrial[torch,zoo]'", ("torchvision",)),
+    Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'seatrial[dali]'", ("nvidia.dali",)),
+    Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'seatrial[nvjpeg]'", ("nvidia.nvimgcodec",)),
+    Optional("filters torch-*", ("torch",), "pip install 'seatrial[torch]'", ("torch",)),
 )
 # Packages that hold the same: with one of them, the name in `needs` is there.
 _SAME = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "torch": ("torch",)}

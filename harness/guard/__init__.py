@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.guard.keep import Guarded, guarded
-from harness.guard.look import Guard
-from harness.guard.sample import IMAGES, Sample, sample_for, sample_of
-from harness.guard.verdict import Verdict
+from seatrial.harness.guard.keep import Guarded, guarded
+from seatrial.harness.guard.look import Guard
+from seatrial.harness.guard.sample import IMAGES, Sample, sample_for, sample_of
+from seatrial.harness.guard.verdict import Verdict
 
 __all__ = ["IMAGES", "Guard", "Guarded", "Sample", "Verdict", "guarded", "sample_for", "sample_of"]

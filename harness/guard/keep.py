@@ -5,25 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from engines.isolated import IsolatedEngine
-from exporters import DeployableModel
-from harness.guard.look import Guard
-from harness.guard.verdict import Verdict
-from shipcheck.errors import BuildError
+from seatrial.engines.places import PlacedEngine
+from seatrial.errors import BuildError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.guard.look import Guard
+from seatrial.harness.guard.verdict import Verdict
 
 # Each time, all pieces that depart are taken out; behind them others may be seen that were hidden.
 _ROUNDS = 3
 
 # Nodes to leave in float -> why; the file with them in float.
 Make = Callable[[Mapping[str, str]], DeployableModel]
-Build = Callable[[DeployableModel], IsolatedEngine]
+Build = Callable[[DeployableModel], PlacedEngine]
 
 
 @dataclasses.dataclass(frozen=True)
 class Guarded:
     """What is run: the engine, the file in it, and what is known of the two (see `Guard.look`)."""
 
-    engine: IsolatedEngine
+    engine: PlacedEngine
     model: DeployableModel
     verdict: Verdict | None
 
@@ -53,7 +53,7 @@ def guarded(make: Make, build: Build, guard: Guard, *, ours: bool) -> Guarded:
     return Guarded(engine, model, verdict)
 
 
-def _reasons(engine: IsolatedEngine, verdict: Verdict, kept: Mapping[str, str]) -> dict[str, str]:
+def _reasons(engine: PlacedEngine, verdict: Verdict, kept: Mapping[str, str]) -> dict[str, str]:
     known = "" if verdict.images == 0 else f"; {verdict.snr_db:.1f} dB at the scores, {verdict.labels_changed} of "
     effect = f"{known}{verdict.images} labels changed"
     return {

@@ -14,24 +14,24 @@ import numpy.typing as npt
 import onnx
 from google.protobuf.message import DecodeError
 
-from calib.observe import session_for
-from calib.overflow import find_overflow
-from calib.processors import multiplies_on_processor
-from engines import ENGINES, isolated
-from engines.base import BuildRequest, filled
-from engines.builder_options import BuilderOptions
-from engines.compiled import CompiledEngine
-from engines.cpu import processor
-from engines.device import device_kind
-from engines.isolated import IsolatedEngine, Limits
-from engines.precision import is_quantized
-from exporters import DeployableModel
-from harness.guard.sample import Sample
-from harness.guard.units import FED, Unit, cut, units_of
-from harness.guard.verdict import ALONE_DB, SCORES_DB, Piece, Verdict, verdict_of
-from shipcheck import __version__
-from shipcheck.errors import BadInputError, DeviceError, EngineDiedError, ShipcheckError
-from shipcheck.files import read_json, value_digest, write_json
+from seatrial import __version__
+from seatrial.calib.observe import session_for
+from seatrial.calib.overflow import find_overflow
+from seatrial.calib.processors import multiplies_on_processor
+from seatrial.engines import ENGINES, places
+from seatrial.engines.base import BuildRequest, filled
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.cpu import processor
+from seatrial.engines.device import device_kind
+from seatrial.engines.places import Limits, PlacedEngine
+from seatrial.engines.precision import is_quantized
+from seatrial.errors import BadInputError, DeviceError, EngineDiedError, SeatrialError
+from seatrial.exporters import DeployableModel
+from seatrial.files import read_json, value_digest, write_json
+from seatrial.harness.guard.sample import Sample
+from seatrial.harness.guard.units import FED, Unit, cut, units_of
+from seatrial.harness.guard.verdict import ALONE_DB, SCORES_DB, Piece, Verdict, verdict_of
 
 # What a file means is what this engine makes of it, node by node, with every Q/DQ node computed in float.
 _LITERAL = "onnxruntime"
@@ -56,7 +56,7 @@ class Guard:
     limits: Limits = dataclasses.field(default_factory=Limits)
     cache: Path | None = None
 
-    def look(self, engine: IsolatedEngine, model: DeployableModel) -> Verdict | None:
+    def look(self, engine: PlacedEngine, model: DeployableModel) -> Verdict | None:
         """The verdict on a built engine; None for one whose file is not quantized, or that does not look at its file.
 
         Where nothing can be known (no ONNX Runtime here, scores that are NaN) the verdict says so. An engine that was
@@ -73,10 +73,10 @@ class Guard:
         begin = time.perf_counter()
         tensor = model.contract.normalise(self.sample.pixels)
         try:
-            with isolated.build(_LITERAL, _literally(engine.request), self.limits) as literal:
+            with places.build(_LITERAL, _literally(engine.request), self.limits) as literal:
                 expected = _scores(literal, tensor)
                 again = _scores(literal, tensor[:_BATCH])
-        except ShipcheckError as error:
+        except SeatrialError as error:
             return Verdict(not_looked=str(error))
         if not np.array_equal(expected[:_BATCH], again):
             return Verdict(not_looked="the model gives other scores each time that it is asked")
@@ -84,7 +84,7 @@ class Guard:
             found = _scores(engine, tensor)
         except EngineDiedError:
             raise
-        except ShipcheckError as error:  # NaN scores, above all: whoever asks next is told
+        except SeatrialError as error:  # NaN scores, above all: whoever asks next is told
             return Verdict(not_looked=str(error))
         verdict = self._compare(engine, model, tensor, expected, found)
         verdict = dataclasses.replace(verdict, seconds=round(time.perf_counter() - begin, 3))
@@ -93,7 +93,7 @@ class Guard:
         return verdict
 
     def _compare(
-        self, engine: IsolatedEngine, model: DeployableModel, tensor: Array, expected: Array, found: Array
+        self, engine: PlacedEngine, model: DeployableModel, tensor: Array, expected: Array, found: Array
     ) -> Verdict:
         verdict = Verdict(
             images=len(tensor),
@@ -106,9 +106,9 @@ class Guard:
             return verdict
         worst = np.argsort([ratio_db(*pair) for pair in zip(expected, found, strict=True)], kind="stable")[:_CLOSELY]
         try:  # beside the engine that is measured, which stays as it is
-            with isolated.build(engine.name, engine.request, self.limits) as other:
+            with places.build(engine.name, engine.request, self.limits) as other:
                 seen = _pieces(other, model, tensor[worst])
-        except ShipcheckError:  # it does not show its insides, or the cut graph does not run
+        except SeatrialError:  # it does not show its insides, or the cut graph does not run
             seen = None
         if seen is None or ratio_db(expected[worst], seen[1]) >= SCORES_DB:
             verdict = dataclasses.replace(verdict, faithful=verdict.snr_db >= ALONE_DB)
@@ -118,21 +118,19 @@ class Guard:
             return verdict
         return dataclasses.replace(verdict, way_out=self._way_out(engine, tensor, expected))
 
-    def _way_out(self, engine: IsolatedEngine, tensor: Array, expected: Array) -> str | None:
+    def _way_out(self, engine: PlacedEngine, tensor: Array, expected: Array) -> str | None:
         """The highest optimisation level, below the engine's own, at which it computes what the file says."""
         request = engine.request
         for level in _LEVELS[_LEVELS.index(request.optimization) + 1 :]:
             try:
-                with isolated.build(
-                    engine.name, dataclasses.replace(request, optimization=level), self.limits
-                ) as other:
+                with places.build(engine.name, dataclasses.replace(request, optimization=level), self.limits) as other:
                     if ratio_db(expected, _scores(other, tensor)) >= SCORES_DB:
                         return level
-            except ShipcheckError:  # not every engine has levels
+            except SeatrialError:  # not every engine has levels
                 return None
         return None
 
-    def _key(self, engine: IsolatedEngine, model: DeployableModel) -> str:
+    def _key(self, engine: PlacedEngine, model: DeployableModel) -> str:
         request = engine.request
         return value_digest(
             {
@@ -173,12 +171,12 @@ def _literally(request: BuildRequest) -> BuildRequest:
     )
 
 
-def _scores(engine: IsolatedEngine, tensor: Array) -> Array:
+def _scores(engine: PlacedEngine, tensor: Array) -> Array:
     size = engine.request.fixed_batch or _BATCH
     return np.concatenate([engine.infer(tensor[start : start + size]) for start in range(0, len(tensor), size)])
 
 
-def _pieces(engine: IsolatedEngine, model: DeployableModel, tensor: Array) -> tuple[list[Piece], Array]:
+def _pieces(engine: PlacedEngine, model: DeployableModel, tensor: Array) -> tuple[list[Piece], Array]:
     """The faulty pieces, the worst first, and the scores of the engine while it shows them.
 
     Memory holds the rounded values of a few images, twice.
@@ -241,7 +239,7 @@ class _Tally:
         return Piece(self.unit.nodes[-1], self.unit.nodes, None, share, decibels)
 
 
-def _saturating(engine: IsolatedEngine, model: DeployableModel) -> tuple[int, int] | None:
+def _saturating(engine: PlacedEngine, model: DeployableModel) -> tuple[int, int] | None:
     on_processor = device_kind(engine.request.device) == "cpu" and multiplies_on_processor(engine.name)
     if not on_processor or not processor().saturates or not engine.audit().realized().get("int8"):
         return None
@@ -249,10 +247,10 @@ def _saturating(engine: IsolatedEngine, model: DeployableModel) -> tuple[int, in
     return len(found.layers), found.of
 
 
-def _kernels(engine: IsolatedEngine) -> dict[str, str]:
+def _kernels(engine: PlacedEngine) -> dict[str, str]:
     """Node -> kernel, where the engine tells: in its audit, or in the graph that it holds."""
     found = {layer.name: layer.op for layer in engine.audit().layers}
-    with contextlib.suppress(ShipcheckError, DecodeError):
+    with contextlib.suppress(SeatrialError, DecodeError):
         graph = onnx.load_model_from_string(engine.save()).graph
         found.update({node.name: node.op_type for node in graph.node if node.name})
     return found

@@ -8,8 +8,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from calib import CalibrationImages
-from exporters import DeployableModel
+from seatrial.calib import CalibrationImages
+from seatrial.exporters import DeployableModel
 
 # The fault of a kernel shows on one image; labels are counted on as many as this, which cost a second or two.
 IMAGES = 32

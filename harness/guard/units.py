@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import onnx
 from onnx import TensorProto, helper
 
-from calib.places import MOVING, MULTIPLYING
-from exporters.graphs import prune
-from exporters.quantized import DQ, Q, Reader
+from seatrial.calib.points import MOVING, MULTIPLYING
+from seatrial.exporters.graphs import prune
+from seatrial.exporters.quantized import DQ, Q, Reader
 
 # What the cut graph calls a value that the engine computed.
 FED = "engine:"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.metrics.accuracy import accuracy, wilson_interval
-from harness.metrics.paired import Comparison, bootstrap_interval, compare, mcnemar_exact
-from harness.metrics.percentiles import latency_summary
+from seatrial.harness.metrics.accuracy import accuracy, wilson_interval
+from seatrial.harness.metrics.paired import Comparison, bootstrap_interval, compare, mcnemar_exact
+from seatrial.harness.metrics.percentiles import latency_summary
 
 __all__ = [
     "Comparison",

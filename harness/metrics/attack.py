@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.accuracy import wilson_interval
-from harness.metrics.paired import BOOTSTRAP_SAMPLES
+from seatrial.harness.metrics.accuracy import wilson_interval
+from seatrial.harness.metrics.paired import BOOTSTRAP_SAMPLES
 
 Correct = npt.NDArray[np.bool_]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.paired import mcnemar_exact
+from seatrial.harness.metrics.paired import mcnemar_exact
 
 Correct = npt.NDArray[np.bool_]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.pipeline import PREFIX
-from harness.conditions.suites import CLEAN
-from harness.metrics.accuracy import accuracy
-from harness.metrics.paired import BOOTSTRAP_SAMPLES, compare
-from harness.results.predictions import Predictions
+from seatrial.harness.conditions.pipeline import PREFIX
+from seatrial.harness.conditions.suites import CLEAN
+from seatrial.harness.metrics.accuracy import accuracy
+from seatrial.harness.metrics.paired import BOOTSTRAP_SAMPLES, compare
+from seatrial.harness.records.predictions import Predictions
 
 # The factors that are put on top of each other, in the order in which SysNoise (figure 3) adds them.
 STACKED = ("decode", "resize", "color", "input", "graph")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from exporters.contract import InputContract
-from harness.data.source import Payload, Selection
-from harness.pipeline.prefetch import ordered_map
-from harness.pipeline.reader import ImageReader, SourceReader
-from harness.pipeline.reference import model_pixels
-from harness.pipeline.store import ImageStore
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.data.source import Payload, Selection
+from seatrial.harness.pipeline.prefetch import ordered_map
+from seatrial.harness.pipeline.reader import ImageReader, SourceReader
+from seatrial.harness.pipeline.reference import model_pixels
+from seatrial.harness.pipeline.store import ImageStore
 
 __all__ = ["ImageReader", "ImageStore", "SourceReader", "ordered_map", "spool"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporters.contract import luma
-from harness.pipeline.reader import ImageReader
+from seatrial.exporters.contract import luma
+from seatrial.harness.pipeline.reader import ImageReader
 
 Array = npt.NDArray[Any]
 

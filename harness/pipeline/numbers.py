@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from exporters.contract import InputContract, Tensor
-from harness.data.source import Pixels
-from shipcheck.registry import Registry
+from seatrial.exporters.contract import InputContract, Tensor
+from seatrial.harness.data.source import Pixels
+from seatrial.registry import Registry
 
 Table = npt.NDArray[np.float32]
 

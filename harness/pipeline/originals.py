@@ -10,9 +10,9 @@ from types import TracebackType
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Payload, Pixels, Selection
-from harness.pipeline.prefetch import ordered_map
-from harness.pipeline.store import ImageStore
+from seatrial.harness.data.source import Payload, Pixels, Selection
+from seatrial.harness.pipeline.prefetch import ordered_map
+from seatrial.harness.pipeline.store import ImageStore
 
 # What a camera or an image library writes where nobody says otherwise: Pillow subsamples the chroma 4:2:0 at it.
 REENCODE_QUALITY = 95

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
+from seatrial.harness.data.source import Pixels
 
 # uint8 RGB [H, W, 3], or an image of mode RGB.
 Picture = Pixels | Image.Image

@@ -26,7 +26,7 @@ def ordered_map(
     exception of a task is raised in its place; whatever ends the consumer also ends the work. abandon: called when it
     ends early, before the tasks that have begun are waited for: what makes them come to an end.
     """
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="shipcheck")
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="seatrial")
     pending: deque[Future[Result]] = deque()
     try:
         for task in tasks:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
-from exporters.contract import InputContract
-from harness.data.source import Pixels, Selection
-from harness.pipeline.reference import model_pixels
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.data.source import Pixels, Selection
+from seatrial.harness.pipeline.reference import model_pixels
 
 
 class ImageReader(Protocol):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporters.contract import InputContract
-from harness.data.source import Payload, Pixels
-from harness.pipeline.decoders import picture_of
-from harness.pipeline.resize import to_size
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.data.source import Payload, Pixels
+from seatrial.harness.pipeline.decoders import picture_of
+from seatrial.harness.pipeline.resize import to_size
 
 
 def model_pixels(payload: Payload, contract: InputContract) -> Pixels:

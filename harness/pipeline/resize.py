@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from exporters.contract import InputContract
-from harness.data.source import Pixels
-from harness.pipeline.picture import Picture, shape_of
-from harness.pipeline.resizers import resize
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.picture import Picture, shape_of
+from seatrial.harness.pipeline.resizers import resize
 
 __all__ = ["resize", "to_size"]
 

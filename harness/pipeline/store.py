@@ -13,9 +13,9 @@ from types import TracebackType
 
 import numpy as np
 
-from harness.data.source import Pixels
-from shipcheck.errors import UsageError
-from shipcheck.files import disk_errors, value_digest
+from seatrial.errors import UsageError
+from seatrial.files import disk_errors, value_digest
+from seatrial.harness.data.source import Pixels
 
 
 class ImageStore:
@@ -38,7 +38,7 @@ class ImageStore:
                 raise UsageError(
                     f"{count} images at {size[0]}x{size[1]} px take {needed / 2**20:.0f} MiB of scratch "
                     f"space, and {folder} has "
-                    f"{free / 2**20:.0f} MiB. Free some, use --limit, or set SHIPCHECK_CACHE to a folder "
+                    f"{free / 2**20:.0f} MiB. Free some, use --limit, or set SEATRIAL_CACHE to a folder "
                     "on a larger disk."
                 )
             self._digests = [""] * count

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporters.contract import InputContract
-from harness.data.source import Payload, Pixels
-from harness.pipeline.decoders import decode
-from harness.pipeline.originals import Originals, enlarged, reencoded
-from harness.pipeline.resize import to_size
+from seatrial.exporters.contract import InputContract
+from seatrial.harness.data.source import Payload, Pixels
+from seatrial.harness.pipeline.decoders import decode
+from seatrial.harness.pipeline.originals import Originals, enlarged, reencoded
+from seatrial.harness.pipeline.resize import to_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.report import attack_words as words
+from seatrial.harness.report import attack_words as words
 
 
 def print_attacks(block: Mapping[str, Any], reference: str, console: Console) -> None:

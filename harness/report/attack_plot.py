@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.conditions.attack import is_quantized_file
-from harness.report import attack_words as words
-from harness.report.plots import line_style, svg_text
+from seatrial.harness.attacks.ids import is_quantized_file
+from seatrial.harness.report import attack_words as words
+from seatrial.harness.report.plots import line_style, svg_text
 
 _COLUMNS = 3
 # Target -> eps -> figures of the condition.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.conditions.attack import ATTACK, BLACKBOX
+from seatrial.harness.attacks.ids import ATTACK, BLACKBOX
 
 AR_AND_ROBUST_ACCURACY = (
     "Robust accuracy is of all images; AR and WCAR are of those that the target gets right without attack, WCAR under "

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.building import BuildResult
-from harness.report import words
-from harness.report.guard import cautions
+from seatrial.harness.build.build import BuildResult
+from seatrial.harness.report import words
+from seatrial.harness.report.guard import cautions
 
 
 def print_built(results: Sequence[BuildResult], console: Console) -> None:

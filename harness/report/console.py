@@ -24,10 +24,10 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from harness.progress import Update
-from harness.report import words
-from harness.report.attack import print_attacks
-from harness.report.pipeline import print_pipeline
+from seatrial.harness.progress import Update
+from seatrial.harness.report import words
+from seatrial.harness.report.attack import print_attacks
+from seatrial.harness.report.pipeline import print_pipeline
 
 
 class RichProgress:

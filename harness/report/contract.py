@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exporters import InputContract
-from harness.contract.candidates import numbers_name, rule_name
-from harness.contract.result import Deviation, Difference, SearchResult, Stage
-from harness.metrics import wilson_interval
-from harness.report import words
+from seatrial.exporters import InputContract
+from seatrial.harness.contract.candidates import numbers_name, rule_name
+from seatrial.harness.contract.result import Deviation, Difference, SearchResult, Stage
+from seatrial.harness.metrics import wilson_interval
+from seatrial.harness.report import words
 
 _MOST_ROWS = 10
 _WORDS = {

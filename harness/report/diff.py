@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from harness.diff.result import DiffResult, LayerDifference, Step
-from harness.report import words
+from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
+from seatrial.harness.report import words
 
 _MOST_READERS = 3
 _MOST_UNMATCHED = 12
@@ -62,7 +62,7 @@ def render_diff(result: DiffResult, *, html: bool) -> str:
     """The report as a page of its own; all text in it is escaped, wherever it came from."""
     if html:
         environment = Environment(
-            loader=PackageLoader("harness.report"),
+            loader=PackageLoader("seatrial.harness.report"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import words
+from seatrial.harness.report import words
 
 # What an engine's message repeats of the line that it stands in.
 _KNOWN = re.compile(r"Engine '[^']*' cannot use '[^']*': ")
@@ -122,7 +122,7 @@ def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("  has", ", ".join(machine["instructions"]) or "none of the special instructions"),
         ("  int8", machine["integers"]),
         ("memory", f"{machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_available_bytes'] / 1e9:.1f} GB free"),
-        ("system", f"{machine['system']}, Python {machine['python']}, shipcheck {found['shipcheck']}"),
+        ("system", f"{machine['system']}, Python {machine['python']}, seatrial {found['seatrial']}"),
     ]
     if machine["board"]:
         lines.append(("board", machine["board"]))

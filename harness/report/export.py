@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.exporting.export import ExportReport, opset
+from seatrial.harness.export.export import ExportReport, opset
 
 
 def print_export(report: ExportReport, console: Console) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engines import ENGINES
-from harness.guard import Verdict
+from seatrial.engines import ENGINES
+from seatrial.harness.guard import Verdict
 
 
 def cautions(verdict: Verdict | None, engine: str) -> tuple[str, ...]:

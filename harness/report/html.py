@@ -9,17 +9,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import attack_words, guard, pipeline_words, words
-from harness.report.attack_plot import accuracy_by_strength
-from harness.report.plots import accuracy_by_severity
-from harness.report.stacked_plot import stacked_loss
-from shipcheck.files import write_text
+from seatrial.files import write_text
+from seatrial.harness.report import attack_words, guard, pipeline_words, words
+from seatrial.harness.report.attack_plot import accuracy_by_strength
+from seatrial.harness.report.plots import accuracy_by_severity
+from seatrial.harness.report.stacked_plot import stacked_loss
 
 
 def render_report(summary: Mapping[str, Any]) -> str:
     """The page for a summary; every text in it is escaped, wherever it came from."""
     environment = Environment(
-        loader=PackageLoader("harness.report"),
+        loader=PackageLoader("seatrial.harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.report import pipeline_words as words
+from seatrial.harness.report import pipeline_words as words
 
 
 def print_pipeline(block: Mapping[str, Any], console: Console) -> None:

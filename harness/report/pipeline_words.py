@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.conditions.pipeline import COMBINED, PREFIX
+from seatrial.harness.conditions.pipeline import COMBINED, PREFIX
 
 
 def lost(loss: float, interval: Sequence[float] | None = None) -> str:

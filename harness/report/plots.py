@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report import words
+from seatrial.harness.report import words
 
 # Okabe and Ito's colours, distinguishable without colour vision; and a marker each.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -63,7 +63,7 @@ def svg_text(figure: Any) -> str:
 
     buffer = io.StringIO()
     # Text stays text; ids are a hash of the content, so that the same figures give the same bytes.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shipcheck"}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "seatrial"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]

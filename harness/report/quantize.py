@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from calib.overflow import find_overflow
-from calib.processors import says
-from calib.warn import kept_float_of
-from harness.quantizing import Quantized
-from harness.report.guard import cautions
-from harness.results.shares import named, spelled
+from seatrial.calib.overflow import find_overflow
+from seatrial.calib.processors import says
+from seatrial.calib.warn import kept_float_of
+from seatrial.harness.quantize.quantize import Quantized
+from seatrial.harness.report.guard import cautions
+from seatrial.harness.results.shares import named, spelled
 
 
 def print_quantized(made: Quantized, console: Console) -> None:

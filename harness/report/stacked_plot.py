@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.report import pipeline_words as words
-from harness.report.plots import line_style, svg_text
+from seatrial.harness.report import pipeline_words as words
+from seatrial.harness.report.plots import line_style, svg_text
 
 
 def stacked_loss(block: Mapping[str, Any]) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.results.gate import BUILT
-from harness.results.shares import spelled
+from seatrial.harness.results.gate import BUILT
+from seatrial.harness.results.shares import spelled
 
 
 def percent(share: float | None, digits: int = 2) -> str:

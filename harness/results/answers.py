@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.plan import Plan
-from harness.results.predictions import Predictions
-from harness.results.trials import read_trial
+from seatrial.harness.plan.plan import Plan
+from seatrial.harness.records.predictions import Predictions
+from seatrial.harness.records.trials import read_trial
 
 
 class Answers(Mapping[str, Predictions]):

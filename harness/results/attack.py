@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.conditions.attack import SOURCE, is_attack, parse_attack
-from harness.metrics import attack as metrics
-from harness.metrics.accuracy import accuracy, wilson_interval
-from harness.metrics.masking import verdict
-from harness.metrics.paired import bootstrap_interval, mcnemar_exact
-from harness.results.attack_crossings import describe_crossings
-from harness.results.attack_gathered import Answers, Attacked, Correct, ReadRows, gather
-from harness.results.attack_masking import masking_findings
+from seatrial.harness.attacks.ids import SOURCE, is_attack, parse_attack
+from seatrial.harness.metrics import attack as metrics
+from seatrial.harness.metrics.accuracy import accuracy, wilson_interval
+from seatrial.harness.metrics.masking import verdict
+from seatrial.harness.metrics.paired import bootstrap_interval, mcnemar_exact
+from seatrial.harness.results.attack_crossings import describe_crossings
+from seatrial.harness.results.attack_gathered import Answers, Attacked, Correct, ReadRows, gather
+from seatrial.harness.results.attack_masking import masking_findings
 
 # In the order of reports.
 _NORMS = ("linf", "l2", "l1")

@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from harness.conditions.attack import ATTACKS, is_quantized_file, parse_attack
-from harness.metrics.crossing import Passage, crossing
-from harness.results.attack_gathered import Attacked
+from seatrial.harness.attacks.ids import ATTACKS, is_quantized_file, parse_attack
+from seatrial.harness.metrics.crossing import Passage, crossing
+from seatrial.harness.results.attack_gathered import Attacked
 
 
 def describe_crossings(target: Attacked, reference: Attacked, seed: int) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.attack import is_attack, parse_attack
-from harness.conditions.suites import CLEAN
-from harness.results.attack_rows import AttackRows
-from harness.results.predictions import Predictions
+from seatrial.harness.attacks.ids import is_attack, parse_attack
+from seatrial.harness.conditions.suites import CLEAN
+from seatrial.harness.records.attack_rows import AttackRows
+from seatrial.harness.records.predictions import Predictions
 
 Correct = npt.NDArray[np.bool_]
 Answers = Mapping[str, Mapping[str, Predictions]]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from harness.conditions.attack import REACHES_ZERO, SOURCE, AttackId, parse_attack
-from harness.metrics import masking
-from harness.metrics.masking import Finding, Trial
-from harness.results.attack_gathered import Attacked, Correct
+from seatrial.harness.attacks.ids import REACHES_ZERO, SOURCE, AttackId, parse_attack
+from seatrial.harness.metrics import masking
+from seatrial.harness.metrics.masking import Finding, Trial
+from seatrial.harness.results.attack_gathered import Attacked, Correct
 
 # Where a check needs conditions of which the run has none: at the strength that the literature shows.
 _USUAL_EPS = 8.0

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.results.shares import spelled
+from seatrial.harness.results.shares import spelled
 
 ACCEPT, REGRESSION, ANOMALOUS = "ACCEPT", "REGRESSION", "ANOMALOUS"
 # Below this share of multiply-accumulates at the requested precision, a target is not what its name says.

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.pipeline import COMBINED, PREFIX
-from harness.conditions.suites import CLEAN
-from harness.metrics.accuracy import accuracy
-from harness.metrics.pipeline import (
+from seatrial.harness.conditions.pipeline import COMBINED, PREFIX
+from seatrial.harness.conditions.suites import CLEAN
+from seatrial.harness.metrics.accuracy import accuracy
+from seatrial.harness.metrics.pipeline import (
     MISTAKES,
     Correct,
     effect,
@@ -23,7 +23,7 @@ from harness.metrics.pipeline import (
     stack_of,
     worst,
 )
-from harness.results.predictions import Predictions
+from seatrial.harness.records.predictions import Predictions
 
 # What RobustART's ImageNet-S varies; clean images are the contract's own setting.
 _SETTINGS = ("decode", "resize")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.percentiles import nearest_rank
-from harness.metrics.spread import spread
-from harness.results.predictions import Predictions
+from seatrial.harness.metrics.percentiles import nearest_rank
+from seatrial.harness.metrics.spread import spread
+from seatrial.harness.records.predictions import Predictions
 
 
 def describe_rebuilds(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.conditions import CLEAN, CORRUPTION, corruption_id, parse_corruption
-from harness.conditions.corruptions import CORRUPTIONS, MCE_CORRUPTIONS, SEVERITIES
-from harness.metrics.corruption_error import (
+from seatrial.harness.conditions import CLEAN, CORRUPTION, corruption_id, parse_corruption
+from seatrial.harness.conditions.corruptions import CORRUPTIONS, MCE_CORRUPTIONS, SEVERITIES
+from seatrial.harness.metrics.corruption_error import (
     ALEXNET,
     ALEXNET_CLEAN,
     mean_corruption_error,

@@ -8,18 +8,23 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from engines.precision import is_simulated
-from harness.calibration import ONE_CLASS, of_one_class
-from harness.conditions import CLEAN
-from harness.conditions.attack import BLACKBOX, SOURCE
-from harness.metrics import accuracy, compare, latency_summary, wilson_interval
-from harness.metrics.agreement import pairs
-from harness.plan import Plan
-from harness.results.answers import Answers
-from harness.results.attack import describe_attacks
-from harness.results.attack_rows import EVERYONE, AttackRows, read_attack_rows
-from harness.results.fallback import describe_fallback
-from harness.results.gate import (
+from seatrial.engines.precision import is_simulated
+from seatrial.files import read_json
+from seatrial.harness.attacks.ids import BLACKBOX, SOURCE
+from seatrial.harness.conditions import CLEAN
+from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
+from seatrial.harness.metrics.agreement import pairs
+from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
+from seatrial.harness.plan.plan import Plan
+from seatrial.harness.records.attack_rows import EVERYONE, AttackRows, read_attack_rows
+from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
+from seatrial.harness.records.predictions import Predictions
+from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.trials import read_trial
+from seatrial.harness.results.answers import Answers
+from seatrial.harness.results.attack import describe_attacks
+from seatrial.harness.results.fallback import describe_fallback
+from seatrial.harness.results.gate import (
     Check,
     above_chance_check,
     alike_check,
@@ -28,16 +33,11 @@ from harness.results.gate import (
     realized_check,
     recovery_check,
 )
-from harness.results.latencies import SINGLE_STREAM, read_latencies, read_phases
-from harness.results.pipeline import describe_pipeline
-from harness.results.predictions import Predictions
-from harness.results.rebuilds import describe_rebuilds
-from harness.results.robustness import robustness
-from harness.results.rundir import RunDirectory
-from harness.results.shares import named
-from harness.results.trials import read_trial
-from harness.spec import REFERENCE, TargetSpec
-from shipcheck.files import read_json
+from seatrial.harness.results.pipeline import describe_pipeline
+from seatrial.harness.results.rebuilds import describe_rebuilds
+from seatrial.harness.results.robustness import robustness
+from seatrial.harness.results.shares import named
+from seatrial.harness.spec.run import REFERENCE, TargetSpec
 
 SCHEMA = 1
 
@@ -47,8 +47,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Computes `summary.json` from what lies in the run directory. Accuracies, flips, agreement are shares, 0 to 1.
 
-    failures: the builds that came to no end (`harness.failures`); a target whose first build is among them has no
-    figures.
+    failures: the builds that came to no end (`harness.records.failures`); a target whose first build is among them has
+    no figures.
     """
     failed = {failure["target"] for failure in failures}
     plan = _without_lost_surrogates(plan, failed)
@@ -161,7 +161,7 @@ def _agreement(
 
 def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     # A process that is killed leaves its trials but not its seconds.
-    return {**read_json(directory.timing), "cores": os.cpu_count()} if directory.timing.exists() else None
+    return {**read_json(directory.spent), "cores": os.cpu_count()} if directory.spent.exists() else None
 
 
 def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:

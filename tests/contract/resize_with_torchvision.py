@@ -17,7 +17,7 @@ except RuntimeError:  # PyPI's torchvision, built for CUDA, beside a PyTorch for
     import torchvision
 from torchvision.transforms.v2 import functional
 
-from harness.pipeline.resizers import pytorch, resize
+from seatrial.harness.pipeline.resizers import pytorch, resize
 
 rng = np.random.default_rng(0)
 for height, width, *target in (

@@ -9,11 +9,11 @@ import pytest
 from counted_graphs import CASES, IMAGE, RUNTIMES, Graph, conv, loop, matmul, request_of, residual
 from onnx import TensorProto, helper
 
-import engines
-from engines.onnxruntime_profile import named_nodes
-from engines.tensorrt.macs import node_macs
-from engines.work import COUNTED, operators
-from engines.work.silent import ML, SILENT
+from seatrial import engines
+from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.tensorrt.macs import node_macs
+from seatrial.engines.work import COUNTED, operators
+from seatrial.engines.work.silent import ML, SILENT
 
 INSTALLED = {
     "onnxruntime": True,
@@ -168,8 +168,8 @@ def test_every_kernel_of_onnx_runtime_is_known_to_multiply_or_not():
 def test_every_operator_of_the_pytorch_engine_is_known_to_multiply_or_not():
     if not INSTALLED["pytorch"]:
         pytest.skip("PyTorch is not installed")
-    import engines.torch_graph  # noqa: F401  (registers the operators)
-    from engines.torch_graph.node import OPERATORS
+    import seatrial.engines.torch_graph  # noqa: F401  (registers the operators)
+    from seatrial.engines.torch_graph.node import OPERATORS
 
     assert len(list(OPERATORS)) > 100
     assert not {name for name in OPERATORS if name not in COUNTED | SILENT}

@@ -15,8 +15,8 @@ import tensorrt_stubs as stubs
 ROUND_TRIP = """
 import ctypes
 import numpy as np
-from engines.cuda import open_cuda
-from shipcheck.errors import DeviceError, UnsupportedError
+from seatrial.engines.cuda import open_cuda
+from seatrial.errors import DeviceError, UnsupportedError
 stub = ctypes.CDLL("libcuda.so.1")
 cuda = open_cuda()
 info = cuda.info()
@@ -82,7 +82,7 @@ assert stub.stub_retained() == (cuda.library == "PyCUDA")
 print(cuda.library, cuda.graphs_missing() is None)
 """
 OPEN = """
-from engines.cuda import open_cuda
+from seatrial.engines.cuda import open_cuda
 try:
     open_cuda(INDEX)
 except Exception as error:

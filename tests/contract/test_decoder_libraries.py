@@ -13,9 +13,9 @@ import pytest
 import torchvision_without_cuda
 from PIL import Image
 
-from exporters.contract import DECODERS
-from harness.data.source import Payload
-from harness.pipeline.decoders import decode, nvjpeg, unavailable
+from seatrial.exporters.contract import DECODERS
+from seatrial.harness.data.source import Payload
+from seatrial.harness.pipeline.decoders import decode, nvjpeg, unavailable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = [name for name in DECODERS if name != "nvjpeg"]

@@ -13,20 +13,18 @@ import onnxruntime as ort
 import pytest
 from conftest import make_model
 
-import calib
-import engines
-import exporters
-from calib.options import QuantizeOptions
-from calib.quantizers import Request
-from calib.static import quantize_static
-from engines import ENGINES, Audit, BuildRequest, Engine, Layer
-from engines.cpu import Processor
-from engines.device import device_index, device_kind
-from engines.precision import PRECISIONS
-from engines.registry import default_device
-from exporters.presets import PRESETS
-from shipcheck.errors import BuildError, DeviceError, UnsupportedError, UsageError
-from shipcheck.registry import Registry
+from seatrial import calib, engines, exporters
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.quantizers import Request
+from seatrial.calib.static import quantize_static
+from seatrial.engines import ENGINES, Audit, BuildRequest, Engine, Layer
+from seatrial.engines.cpu import Processor
+from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.precision import PRECISIONS
+from seatrial.engines.registry import default_device
+from seatrial.errors import BuildError, DeviceError, UnsupportedError, UsageError
+from seatrial.exporters.presets import PRESETS
+from seatrial.registry import Registry
 
 
 class Images:
@@ -169,7 +167,7 @@ def test_unknown_engines_precisions_and_devices_list_the_known(request_small):
 
 def test_an_engine_that_is_not_installed_gives_the_install_line(request_small, monkeypatch):
     monkeypatch.setattr(ENGINES["onnxruntime"], "module", "onnxruntime_that_is_not_there")
-    with pytest.raises(UnsupportedError, match=r"pip install 'shipcheck\[cpu\]'") as caught:
+    with pytest.raises(UnsupportedError, match=r"pip install 'seatrial\[cpu\]'") as caught:
         engines.build("onnxruntime", request_small)
     assert caught.value.exit_code == 3
 
@@ -439,7 +437,7 @@ def test_a_runtime_that_fails_leaves_room_for_the_next_query(request_small, batc
 )
 def test_a_runtime_that_is_known_to_be_wrong_is_told_of(monkeypatch, version, amx, precision, warned):
     features = frozenset({"amx_int8"} if amx else {"avx2"})
-    monkeypatch.setattr("engines.onnxruntime.processor", lambda: Processor("x86_64", features))
+    monkeypatch.setattr("seatrial.engines.onnxruntime.processor", lambda: Processor("x86_64", features))
     monkeypatch.setattr(ENGINES["onnxruntime"], "version", classmethod(lambda cls: version))
     found = ENGINES["onnxruntime"].cautions_of(precision, "cpu")
     assert bool(found) is warned

@@ -12,22 +12,21 @@ from attention import attention
 from onnx import TensorProto, helper, numpy_helper
 from small_graphs import CONTRACT, Images, Net
 
-import calib
-import exporters
-from calib import QuantizeOptions
-from calib.integer import quantize_integer
-from calib.quantizers import Request
-from engines import isolated
-from engines.cpu import Processor, processor
-from exporters.float_view import float_view
-from harness.guard import Guard, guarded, look, sample_for
-from harness.request import build_request
+from seatrial import calib, exporters
+from seatrial.calib import QuantizeOptions
+from seatrial.calib.integer import quantize_integer
+from seatrial.calib.quantizers import Request
+from seatrial.engines import places
+from seatrial.engines.cpu import Processor, processor
+from seatrial.exporters.float_view import float_view
+from seatrial.harness.guard import Guard, guarded, look, sample_for
+from seatrial.harness.plan.request import build_request
 
 IMAGES = Images(40)
 
 
 def engine_of(model, engine="onnxruntime", precision="int8", **settings):
-    return isolated.build(engine, build_request(model, precision=precision, **settings))
+    return places.build(engine, build_request(model, precision=precision, **settings))
 
 
 def looked_at(model, engine="onnxruntime", images=IMAGES, **settings):
@@ -121,11 +120,11 @@ def test_our_quantizer_leaves_in_float_what_an_engine_computes_otherwise(flat):
         return quantize_integer(Request(float_view(flat), wrong, IMAGES, QuantizeOptions(), leave))
 
     assert not looked_at(make({})).faithful
-    process = isolated.EngineProcess("onnxruntime")
+    process = places.EngineProcess("onnxruntime")
     with process:
         found = guarded(
             make,
-            lambda model: isolated.IsolatedEngine(process, build_request(model, precision="int8")),
+            lambda model: places.PlacedEngine(process, build_request(model, precision="int8")),
             Guard(sample_for(IMAGES, flat)),
             ours=True,
         )
@@ -286,7 +285,7 @@ def test_a_verdict_is_kept_and_found_again_only_for_the_same(foreign, flat, tmp_
     with engine_of(foreign) as built:
         first = guard.look(built, foreign)
         with monkeypatch.context() as patch:
-            patch.setattr(look.isolated, "build", None)  # whatever is looked at anew fails
+            patch.setattr(look.places, "build", None)  # whatever is looked at anew fails
             assert guard.look(built, foreign) == first
             other = dataclasses.replace(guard, sample=sample_for(Images(40, seed=1), foreign))
             with pytest.raises(TypeError):

@@ -7,17 +7,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import calib
-import engines
-import exporters
-from calib.blocked import round_to_nearest
-from calib.gptq import Moments, gptq, reconstruction_error
-from calib.int4 import plan, quantize_int4
-from calib.observe import session_for, showing
-from calib.options import QuantizeOptions
-from calib.quantizers import Request
-from engines import BuildRequest
-from exporters.presets import PRESETS
+from seatrial import calib, engines, exporters
+from seatrial.calib.blocked import round_to_nearest
+from seatrial.calib.gptq import Moments, gptq, reconstruction_error
+from seatrial.calib.int4 import plan, quantize_int4
+from seatrial.calib.observe import session_for, showing
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.quantizers import Request
+from seatrial.engines import BuildRequest
+from seatrial.exporters.presets import PRESETS
 
 RECIPE = calib.recipe_for("onnxruntime", "int4")
 RTN = QuantizeOptions(int4_method="rtn")

@@ -7,13 +7,13 @@ import torch
 import torchvision_without_cuda
 from PIL import Image
 
-import exporters
-from exporters.contract import InputContract
-from exporters.sources import open_source
-from exporters.torch_sources import zoo
-from harness.data.source import Payload
-from harness.pipeline.reference import model_pixels
-from shipcheck.errors import BadInputError, UsageError
+from seatrial import exporters
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.contract import InputContract
+from seatrial.exporters.sources import open_source
+from seatrial.exporters.torch_sources import zoo
+from seatrial.harness.data.source import Payload
+from seatrial.harness.pipeline.reference import model_pixels
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,10 @@ from onnx import numpy_helper
 from onnx_files import changed, set_batch
 from tensorrt_plans import build
 
-import calib
-import exporters
-from calib.modelopt import INSTALL
-from exporters.own_precision import own_precision
-from shipcheck.errors import BuildError, UnsupportedError
+from seatrial import calib, exporters
+from seatrial.calib.modelopt import INSTALL
+from seatrial.errors import BuildError, UnsupportedError
+from seatrial.exporters.own_precision import own_precision
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 installed = pytest.mark.skipif(

@@ -11,17 +11,17 @@ import torch
 from multiplying_graphs import GRAPHS, build
 from small_graphs import Images
 
-import calib
-from calib import QuantizeOptions
-from calib.integer import quantize_integer
-from calib.quantizers import Request
-from calib.recipes import recipe_for
-from calib.warn import kept_float_of
-from engines import ENGINES
-from engines.builder_options import BuilderOptions
-from engines.isolated import EngineProcess
-from harness.attacks.surrogate import Surrogate
-from harness.request import build_request
+from seatrial import calib
+from seatrial.calib import QuantizeOptions
+from seatrial.calib.integer import quantize_integer
+from seatrial.calib.quantizers import Request
+from seatrial.calib.recipes import recipe_for
+from seatrial.calib.warn import kept_float_of
+from seatrial.engines import ENGINES
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.places import EngineProcess
+from seatrial.harness.attacks.surrogate import Surrogate
+from seatrial.harness.plan.request import build_request
 
 IMAGES = Images(16).images[:6]
 # What the noise of rounding leaves, in decibels, of random networks with channels of unlike size.

@@ -12,13 +12,11 @@ from calibration_images import ArrayImages as Images
 from conftest import ROOT, make_model
 from PIL import Image
 
-import calib
-import engines
-import exporters
-from calib import QuantizeOptions
-from engines import BuildRequest
-from exporters.contract import read_contract
-from shipcheck.errors import UnsupportedError, UsageError
+from seatrial import calib, engines, exporters
+from seatrial.calib import QuantizeOptions
+from seatrial.engines import BuildRequest
+from seatrial.errors import UnsupportedError, UsageError
+from seatrial.exporters.contract import read_contract
 
 if importlib.util.find_spec("nncf") is None:
     pytest.skip("NNCF is not installed", allow_module_level=True)
@@ -72,7 +70,7 @@ def test_its_file_runs_in_int8_and_is_as_accurate(shared):
 
 def test_accuracy_control_gives_layers_back_to_float_until_answers_agree(shared, monkeypatch):
     """A network whose int8 form answers otherwise on some images; nothing may drop."""
-    monkeypatch.setattr("calib.nncf.MAX_DROP", 0.0)
+    monkeypatch.setattr("seatrial.calib.nncf.MAX_DROP", 0.0)
     model = sign_model(shared)
     # Noise is nothing that the network decides on: int8 answers otherwise there.
     hard = Images(np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), dtype=np.uint8))
@@ -122,7 +120,7 @@ def test_what_it_cannot_do_is_refused(model_file, images):
 
 def test_a_missing_package_gives_the_install_line(model_file, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'shipcheck\[nncf\]'"):
+    with pytest.raises(UnsupportedError, match=r"pip install 'seatrial\[nncf\]'"):
         quantized(exporters.load(model_file, contract=SMALL), images)
 
 
@@ -130,7 +128,7 @@ def test_it_prints_nothing_reports_nothing_and_leaves_loggers_alone(model_file, 
     code = f"""
 import logging, sys
 import numpy as np
-import calib, exporters
+from seatrial import calib, exporters
 class Images:
     digest = "test"
     def __len__(self): return 4

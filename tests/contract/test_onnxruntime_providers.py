@@ -13,16 +13,16 @@ import onnxruntime as ort
 import pytest
 from conftest import make_model
 
-import engines
-from engines import ENGINES, BuildRequest
-from engines.builder_options import BuilderOptions
-from engines.onnxruntime_audit import read_audit
-from engines.onnxruntime_binding import DeviceBinding
-from engines.onnxruntime_compiled import context_settings, gpu_identity, kept_or_compiled, unseen_audit
-from engines.onnxruntime_profile import executions
-from engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session
-from engines.onnxruntime_written import Written
-from shipcheck.errors import BuildError, UnsupportedError, UsageError
+from seatrial import engines
+from seatrial.engines import ENGINES, BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.onnxruntime_audit import read_audit
+from seatrial.engines.onnxruntime_binding import DeviceBinding
+from seatrial.engines.onnxruntime_compiled import context_settings, gpu_identity, kept_or_compiled, unseen_audit
+from seatrial.engines.onnxruntime_profile import executions
+from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session
+from seatrial.engines.onnxruntime_written import Written
+from seatrial.errors import BuildError, UnsupportedError, UsageError
 
 GPUS = [device for device in PROVIDERS if device != "cpu"]
 
@@ -85,7 +85,7 @@ def test_a_build_for_the_cpu_says_which_package_to_take(small, device):
     provider = PROVIDERS[device.partition(":")[0]].name
     if provider in ort.get_available_providers():
         pytest.skip(f"this build of ONNX Runtime has {provider}")
-    with pytest.raises(UnsupportedError, match=rf"one for the CPU, without {provider}.*shipcheck\[gpu\]") as caught:
+    with pytest.raises(UnsupportedError, match=rf"one for the CPU, without {provider}.*seatrial\[gpu\]") as caught:
         engines.build("onnxruntime", dataclasses.replace(small, device=device))
     assert caught.value.exit_code == 3
 

@@ -19,17 +19,15 @@ from conftest import ROOT, make_model
 from onnx import TensorProto, helper
 from PIL import Image
 
-import calib
-import engines
-import exporters
-from calib import QuantizeOptions
-from calib.observe import session_for
-from calib.quantizers import Request, quantizer_for
-from engines import BuildRequest
-from engines.cpu import Processor, processor
-from engines.openvino import OpenVinoEngine, openvino_device, settings
-from engines.openvino_audit import kernels, read_audit, realized
-from shipcheck.errors import BuildError, DeviceError, UnsupportedError
+from seatrial import calib, engines, exporters
+from seatrial.calib import QuantizeOptions
+from seatrial.calib.observe import session_for
+from seatrial.calib.quantizers import Request, quantizer_for
+from seatrial.engines import BuildRequest
+from seatrial.engines.cpu import Processor, processor
+from seatrial.engines.openvino import OpenVinoEngine, openvino_device, settings
+from seatrial.engines.openvino_audit import kernels, read_audit, realized
+from seatrial.errors import BuildError, DeviceError, UnsupportedError
 
 if importlib.util.find_spec("openvino") is None:
     pytest.skip("OpenVINO is not installed", allow_module_level=True)
@@ -92,7 +90,7 @@ def spread(images, count):
 
 
 @functools.cache
-def int8_of(shared, name, quantizer="shipcheck"):
+def int8_of(shared, name, quantizer="seatrial"):
     images = Images(spread(labelled(shared, MODELS[name][0], "calib")[0], 48))
     options = QuantizeOptions(quantizer=quantizer)
     return calib.quantize(load(shared, name), "int8", engine="openvino", images=images, options=options)
@@ -249,7 +247,7 @@ def test_without_the_hint_float32_runs_in_bfloat16_and_the_audit_says_so(shared,
     def unpinned(request):
         return {name: value for name, value in settings(request).items() if name != "INFERENCE_PRECISION_HINT"}
 
-    monkeypatch.setattr("engines.openvino.settings", unpinned)
+    monkeypatch.setattr("seatrial.engines.openvino.settings", unpinned)
     with pytest.raises(BuildError, match="built for CPU in bf16 instead of CPU in f32"):
         engines.build("ov", request)
 
@@ -288,7 +286,7 @@ def test_a_default_that_is_not_what_ran_is_told_of(model_file):
 def test_a_precision_without_instructions_is_refused():
     """oneDNN can be told to use no more than AVX2: OpenVINO then drops the hint for float16 without a word."""
     code = (
-        "import sys\nfrom engines import ENGINES\nfrom shipcheck.errors import UnsupportedError\n"
+        "import sys\nfrom seatrial.engines import ENGINES\nfrom seatrial.errors import UnsupportedError\n"
         "try:\n    ENGINES['ov'].check_support(sys.argv[1], 'cpu')\nexcept UnsupportedError as error:\n    print(error)"
     )
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -521,7 +519,7 @@ def test_nothing_is_kept_for_another_model_setting_or_machine(tmp_path, monkeypa
     assert not kept
     assert not np.array_equal(other, expected)
     assert not answer(first, threads=2)[0]
-    monkeypatch.setattr("engines.openvino.processor", lambda: Processor("x86_64", frozenset({"ssse3"})))
+    monkeypatch.setattr("seatrial.engines.openvino.processor", lambda: Processor("x86_64", frozenset({"ssse3"})))
     assert not answer(first)[0]
     assert len(list(cache.iterdir())) == 4
 
@@ -599,7 +597,7 @@ def test_a_nan_is_swallowed_by_the_runtime_and_only_told_by_the_others(model_fil
 def test_neither_the_engines_import_openvino_nor_does_openvino_report_itself(model_file, tmp_path):
     code = f"""
 import sys
-import engines
+from seatrial import engines
 assert "openvino" not in sys.modules
 request = engines.BuildRequest(open({str(model_file)!r}, "rb").read(), "input", "logits", (3, 16, 16), 4)
 engines.build("openvino", request).close()

@@ -14,17 +14,15 @@ from conftest import ROOT, make_model
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-import calib
-import engines
-import exporters
-from engines import BuildRequest
-from engines.graph import with_every_output
-from shipcheck.errors import BuildError, UnsupportedError
+from seatrial import calib, engines, exporters
+from seatrial.engines import BuildRequest
+from seatrial.engines.graph import with_every_output
+from seatrial.errors import BuildError, UnsupportedError
 
 torch = pytest.importorskip("torch")
 
-from engines.torch_graph import TorchGraph  # noqa: E402  (needs PyTorch)
-from engines.torch_graph.work import macs  # noqa: E402
+from seatrial.engines.torch_graph import TorchGraph  # noqa: E402  (needs PyTorch)
+from seatrial.engines.torch_graph.work import macs  # noqa: E402
 
 MODELS = (
     "cifar10_resnet20",

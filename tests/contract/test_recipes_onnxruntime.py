@@ -6,19 +6,17 @@ import numpy as np
 import pytest
 from small_graphs import Images
 
-import calib
-import engines
-import exporters
-from calib.integer import sensitivity
-from calib.observe import session_for
-from calib.options import QuantizeOptions
-from calib.quantizers import Request, quantizer_for
-from calib.sensitivity import signal_to_noise
-from calib.warn import kept_float_of, warnings_of
-from exporters.presets import PRESETS
-from harness.data import labeller, open_source, select
-from harness.pipeline.reader import SourceReader
-from shipcheck.errors import UnsupportedError, UsageError
+from seatrial import calib, engines, exporters
+from seatrial.calib.integer import sensitivity
+from seatrial.calib.observe import session_for
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.quantizers import Request, quantizer_for
+from seatrial.calib.sensitivity import signal_to_noise
+from seatrial.calib.warn import kept_float_of, warnings_of
+from seatrial.errors import UnsupportedError, UsageError
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.pipeline.reader import SourceReader
 
 HALF = (0.5, 0.5, 0.5)
 IMAGENET = PRESETS["imagenet"]
@@ -101,7 +99,7 @@ def test_minmax_is_as_near_to_float_as_onnxruntimes(shared):
         exact = scores(model, unseen)
         ours, theirs = (
             signal_to_noise(exact, scores(quantize(model, images, quantizer=quantizer), unseen))
-            for quantizer in ("shipcheck", "onnxruntime")
+            for quantizer in ("seatrial", "onnxruntime")
         )
         assert ours > theirs - 0.5
         assert ours > 25

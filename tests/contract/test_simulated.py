@@ -12,14 +12,12 @@ from calibration_images import RandomImages as Images
 from conftest import bench, make_model
 from onnx import numpy_helper
 
-import calib
-import engines
-import exporters
-from calib.options import QuantizeOptions
-from calib.simulated import SIMULATED_KEY
-from engines import BuildRequest
-from engines.torch_graph import TorchGraph
-from exporters.presets import PRESETS
+from seatrial import calib, engines, exporters
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.simulated import SIMULATED_KEY
+from seatrial.engines import BuildRequest
+from seatrial.engines.torch_graph import TorchGraph
+from seatrial.exporters.presets import PRESETS
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 

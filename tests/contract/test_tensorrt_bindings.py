@@ -132,7 +132,7 @@ def test_a_method_of_another_version_is_found(typings, tmp_path):
 def test_the_listener_keeps_errors_and_leaves_the_rest(tmp_path, version):
     code = """
 import tensorrt_bindings as trt
-from engines.tensorrt.listener import Listener
+from seatrial.engines.tensorrt.listener import Listener
 listener = Listener(trt)
 for severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR, trt.ILogger.WARNING, trt.ILogger.INFO):
     listener.sink.log(severity, f"{severity.name} message")
@@ -148,11 +148,11 @@ def test_a_tensorrt_without_its_library_is_a_build_error_with_words(tmp_path, ve
     """The stub library gives no builder, as a real one without a GPU does not."""
     code = """
 import tensorrt_bindings as trt
-from engines.base import BuildRequest
-from engines.tensorrt.build import build_plan
-from engines.tensorrt.v10 import V10
-from engines.tensorrt.v11 import V11
-from shipcheck.errors import BuildError
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.tensorrt.build import build_plan
+from seatrial.engines.tensorrt.v10 import V10
+from seatrial.engines.tensorrt.v11 import V11
+from seatrial.errors import BuildError
 dialect = V10() if trt.__version__.startswith("10") else V11()
 print(dialect.creation_flags(trt))
 try:

@@ -15,16 +15,15 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_files import changed, resized
 from tensorrt_plans import build
 
-import calib
-import exporters
-from calib.half import float32_nodes
-from calib.recipes.tensorrt import ENGINES, RECIPES
-from engines.tensorrt.capabilities import CAPABILITIES as LEAST
-from engines.tensorrt.capabilities import check_capability
-from exporters.presets import PRESETS
-from harness.data import labeller, open_source, select
-from harness.pipeline import spool
-from shipcheck.errors import UnsupportedError
+from seatrial import calib, exporters
+from seatrial.calib.half import float32_nodes
+from seatrial.calib.recipes.tensorrt import ENGINES, RECIPES
+from seatrial.engines.tensorrt.capabilities import CAPABILITIES as LEAST
+from seatrial.engines.tensorrt.capabilities import check_capability
+from seatrial.errors import UnsupportedError
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.pipeline import spool
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 CAPABILITIES = {"SM86": (8, 6), "SM89": (8, 9), "SM120": (12, 0)}
@@ -173,7 +172,7 @@ def test_float16_and_8_bits_answer_like_float32_on_real_images(world, name, poin
 @pytest.mark.parametrize(("name", "least"), [("cifar10_resnet20", 0.98), ("gtsrbnet64", 0.98)])
 def test_bfloat16_computed_by_pytorch_answers_like_float32(world, name, least):
     torch = pytest.importorskip("torch")
-    from engines.torch_graph import TorchGraph
+    from seatrial.engines.torch_graph import TorchGraph
 
     made, (images, _) = world.made(name, "bf16"), world.images(name, 0, LIMIT)
     graph = TorchGraph(made.onnx_bytes, made.output_name)

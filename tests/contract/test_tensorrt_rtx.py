@@ -11,16 +11,14 @@ from conftest import make_model
 from onnx_files import set_batch
 from tensorrt_plans import plan_request
 
-import calib
-import engines
-import exporters
-from engines.onnxruntime_profile import named_nodes
-from engines.tensorrt.build import build_plan
-from engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
-from engines.tensorrt.macs import node_macs
-from engines.tensorrt.rtx import Rtx
-from exporters.presets import PRESETS
-from shipcheck.errors import BuildError, UnsupportedError, UsageError
+from seatrial import calib, engines, exporters
+from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.tensorrt.build import build_plan
+from seatrial.engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
+from seatrial.engines.tensorrt.macs import node_macs
+from seatrial.engines.tensorrt.rtx import Rtx
+from seatrial.errors import BuildError, UnsupportedError, UsageError
+from seatrial.exporters.presets import PRESETS
 
 SIGNS = dataclasses.replace(PRESETS["imagenet-inception"], size=(64, 64), resize="exact", resize_to=None)
 CONTRACTS = {
@@ -189,7 +187,7 @@ def test_tensorrt_that_is_not_installed_says_the_line_that_installs_it(small):
     if TensorRtEngine.version() is not None:
         pytest.skip("TensorRT is installed here")
     request = dataclasses.replace(small, builder=dataclasses.replace(small.builder, compute_capability=None))
-    with pytest.raises(UnsupportedError, match=r"not installed.*pip install 'shipcheck\[trt\]'"):
+    with pytest.raises(UnsupportedError, match=r"not installed.*pip install 'seatrial\[trt\]'"):
         engines.build("trt", request)
 
 

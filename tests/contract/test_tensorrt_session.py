@@ -10,10 +10,10 @@ HEAD = """
 import ctypes
 import json
 import numpy as np
-from engines.cuda import open_cuda
-from engines.tensorrt.session import Loading, Session
-from engines.tensorrt.v11 import V11
-from shipcheck.errors import BuildError, DeviceError
+from seatrial.engines.cuda import open_cuda
+from seatrial.engines.tensorrt.session import Loading, Session
+from seatrial.engines.tensorrt.v11 import V11
+from seatrial.errors import BuildError, DeviceError
 from tensorrt_stubs import identity
 stub = ctypes.CDLL("libcuda.so.1")
 cuda = open_cuda()
@@ -151,10 +151,10 @@ assert (stub.stub_live(), stub.stub_depth()) == (0, 0)
 def test_the_engine_answers_in_parts_describes_itself_and_frees_all(run):
     """The whole adapter, but for the build and TensorRT itself."""
     run("""
-from engines.base import BuildRequest
-from engines.builder_options import BuilderOptions
-from engines.tensorrt.engine import TensorRtEngine
-from shipcheck.errors import UnsupportedError
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.tensorrt.engine import TensorRtEngine
+from seatrial.errors import UnsupportedError
 
 class Copying(TensorRtEngine):
     module = "tensorrt_stubs.identity"

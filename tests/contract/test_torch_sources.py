@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-import exporters
-from exporters import ContractOptions
-from exporters.sources import OnnxSource, open_source
-from exporters.torch_sources.module import TorchSource
-from exporters.torch_sources.program import check_archive
-from exporters.torch_sources.state_dict import load_weights
-from shipcheck.errors import BadInputError, BuildError, UsageError
+from seatrial import exporters
+from seatrial.errors import BadInputError, BuildError, UsageError
+from seatrial.exporters import ContractOptions
+from seatrial.exporters.sources import OnnxSource, open_source
+from seatrial.exporters.torch_sources.module import TorchSource
+from seatrial.exporters.torch_sources.program import check_archive
+from seatrial.exporters.torch_sources.state_dict import load_weights
 
 TINY = ContractOptions(size=(12, 12), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 CODE = """

@@ -15,16 +15,16 @@ from conftest import bench
 from small_graphs import CONTRACT
 from unlike_graphs import make
 
-from exporters.onnx_file import load_onnx
-from harness.building import BuildSpec, build
-from harness.contract import ContractSpec, search
-from harness.diff import DiffSpec, diff
-from harness.exporting import ExportSpec, export
-from harness.progress import Silent
-from harness.quantizing import QuantizeSpec, quantize
-from harness.report.diff import sentences
-from harness.run import run
-from harness.spec import RunSpec, TargetSpec
+from seatrial.exporters.onnx_file import load_onnx
+from seatrial.harness.build.build import BuildSpec, build
+from seatrial.harness.contract import ContractSpec, search
+from seatrial.harness.diff import DiffSpec, diff
+from seatrial.harness.export import ExportSpec, export
+from seatrial.harness.progress import Silent
+from seatrial.harness.quantize.quantize import QuantizeSpec, quantize
+from seatrial.harness.report.diff import sentences
+from seatrial.harness.run.run import run
+from seatrial.harness.spec.run import RunSpec, TargetSpec
 
 
 class Ear(Silent):

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, bench, make_folders, make_model
 
-import exporters
-from exporters import ContractOptions
-from exporters.rewrites import REWRITES
-from harness.attacks.store import ChunkStore
+from seatrial import exporters
+from seatrial.exporters import ContractOptions
+from seatrial.exporters.rewrites import REWRITES
+from seatrial.harness.attacks.store import ChunkStore
 
 CIFAR = ["--preset", "cifar10"]
 
@@ -31,7 +31,7 @@ def asked(*ids):
 
 
 def run(words, cache):
-    done = bench(words, env={**os.environ, "SHIPCHECK_CACHE": str(cache)})
+    done = bench(words, env={**os.environ, "SEATRIAL_CACHE": str(cache)})
     assert done.returncode == 0, done.stderr
     return done
 
@@ -73,7 +73,7 @@ def stored_images(shared, out, cache, condition, target="all"):
     clean = np.stack([pixels[place[name]] for name in table["image_id"].to_pylist()])
     images, start = [], 0
     store = ChunkStore(cache / "adversarial")
-    for key in json.loads(table.schema.metadata[b"shipcheck.chunks"]):
+    for key in json.loads(table.schema.metadata[b"seatrial.chunks"]):
         with np.load(next((cache / "adversarial").rglob(f"{key}.npz"))) as chunk:
             count = len(chunk["change"])
         images.append(store.read(key, clean[start : start + count]).images)
@@ -196,7 +196,7 @@ def test_a_further_target_makes_only_what_is_new(attacked, tmp_path):
 def test_a_killed_run_goes_on_behind_its_last_chunk(shared, tmp_path):
     words = cifar(shared, "--limit", 192, *asked("attack/pgd-linf@2", "attack/pgd-linf@8"), "--workers", 1)
     words = [*map(str, words), "--out", str(tmp_path / "run")]
-    environment = {**os.environ, "SHIPCHECK_CACHE": str(tmp_path / "cache")}
+    environment = {**os.environ, "SEATRIAL_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(
         [sys.executable, ROOT / "bench.py", *words],
         env=environment,
@@ -326,6 +326,6 @@ def test_without_pytorch_the_install_line_is_told_before_anything_runs(tmp_path)
         env={**os.environ, "PYTHONPATH": str(hide)},
     )
     assert done.returncode == 3
-    assert "pip install 'shipcheck[torch]'" in done.stderr
+    assert "pip install 'seatrial[torch]'" in done.stderr
     done = bench(["contract", "--help"], env={**os.environ, "PYTHONPATH": str(hide)})
     assert done.returncode == 0, "nothing else needs it"

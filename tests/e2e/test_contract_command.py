@@ -9,7 +9,7 @@ import pytest
 from conftest import bench
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.contract import InputContract, embed
+from seatrial.exporters.contract import InputContract, embed
 
 # Model -> its data, how many images suffice, and what it was made for.
 MODELS = {

@@ -10,10 +10,10 @@ import pytest
 from conftest import bench
 from PIL import Image
 
-import exporters
-from harness.demo import DEMO_CLASSES, demo_model_path, ensure_demo_data
-from harness.demo.render import render_jpeg
-from shipcheck.errors import BadInputError
+from seatrial import exporters
+from seatrial.errors import BadInputError
+from seatrial.harness.demo import DEMO_CLASSES, demo_model_path, ensure_demo_data
+from seatrial.harness.demo.render import render_jpeg
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_photograph_depends_on_its_place_alone():
 
 
 def test_a_damaged_data_set_is_told():
-    root = Path(os.environ["SHIPCHECK_CACHE"])
+    root = Path(os.environ["SEATRIAL_CACHE"])
     test, calib = ensure_demo_data(root)
     victim = next(calib.glob("*/*.jpg"))
     kept = victim.read_bytes()

@@ -14,8 +14,8 @@ import onnxruntime
 import pytest
 from conftest import ROOT, bench
 
-from engines import ENGINES
-from engines.cpu import processor
+from seatrial.engines import ENGINES
+from seatrial.engines.cpu import processor
 
 KEYS = {"name", "usable", "version", "precisions", "devices", "missing", "install"}
 ON_KEYS = {"usable", "precisions", "missing", "refused"}
@@ -61,7 +61,7 @@ def test_the_machine_is_described(found):
         if flag in features:
             assert word in machine["instructions"]
     assert ("no VNNI" in machine["integers"]) is processor().saturates
-    assert found["cache"]["path"] == os.environ["SHIPCHECK_CACHE"]
+    assert found["cache"]["path"] == os.environ["SEATRIAL_CACHE"]
 
 
 def test_the_table_answers_first_and_names_what_is_missing():
@@ -151,8 +151,8 @@ def drive(folder, runtime, *arguments):
     (folder / "broken_engine.py").write_text(
         textwrap.dedent(
             """
-            from engines.base import Engine
-            from engines.registry import ENGINES
+            from seatrial.engines.base import Engine
+            from seatrial.engines.registry import ENGINES
 
             @ENGINES.register("broken")
             class Broken(Engine):

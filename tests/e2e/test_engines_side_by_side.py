@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import bench
 
-from harness.metrics.agreement import pairs
+from seatrial.harness.metrics.agreement import pairs
 
 # model -> contract, images, calibration images, --limit, least agreement at fp32 and at int8.
 NETWORKS = {
@@ -60,7 +60,7 @@ def trials(out):
     found, labels = {}, None
     for path in sorted((out / "trials").iterdir()):
         table = pq.read_table(path)
-        target = table.schema.metadata[b"shipcheck.target"].decode()
+        target = table.schema.metadata[b"seatrial.target"].decode()
         found[target] = table["top1"].to_numpy().astype(np.int32)
         labels = table["label"].to_numpy().astype(np.int32)
     return found, labels

@@ -156,7 +156,7 @@ def test_an_engine_that_is_not_installed_gives_the_install_line(root):
     hidden.mkdir(parents=True)
     environment = {**os.environ, "PYTHONPATH": str(hidden.parent)}
     for raised, told in (
-        ("ModuleNotFoundError('No module', name='onnxruntime')", "not installed. Install it: pip install 'shipcheck["),
+        ("ModuleNotFoundError('No module', name='onnxruntime')", "not installed. Install it: pip install 'seatrial["),
         (
             "ImportError('libonnxruntime.so.1: cannot open')",
             "does not import: ImportError: libonnxruntime.so.1: cannot",
@@ -205,6 +205,6 @@ def test_a_fault_of_our_own_is_no_failed_gate(monkeypatch, capsys):
     def fault(*_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("harness.command.run.run", fault)
+    monkeypatch.setattr("seatrial.harness.command.run.run", fault)
     assert command.main([]) == 4
     assert "Please report it" in capsys.readouterr().err

@@ -12,11 +12,10 @@ from conftest import bench, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import untidy
 
-import engines
-import exporters
-from engines.base import BuildRequest
-from exporters.contract import read_class_names, read_contract
-from harness.exporting.verify import verify
+from seatrial import engines, exporters
+from seatrial.engines.base import BuildRequest
+from seatrial.exporters.contract import read_class_names, read_contract
+from seatrial.harness.export.verify import verify
 
 PRESET = ("--preset", "cifar10")
 
@@ -36,7 +35,7 @@ def test_a_pytorch_resnet_answers_alike_on_all_of_cifar10(shared, tmp_path, name
     assert found["images"] == found["agreement"] == 10000
     assert found["source_top1"] == found["exported_top1"] == right
     assert found["max_difference"] < 1e-4
-    with np.load(shared / "data/cifar10/test.npz", allow_pickle=False) as data:  # and once more, without shipcheck
+    with np.load(shared / "data/cifar10/test.npz", allow_pickle=False) as data:  # and once more, without seatrial
         images, labels = data["images"], data["labels"]
     mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])

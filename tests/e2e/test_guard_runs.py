@@ -8,10 +8,10 @@ from attention import attention
 from conftest import bench, make_folders
 from small_graphs import Images
 
-import calib
-from calib import QuantizeOptions
-from calib.integer import quantize_integer
-from calib.quantizers import Request
+from seatrial import calib
+from seatrial.calib import QuantizeOptions
+from seatrial.calib.integer import quantize_integer
+from seatrial.calib.quantizers import Request
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from onnx_files import append, ort_quantized
 from onnxruntime.quantization import QuantType
 from small_graphs import build
 
-from engines.cpu import processor
+from seatrial.engines.cpu import processor
 
 # Of the small classifier's work, conv2 is two thirds.
 CONV1, CONV2, FC = 16 * 256 * 27, 32 * 49 * 144, 4 * 32

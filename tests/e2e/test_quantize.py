@@ -6,7 +6,7 @@ import onnx
 import pytest
 from conftest import bench, make_folders, make_model
 
-import exporters
+from seatrial import exporters
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_switches_stand_in_configuration_files_as_true(tmp_path, words):
     ("more", "status", "says"),
     [
         (("--ranges", "maximum"), 2, "Known: minmax"),
-        (("--quantizer", "magic"), 2, "Known: shipcheck"),
+        (("--quantizer", "magic"), 2, "Known: seatrial"),
         (("--percentile", "20"), 2, "--percentile is 20"),
         (("--calib-condition", "corruption/rain@3"), 2, "rain"),
         (("--engine", "abacus"), 3, "no recipe for int8 on engine 'abacus'"),

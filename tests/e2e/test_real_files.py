@@ -32,7 +32,7 @@ from onnx_files import (
 )
 from PIL import Image
 
-import exporters
+from seatrial import exporters
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_real_model_quantized_by_onnx_runtime_runs_as_it_is(shared, tmp_path):
     model = shared / "models/cifar10_resnet20.onnx"
     with np.load(shared / "data/cifar10/calib.npz") as archive:
         images = archive["images"][:256]
-    import exporters
+    from seatrial import exporters
 
     contract = exporters.load(model, contract=exporters.ContractOptions(preset="cifar10")).contract
     batches = [contract.normalise(images[start : start + 64]) for start in range(0, len(images), 64)]

@@ -8,7 +8,7 @@ import pytest
 from conftest import bench, make_folders, make_model
 from PIL import Image
 
-from harness.conditions import make_condition
+from seatrial.harness.conditions import make_condition
 
 NAMES = ("gaussian_noise", "fog")
 

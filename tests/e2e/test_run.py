@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT, bench, make_folders, make_model
 from PIL import Image
 
-import harness
-from exporters import ContractOptions
-from harness.spec import RunSpec, TargetSpec
+from seatrial import harness
+from seatrial.exporters import ContractOptions
+from seatrial.harness.spec.run import RunSpec, TargetSpec
 
 CONDITIONS = 76
 
@@ -49,7 +49,7 @@ def test_the_run_directory_is_whole(world):
     root, _, _, _, done = world
     run = root / "run"
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "audit.json", "timing.json", "summary.json", "report.html", "latency.parquet", "trials")
+        *("run.json", "audit.json", "spent.json", "summary.json", "report.html", "latency.parquet", "trials")
     }
     assert len(list((run / "trials").iterdir())) == 2 * CONDITIONS
     assert "onnxruntime/int8@cpu" in done.stdout
@@ -247,7 +247,7 @@ def test_npz_and_folders_of_the_same_pixels_give_the_same_answers(tmp_path):
 def test_a_run_killed_right_after_its_last_trial_is_completed(world, tmp_path):
     root, model, data, calib, _ = world
     shutil.copytree(root / "run", tmp_path / "run")
-    for late in ("timing.json", "summary.json", "report.html"):
+    for late in ("spent.json", "summary.json", "report.html"):
         (tmp_path / "run" / late).unlink()
     done = bench(flags(model, data, calib, tmp_path / "run"))
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import pytest
 from conftest import make_folders, make_model
 
 import bench
-from harness.spec import REFERENCE
+from seatrial.harness.spec.run import REFERENCE
 
 QUICK = ["--timeout", "2", "--build-timeout", "4", "--memory-limit", "1"]
 

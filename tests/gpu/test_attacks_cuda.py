@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-import exporters
-from exporters import ContractOptions
-from harness.attacks.chunks import Part
-from harness.attacks.gradients import on_surrogate
-from harness.attacks.options import AttackOptions
-from harness.attacks.surrogate import Surrogate
-from harness.conditions.attack import parse_attack
+from seatrial import exporters
+from seatrial.exporters import ContractOptions
+from seatrial.harness.attacks.chunks import Part
+from seatrial.harness.attacks.gradients import on_surrogate
+from seatrial.harness.attacks.ids import parse_attack
+from seatrial.harness.attacks.surrogate import Surrogate
+from seatrial.harness.spec.attacks import AttackOptions
 
 pytestmark = [
     pytest.mark.gpu,

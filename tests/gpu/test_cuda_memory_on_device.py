@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from engines.cuda.cuda_python import CudaPython
-from engines.cuda.pycuda import PyCuda
-from shipcheck.errors import DeviceError
+from seatrial.engines.cuda.cuda_python import CudaPython
+from seatrial.engines.cuda.pycuda import PyCuda
+from seatrial.errors import DeviceError
 
 pytestmark = pytest.mark.gpu
 

@@ -10,14 +10,12 @@ import pytest
 from calibration_images import ArrayImages
 from onnx import TensorProto, helper
 
-import calib
-import engines
-import exporters
-from engines import ENGINES, BuildRequest
-from engines.builder_options import BuilderOptions
-from engines.onnxruntime_compiled import context_settings
-from engines.onnxruntime_providers import PROVIDERS
-from shipcheck.errors import BuildError, UnsupportedError
+from seatrial import calib, engines, exporters
+from seatrial.engines import ENGINES, BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.onnxruntime_compiled import context_settings
+from seatrial.engines.onnxruntime_providers import PROVIDERS
+from seatrial.errors import BuildError, UnsupportedError
 
 pytestmark = pytest.mark.gpu
 

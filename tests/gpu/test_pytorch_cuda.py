@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-import engines
-import exporters
-from engines.base import BuildRequest
-from shipcheck.errors import UnsupportedError
+from seatrial import engines, exporters
+from seatrial.engines.base import BuildRequest
+from seatrial.errors import UnsupportedError
 
 pytestmark = [
     pytest.mark.gpu,

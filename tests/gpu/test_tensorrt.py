@@ -12,17 +12,15 @@ from calibration_images import ArrayImages
 from conftest import make_model
 from onnx_files import set_batch
 
-import calib
-import engines
-import exporters
-from engines import ENGINES, BuildRequest, isolated
-from engines.builder_options import BuilderOptions
-from engines.cuda import open_cuda
-from exporters.presets import PRESETS
-from harness.guard import Guard
-from harness.guard.sample import seeded
-from harness.request import build_request
-from shipcheck.errors import BuildError, UnsupportedError
+from seatrial import calib, engines, exporters
+from seatrial.engines import ENGINES, BuildRequest, places
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.cuda import open_cuda
+from seatrial.errors import BuildError, UnsupportedError
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.guard import Guard
+from seatrial.harness.guard.sample import seeded
+from seatrial.harness.plan.request import build_request
 
 pytestmark = pytest.mark.gpu
 
@@ -132,7 +130,7 @@ def test_lower_precisions_answer_like_their_files_and_are_what_they_say(name, ma
 @pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])
 def test_the_guard_finds_that_quantized_engines_compute_what_their_files_say(name, made, precision):
     model, _ = made("gtsrbnet64", precision)
-    with isolated.build(name, build_request(model, precision=precision, device="cuda")) as engine:
+    with places.build(name, build_request(model, precision=precision, device="cuda")) as engine:
         verdict = Guard(seeded(model.contract.size)).look(engine, model)
     assert verdict.not_looked is None
     assert verdict.faithful

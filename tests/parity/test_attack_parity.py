@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch")
 
 from parity.peer_attacks import cifar10, in_batches, original, peer, right  # noqa: E402
 
-import exporters  # noqa: E402
-from exporters.presets import PRESETS  # noqa: E402
-from harness.attacks import diva, fgsm, momentum, pgd, scaled  # noqa: E402, F401
-from harness.attacks.balls import distance  # noqa: E402
-from harness.attacks.draws import Draws  # noqa: E402
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
-from harness.attacks.surrogate import Surrogate  # noqa: E402
-from harness.conditions.attack import ATTACKS  # noqa: E402
+from seatrial import exporters  # noqa: E402
+from seatrial.exporters.presets import PRESETS  # noqa: E402
+from seatrial.harness.attacks import diva, fgsm, momentum, pgd, scaled  # noqa: E402, F401
+from seatrial.harness.attacks.balls import distance  # noqa: E402
+from seatrial.harness.attacks.draws import Draws  # noqa: E402
+from seatrial.harness.attacks.ids import ATTACKS  # noqa: E402
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
+from seatrial.harness.attacks.surrogate import Surrogate  # noqa: E402
 
 LINF = (0.5, 1, 2, 8)
 STEPS = {"steps": 20}

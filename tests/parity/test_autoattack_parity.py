@@ -17,11 +17,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import exporters  # noqa: E402
-from harness.attacks import apgd, autoattack, fab  # noqa: E402, F401  (they register themselves)
-from harness.attacks.draws import Draws  # noqa: E402
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
-from harness.attacks.surrogate import Surrogate  # noqa: E402
+from seatrial import exporters  # noqa: E402
+from seatrial.harness.attacks import apgd, autoattack, fab  # noqa: E402, F401  (they register themselves)
+from seatrial.harness.attacks.draws import Draws  # noqa: E402
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
+from seatrial.harness.attacks.surrogate import Surrogate  # noqa: E402
 
 Tensor = Any
 SEED = 7
@@ -184,7 +184,7 @@ def test_robust_accuracy_is_within_a_point_of_the_peer_or_below(
 
 def test_difference_of_logits_ratio_is_the_peers_to_the_bit() -> None:
     base = pytest.importorskip("pyautoattack.autopgd_base", reason="pyautoattack is not installed")
-    from harness.attacks.losses import dlr, dlr_targeted
+    from seatrial.harness.attacks.losses import dlr, dlr_targeted
 
     draws = np.random.default_rng(3)
     for classes in (4, 10, 1000):

@@ -18,9 +18,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from parity.peer_attacks import MEAN, STD, cifar10, original, peer, right  # noqa: E402
 
-from harness.attacks import hopskipjump, square  # noqa: E402, F401
-from harness.attacks.draws import Draws  # noqa: E402
-from harness.attacks.search import BLACK_BOX_ATTACKS, Search  # noqa: E402
+from seatrial.harness.attacks import hopskipjump, square  # noqa: E402, F401
+from seatrial.harness.attacks.draws import Draws  # noqa: E402
+from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Search  # noqa: E402
 
 POINT = 0.01
 SQUARE = pytest.mark.parametrize(("name", "levels"), [("square-linf", 2.0), ("square-linf", 8.0), ("square-l2", 127.5)])

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-import calib
-import exporters
-from calib import QuantizeOptions
-from exporters.presets import PRESETS
+from seatrial import calib, exporters
+from seatrial.calib import QuantizeOptions
+from seatrial.exporters.presets import PRESETS
 
 HALF = (0.5, 0.5, 0.5)
 

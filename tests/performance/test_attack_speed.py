@@ -15,13 +15,13 @@ torch = pytest.importorskip("torch")
 
 from parity.peer_attacks import cifar10, in_batches, original, peer  # noqa: E402
 
-import exporters  # noqa: E402
-from exporters.presets import PRESETS  # noqa: E402
-from harness.attacks import pgd  # noqa: E402, F401
-from harness.attacks.chunks import chunk_size  # noqa: E402
-from harness.attacks.draws import Draws  # noqa: E402
-from harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
-from harness.attacks.surrogate import Surrogate  # noqa: E402
+from seatrial import exporters  # noqa: E402
+from seatrial.exporters.presets import PRESETS  # noqa: E402
+from seatrial.harness.attacks import pgd  # noqa: E402, F401
+from seatrial.harness.attacks.chunks import chunk_size  # noqa: E402
+from seatrial.harness.attacks.draws import Draws  # noqa: E402
+from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem  # noqa: E402
+from seatrial.harness.attacks.surrogate import Surrogate  # noqa: E402
 
 pytestmark = pytest.mark.performance
 

@@ -11,15 +11,15 @@ import pytest
 from calibrate_once import load_mobilenet
 from conftest import ROOT
 
-import engines
-from harness.data import labeller, open_source, select
-from harness.metrics.paired import compare
-from harness.pipeline.reader import SourceReader
+from seatrial import engines
+from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.metrics.paired import compare
+from seatrial.harness.pipeline.reader import SourceReader
 
 pytestmark = pytest.mark.performance
 
 MODEL = "models/imagenet_mobilenet_v1_075.onnx"
-QUANTIZERS = ("shipcheck", "onnxruntime")
+QUANTIZERS = ("seatrial", "onnxruntime")
 ROUNDS = 2
 
 
@@ -69,9 +69,9 @@ def test_entropy_calibration_takes_half_the_time_and_a_quarter_of_the_memory(sha
         print(f"{name:12} {seconds[name]:6.1f} s, peak {memory[name]:6.0f} MiB, top-1 {right[name].mean():.3f}")
     print(f"top-1 against ONNX Runtime's: {paired.delta:+.3f}, 95 % interval {paired.ci95}")
     print(
-        f"{seconds['onnxruntime'] / seconds['shipcheck']:.1f} times as fast, "
-        f"{memory['onnxruntime'] / memory['shipcheck']:.1f} times less memory"
+        f"{seconds['onnxruntime'] / seconds['seatrial']:.1f} times as fast, "
+        f"{memory['onnxruntime'] / memory['seatrial']:.1f} times less memory"
     )
-    assert seconds["onnxruntime"] / seconds["shipcheck"] >= 2
-    assert memory["onnxruntime"] / memory["shipcheck"] >= 4
+    assert seconds["onnxruntime"] / seconds["seatrial"] >= 2
+    assert memory["onnxruntime"] / memory["seatrial"] >= 4
     assert paired.ci95[1] >= 0

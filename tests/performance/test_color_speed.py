@@ -5,10 +5,9 @@ import time
 import numpy as np
 import pytest
 
-import engines
-import exporters
-from exporters import ContractOptions
-from harness.conditions.color import COLORS
+from seatrial import engines, exporters
+from seatrial.exporters import ContractOptions
+from seatrial.harness.conditions.color import COLORS
 
 pytestmark = pytest.mark.performance
 

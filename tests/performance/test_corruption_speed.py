@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.conditions.corruptions import corrupt, names
-from harness.demo.render import render_jpeg
+from seatrial.harness.conditions.corruptions import corrupt, names
+from seatrial.harness.demo.render import render_jpeg
 
 pytestmark = pytest.mark.performance
 

@@ -11,12 +11,10 @@ import pytest
 import torch
 from calibration_images import ArrayImages
 
-import calib
-import engines
-import exporters
-from engines import BuildRequest
-from engines.openvino import settings
-from engines.torch_graph import TorchGraph
+from seatrial import calib, engines, exporters
+from seatrial.engines import BuildRequest
+from seatrial.engines.openvino import settings
+from seatrial.engines.torch_graph import TorchGraph
 
 pytestmark = pytest.mark.performance
 

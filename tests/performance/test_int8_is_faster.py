@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import bench
 
-from engines.cpu import processor
+from seatrial.engines.cpu import processor
 
 pytestmark = pytest.mark.performance
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from exporters.presets import PRESETS
-from harness.data import labeller, open_source, select
-from harness.pipeline import ordered_map, spool
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.pipeline import ordered_map, spool
 
 pytestmark = pytest.mark.performance
 

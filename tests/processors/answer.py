@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-import engines
-import exporters
-from engines.cpu import processor
+from seatrial import engines, exporters
+from seatrial.engines.cpu import processor
 
 
 def ours(file: Path, engine: str, precision: str, images: np.ndarray) -> np.ndarray:

@@ -92,10 +92,10 @@ def _digest(found: Iterable[np.ndarray]) -> str:
 
 
 def _parts() -> tuple[types.ModuleType, ...]:
-    import harness.conditions.color as color
-    import harness.conditions.corruptions as corruptions
-    from harness.conditions.corruptions import frost_textures
-    from harness.pipeline import resizers
+    import seatrial.harness.conditions.color as color
+    import seatrial.harness.conditions.corruptions as corruptions
+    from seatrial.harness.conditions.corruptions import frost_textures
+    from seatrial.harness.pipeline import resizers
 
     return corruptions, color, resizers, frost_textures
 
@@ -103,13 +103,13 @@ def _parts() -> tuple[types.ModuleType, ...]:
 def _without_what_pixels_do_not_need() -> None:
     # These packages import runtimes and file formats, whose wheels are many and whose import takes an emulated
     # processor a minute; the modules below them that make pixels need neither.
-    for name in ("harness", "harness.conditions", "harness.pipeline", "harness.data"):
+    for name in ("harness", "seatrial.harness.conditions", "seatrial.harness.pipeline", "seatrial.harness.data"):
         package = types.ModuleType(name)
         package.__path__ = [str(ROOT.joinpath(*name.split(".")))]
         sys.modules[name] = package
-    source = types.ModuleType("harness.data.source")
+    source = types.ModuleType("seatrial.harness.data.source")
     source.Pixels = np.ndarray  # type: ignore[attr-defined]
-    sys.modules["harness.data.source"] = source
+    sys.modules["seatrial.harness.data.source"] = source
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ import pytest
 from conftest import ROOT
 from small_graphs import Images
 
-import calib
-import exporters
-import harness
-from calib.options import QuantizeOptions
-from calib.overflow import find_overflow
-from engines.cpu import Processor
-from exporters.contract import embed
-from exporters.presets import PRESETS
-from harness.data import open_source, select
-from harness.pipeline.reader import SourceReader
-from harness.spec import RunSpec, TargetSpec
+from seatrial import calib, exporters, harness
+from seatrial.calib.options import QuantizeOptions
+from seatrial.calib.overflow import find_overflow
+from seatrial.engines.cpu import Processor
+from seatrial.exporters.contract import embed
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.data import open_source, select
+from seatrial.harness.pipeline.reader import SourceReader
+from seatrial.harness.spec.run import RunSpec, TargetSpec
 
 ENGINES = ("onnxruntime", "openvino")
 COUNT = 8
@@ -105,7 +103,7 @@ def decibels(exact, found):
 
 
 def test_the_children_of_the_emulated_python_have_no_vnni_either(haswell):
-    ask = "import json; from engines.cpu import processor; print(json.dumps(processor().to_dict()))"
+    ask = "import json; from seatrial.engines.cpu import processor; print(json.dumps(processor().to_dict()))"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ask!r}], check=True)"
     told = json.loads(run(haswell, "-c", child))
     found = Processor(told["machine"], frozenset(told["features"]))
@@ -153,7 +151,7 @@ def test_the_files_say_which_processors_they_are_right_for(made, engine):
     _, files = made
     told = {
         name: json.loads(
-            {p.key: p.value for p in files[f"{name}-{engine}"].proto.metadata_props}["shipcheck.processors"]
+            {p.key: p.value for p in files[f"{name}-{engine}"].proto.metadata_props}["seatrial.processors"]
         )
         for name in ("portable", "wide")
     }
@@ -171,7 +169,7 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     made, shared, tmp_path, monkeypatch, features, cautioned
 ):
     folder, _ = made
-    for module in ("harness.results.audits", "harness.identity", "harness.guard.look"):
+    for module in ("seatrial.harness.run.audits", "seatrial.harness.plan.identity", "seatrial.harness.guard.look"):
         monkeypatch.setattr(f"{module}.processor", lambda: Processor("x86_64", frozenset(features)))
     spec = RunSpec(
         model=str(folder / "wide-onnxruntime.onnx"),

@@ -7,13 +7,13 @@ import math
 import cv2
 import numpy as np
 
-import harness.conditions.corruptions.blur
-import harness.conditions.corruptions.digital
-import harness.conditions.corruptions.noise
-import harness.conditions.corruptions.weather  # noqa: F401  (a family's module registers its corruptions)
-from harness.conditions.corruptions.frost_textures import describe_textures, using_frost_textures
-from harness.conditions.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES, Corruption, Pixels
-from shipcheck.errors import UsageError
+import seatrial.harness.conditions.corruptions.blur
+import seatrial.harness.conditions.corruptions.digital
+import seatrial.harness.conditions.corruptions.noise
+import seatrial.harness.conditions.corruptions.weather  # noqa: F401  (a family's module registers its corruptions)
+from seatrial.errors import UsageError
+from seatrial.harness.conditions.corruptions.frost_textures import describe_textures, using_frost_textures
+from seatrial.harness.conditions.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES, Corruption, Pixels
 
 # ImageNet-C's own order: the fifteen of mCE, then the four held out.
 MCE_CORRUPTIONS = (

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import (
+from seatrial.harness.conditions.corruptions.arithmetic import (
     as_words,
     four_channels,
     from_words,
@@ -22,9 +22,9 @@ from harness.conditions.corruptions.arithmetic import (
     random_words,
     truncate,
 )
-from harness.conditions.corruptions.exact import Doubles, enlarged, gaussian_levels
-from harness.conditions.corruptions.motion import motion_blurred
-from harness.conditions.corruptions.registry import Pixels, corruption
+from seatrial.harness.conditions.corruptions.exact import Doubles, enlarged, gaussian_levels
+from seatrial.harness.conditions.corruptions.motion import motion_blurred
+from seatrial.harness.conditions.corruptions.registry import Pixels, corruption
 
 _SMALL = 5  # taps a side
 # With these the original's kernel, in OpenCV's float32, sums to a little less than 1, and flat areas lose a level.

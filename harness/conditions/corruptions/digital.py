@@ -13,9 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.conditions.corruptions.arithmetic import as_float, as_words, four_channels, from_words, lookup, truncate
-from harness.conditions.corruptions.elastic import displaced, jittered
-from harness.conditions.corruptions.registry import Pixels, corruption
+from seatrial.harness.conditions.corruptions.arithmetic import (
+    as_float,
+    as_words,
+    four_channels,
+    from_words,
+    lookup,
+    truncate,
+)
+from seatrial.harness.conditions.corruptions.elastic import displaced, jittered
+from seatrial.harness.conditions.corruptions.registry import Pixels, corruption
 
 # The original's unit for elastic at 224 px is 244: a slip of the pen that shapes the published images.
 _L = 244

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from harness.conditions.corruptions.exact import Doubles, Floats, interpolated, smoothed
+from seatrial.harness.conditions.corruptions.exact import Doubles, Floats, interpolated, smoothed
 
 # Places are rounded to 1/256 px for pixels of 8 bits; then to 1/64 px for the 12 bits that are kept of what that gives.
 _PIXEL_BITS, _KEPT_BITS = 8, 6

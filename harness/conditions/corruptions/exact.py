@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.registry import Pixels
+from seatrial.harness.conditions.corruptions.registry import Pixels
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

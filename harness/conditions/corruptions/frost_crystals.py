@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import Floats
-from harness.conditions.corruptions.registry import Pixels
+from seatrial.harness.conditions.corruptions.arithmetic import Floats
+from seatrial.harness.conditions.corruptions.registry import Pixels
 
 Points = npt.NDArray[np.float64]
 Drawing = Callable[[np.random.Generator, int, int], tuple[Floats, Floats]]

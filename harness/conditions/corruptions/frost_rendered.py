@@ -3,7 +3,7 @@
 A drawing (frost_crystals) gives the look. Its brightness is then shaped until the numbers of a recipe hold: radial
 power spectrum, percentiles, gradients over the whole texture, colour. The numbers were measured on ImageNet-C's
 photographs, the spectra then adjusted until random crops agree with those of the photographs;
-tests/unit/test_frost_rendered.py checks how closely.
+tests/unit/harness/conditions/test_frost_rendered.py checks how closely.
 
 Cosine transforms, tanh and the like end in other digits on another processor, so that what is used are the files beside
 this one, which `python -m harness.conditions.corruptions.frost_rendered` wrote.
@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.conditions.corruptions.arithmetic import Floats
-from harness.conditions.corruptions.frost_crystals import Drawing, blades, creases, droplets, ferns
-from harness.conditions.corruptions.frost_textures import texture_file
-from harness.conditions.corruptions.registry import Pixels
+from seatrial.harness.conditions.corruptions.arithmetic import Floats
+from seatrial.harness.conditions.corruptions.frost_crystals import Drawing, blades, creases, droplets, ferns
+from seatrial.harness.conditions.corruptions.frost_textures import texture_file
+from seatrial.harness.conditions.corruptions.registry import Pixels
 
 # Where spectra are given: cycles per pixel x 32, so that 16 is the highest frequency along a row.
 _KNOTS = np.array([0.03, 0.07, 0.15, 0.3, 0.6, 1, 1.6, 2.5, 4, 6, 8, 10.5, 13, 16, 19, 22])

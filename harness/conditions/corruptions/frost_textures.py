@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from harness.conditions.corruptions.registry import Pixels
-from shipcheck.errors import BadInputError
-from shipcheck.files import file_digest
+from seatrial.errors import BadInputError
+from seatrial.files import file_digest
+from seatrial.harness.conditions.corruptions.registry import Pixels
 
-FROST_VARIABLE = "SHIPCHECK_FROST_TEXTURES"
+FROST_VARIABLE = "SEATRIAL_FROST_TEXTURES"
 # ImageNet-C's files. Its code draws one of the first five; the sixth is never used.
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 _MAX_BYTES = 64 << 20
@@ -30,7 +30,7 @@ _chosen: contextvars.ContextVar[Path | None] = contextvars.ContextVar("frost_tex
 
 @contextlib.contextmanager
 def using_frost_textures(folder: Path | None) -> Iterator[None]:
-    """Within it, frost takes its textures from `folder`; None leaves the choice to SHIPCHECK_FROST_TEXTURES."""
+    """Within it, frost takes its textures from `folder`; None leaves the choice to SEATRIAL_FROST_TEXTURES."""
     token = _chosen.set(folder)
     try:
         yield

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import truncate
-from harness.conditions.corruptions.exact import whole
-from harness.conditions.corruptions.registry import Pixels
+from seatrial.harness.conditions.corruptions.arithmetic import truncate
+from seatrial.harness.conditions.corruptions.exact import whole
+from seatrial.harness.conditions.corruptions.registry import Pixels
 
 _BITS = 16  # of a weight; with 8 of a pixel their sums are exact in float32
 _QUANTUM = 0.5 / 257  # ImageMagick rounds to 16 bits before levels are truncated to 8

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import lookup, normal_quantiles, random_words, truncate
-from harness.conditions.corruptions.registry import Pixels, corruption
+from seatrial.harness.conditions.corruptions.arithmetic import lookup, normal_quantiles, random_words, truncate
+from seatrial.harness.conditions.corruptions.registry import Pixels, corruption
 
 _POISSON_BITS = 12
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from shipcheck.registry import Registry
+from seatrial.registry import Registry
 
 Pixels = npt.NDArray[np.uint8]
 F = TypeVar("F", bound=Callable[..., Pixels])

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.conditions.corruptions.arithmetic import (
+from seatrial.harness.conditions.corruptions.arithmetic import (
     Floats,
     as_float,
     lookup,
@@ -24,12 +24,12 @@ from harness.conditions.corruptions.arithmetic import (
     scaled,
     truncate,
 )
-from harness.conditions.corruptions.exact import enlarged, smoothed
-from harness.conditions.corruptions.frost_textures import random_crop
-from harness.conditions.corruptions.motion import motion_blurred
-from harness.conditions.corruptions.plasma import plasma
-from harness.conditions.corruptions.registry import Pixels, corruption
-from harness.ipp import without_ipp
+from seatrial.harness.conditions.corruptions.exact import enlarged, smoothed
+from seatrial.harness.conditions.corruptions.frost_textures import random_crop
+from seatrial.harness.conditions.corruptions.motion import motion_blurred
+from seatrial.harness.conditions.corruptions.plasma import plasma
+from seatrial.harness.conditions.corruptions.registry import Pixels, corruption
+from seatrial.harness.ipp import without_ipp
 
 _WATER = (175.0, 238.0, 238.0)  # pale turquoise, RGB
 _MUD = (63.0, 42.0, 20.0)  # brown, RGB

@@ -53,13 +53,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Payload, Pixels
-from harness.pipeline.decoders import header
-from harness.pipeline.decoders.header import MAX_PIXELS
-from harness.pipeline.decoders.orientation import upright
-from harness.pipeline.decoders.registry import DecoderStatus, available_decoders, load, unavailable
-from harness.pipeline.picture import Picture, shape_of
-from shipcheck.errors import BadInputError
+from seatrial.errors import BadInputError
+from seatrial.harness.data.source import Payload, Pixels
+from seatrial.harness.pipeline.decoders import header
+from seatrial.harness.pipeline.decoders.header import MAX_PIXELS
+from seatrial.harness.pipeline.decoders.orientation import upright
+from seatrial.harness.pipeline.decoders.registry import DecoderStatus, available_decoders, load, unavailable
+from seatrial.harness.pipeline.picture import Picture, shape_of
 
 __all__ = ["MAX_PIXELS", "DecoderStatus", "available_decoders", "decode", "picture_of", "unavailable"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.decoders.registry import Loaded
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.decoders.registry import Loaded
 
 _INPUT = "encoded"
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.decoders.header import JPEG, MAX_PIXELS
-from harness.pipeline.decoders.jpeg import is_whole
-from harness.pipeline.decoders.registry import Loaded
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.decoders.header import JPEG, MAX_PIXELS
+from seatrial.harness.pipeline.decoders.jpeg import is_whole
+from seatrial.harness.pipeline.decoders.registry import Loaded
 
 _CODECS = {
     "JPEG": "mjpeg",

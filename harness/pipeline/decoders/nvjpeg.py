@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.decoders.header import JPEG
-from harness.pipeline.decoders.jpeg import is_whole
-from harness.pipeline.decoders.registry import Loaded
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.decoders.header import JPEG
+from seatrial.harness.pipeline.decoders.jpeg import is_whole
+from seatrial.harness.pipeline.decoders.registry import Loaded
 
 
 def load() -> Loaded:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.decoders.registry import Loaded
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.decoders.registry import Loaded
 
 _FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 # OpenCV logs what it thinks of a damaged file on standard error; it comes as our error, with the file's name.

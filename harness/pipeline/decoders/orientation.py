@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.data.source import Pixels
+from seatrial.harness.data.source import Pixels
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import PIL
 from PIL import Image
 
-from harness.pipeline.decoders.registry import Loaded
+from seatrial.harness.pipeline.decoders.registry import Loaded
 
 
 def load() -> Loaded:

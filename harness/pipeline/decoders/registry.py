@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from exporters.contract import DECODERS
-from harness.pipeline.picture import Picture
-from shipcheck.errors import UnsupportedError, UsageError
-from shipcheck.packages import PackageError, need
+from seatrial.errors import UnsupportedError, UsageError
+from seatrial.exporters.contract import DECODERS
+from seatrial.harness.pipeline.picture import Picture
+from seatrial.packages import PackageError, need
 
 Decode = Callable[[Image.Image, bytes], Picture]
-_HERE = "harness.pipeline.decoders"
+_HERE = "seatrial.harness.pipeline.decoders"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class DecoderStatus:
     install: str
 
 
-_BASE, _EXTRA = "pip install shipcheck", "pip install 'shipcheck[decoders]'"
+_BASE, _EXTRA = "pip install seatrial", "pip install 'seatrial[decoders]'"
 _SOURCES = {
     "pillow": Source("pillow", "PIL", _BASE),
     "opencv": Source("opencv", "cv2", _BASE),
@@ -72,9 +72,9 @@ _SOURCES = {
     "turbojpeg-fast-dct": Source("turbojpeg", "simplejpeg", _EXTRA, ("fast_dct",)),
     "turbojpeg-fast-upsample": Source("turbojpeg", "simplejpeg", _EXTRA, ("fast_upsample",)),
     "turbojpeg-fast": Source("turbojpeg", "simplejpeg", _EXTRA, ("fast_dct", "fast_upsample")),
-    "torchvision": Source("torchvision", "torchvision", "pip install 'shipcheck[torch,zoo]'"),
-    "dali": Source("dali", "nvidia.dali", "pip install 'shipcheck[dali]'"),
-    "nvjpeg": Source("nvjpeg", "nvidia.nvimgcodec", "pip install 'shipcheck[nvjpeg]'"),
+    "torchvision": Source("torchvision", "torchvision", "pip install 'seatrial[torch,zoo]'"),
+    "dali": Source("dali", "nvidia.dali", "pip install 'seatrial[dali]'"),
+    "nvjpeg": Source("nvjpeg", "nvidia.nvimgcodec", "pip install 'seatrial[nvjpeg]'"),
 }
 assert tuple(_SOURCES) == DECODERS
 

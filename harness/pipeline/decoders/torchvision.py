@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.decoders.registry import Loaded
-from shipcheck.packages import PackageError, torchvision_line
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.decoders.registry import Loaded
+from seatrial.packages import PackageError, torchvision_line
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
 

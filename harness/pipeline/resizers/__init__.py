@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.data.source import Pixels
-from harness.pipeline.picture import Picture
-from harness.pipeline.resizers import opencv, pillow, pytorch
-from harness.pipeline.resizers.kind import Filter
-from shipcheck.errors import UsageError
+from seatrial.errors import UsageError
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.picture import Picture
+from seatrial.harness.pipeline.resizers import opencv, pillow, pytorch
+from seatrial.harness.pipeline.resizers.kind import Filter
 
 __all__ = ["FILTERS", "resize", "unavailable"]
 

@@ -16,10 +16,10 @@ import platform
 
 import cv2
 
-from harness.data.source import Pixels
-from harness.ipp import without_ipp
-from harness.pipeline.resizers.kind import Filter
-from harness.pipeline.resizers.opencv_linear import resize_linear
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.ipp import without_ipp
+from seatrial.harness.pipeline.resizers.kind import Filter
+from seatrial.harness.pipeline.resizers.opencv_linear import resize_linear
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 

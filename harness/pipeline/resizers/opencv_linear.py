@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.source import Pixels
+from seatrial.harness.data.source import Pixels
 
 _ONE = 2048  # INTER_RESIZE_COEF_SCALE: weights have 11 bits
 

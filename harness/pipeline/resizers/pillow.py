@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from harness.data.source import Pixels
-from harness.pipeline.picture import Picture
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.picture import Picture
 
 
 def _resize(resample: Image.Resampling, picture: Picture, size: tuple[int, int]) -> Pixels:

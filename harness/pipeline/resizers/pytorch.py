@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.source import Pixels
-from harness.pipeline.resizers.kind import Filter
-from shipcheck.packages import need
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline.resizers.kind import Filter
+from seatrial.packages import need
 
-_INSTALL = "pip install 'shipcheck[torch]'"
+_INSTALL = "pip install 'seatrial[torch]'"
 
 
 def missing() -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.results.fallback.explain import Explanation, explain
-from harness.results.fallback.rules import UNEXPLAINED
-from harness.results.fallback.shares import describe_fallback
+from seatrial.harness.results.fallback.explain import Explanation, explain
+from seatrial.harness.results.fallback.rules import UNEXPLAINED
+from seatrial.harness.results.fallback.shares import describe_fallback
 
 __all__ = ["UNEXPLAINED", "Explanation", "describe_fallback", "explain"]

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from calib.warn import kept_float_of
-from engines.audit import UNKNOWN, Audit, Layer
-from engines.cpu import processor
-from engines.device import device_kind
-from exporters import DeployableModel
-from harness.results.fallback.facts import FileFacts
-from harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
+from seatrial.calib.warn import kept_float_of
+from seatrial.engines.audit import UNKNOWN, Audit, Layer
+from seatrial.engines.cpu import processor
+from seatrial.engines.device import device_kind
+from seatrial.exporters import DeployableModel
+from seatrial.harness.results.fallback.facts import FileFacts
+from seatrial.harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
 
 _UNCOUNTED = "nobody knows how much this operator multiplies: counted at the most that it can, or as a half of all"
 

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from engines.work import COUNTED
-from exporters.graphs import attribute_of
-from exporters.quantized import DQ, Q, Reader
+from seatrial.engines.work import COUNTED
+from seatrial.exporters.graphs import attribute_of
+from seatrial.exporters.quantized import DQ, Q, Reader
 
 # What runtimes append to the name of a node, or to the name of its result, where they rewrite it.
 _SUFFIX = re.compile(r"_token_\d+|_nchwc|/MatMulAddFusion|/MatmulTransposeFusion/|/WithoutBiases|/duplicated")

@@ -1,8 +1,8 @@
 """The reasons, each with the fact that it follows from. The first that holds is given.
 
 What is said of a runtime was seen on real builds: a file that has the fact runs in float, the same file without it does
-not. tests/unit/test_fallback.py repeats that. For ONNX Runtime, the conditions are also those of its source:
-onnxruntime/core/optimizer/qdq_transformer/selectors_actions/qdq_selectors.cc.
+not. tests/unit/harness/results/test_fallback.py repeats that. For ONNX Runtime, the conditions are also those of its
+source: onnxruntime/core/optimizer/qdq_transformer/selectors_actions/qdq_selectors.cc.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
-from engines.audit import Layer
-from engines.precision import FLOAT_PRECISIONS
-from exporters.graphs import attribute_of
-from harness.results.fallback.facts import FileFacts, Operand
+from seatrial.engines.audit import Layer
+from seatrial.engines.precision import FLOAT_PRECISIONS
+from seatrial.exporters.graphs import attribute_of
+from seatrial.harness.results.fallback.facts import FileFacts, Operand
 
 UNEXPLAINED = "the runtime chose it; nothing in the file explains it"
 _FOUR_BITS = (TensorProto.INT4, TensorProto.UINT4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.results.fallback.rules import UNEXPLAINED
+from seatrial.harness.results.fallback.rules import UNEXPLAINED
 
 
 def describe_fallback(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

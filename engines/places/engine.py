@@ -1,0 +1,159 @@
+"""An engine in a process of its own, with the methods of one that is not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.base import Batch, BuildRequest, Logits
+from seatrial.engines.places.arena import Place
+from seatrial.engines.places.limits import Limits
+from seatrial.engines.places.process import EngineProcess, printable
+from seatrial.engines.places.requests import request_fields
+from seatrial.engines.places.wire import Array, Message
+from seatrial.errors import DeviceError
+
+
+class PlacedEngine:
+    """What `engines.base.Engine` is, with its runtime in `process`: a crash, a hang or a leak there raises
+    EngineDiedError here. Arrays are copied on the way, but for those that lie in the process's arena.
+    """
+
+    def __init__(self, process: EngineProcess, request: BuildRequest) -> None:
+        """Builds; raises what building raises."""
+        self.process, self.request = process, request
+        self.name = process.engine
+        answer, _ = process.ask(
+            {"ask": "build", "request": request_fields(request)},
+            [np.frombuffer(request.onnx_bytes, np.uint8)],
+            limit_s=process.limits.build_s,
+        )
+        self._audit: Audit | None = None
+        with self._well_formed():
+            self.build_s = float(answer["build_s"])
+            self.engine_bytes = int(answer["engine_bytes"])
+            self.from_cache = bool(answer["from_cache"])
+            self._description: dict[str, Any] = dict(answer["describe"])
+            self._cautions = tuple(printable(str(caution)) for caution in answer["cautions"])
+
+    def infer(self, batch: Batch | Place) -> Logits:
+        """As `Engine.infer`."""
+        _, arrays = self._feed({"ask": "infer"}, batch)
+        logits = arrays[0] if len(arrays) == 1 else np.empty(0, np.float32)
+        expected = (len(batch.array if isinstance(batch, Place) else batch), self.request.classes)
+        if logits.shape != expected or logits.dtype != np.float32:
+            raise DeviceError(
+                f"Engine {self.name!r} answered {logits.dtype} {list(logits.shape)}, not {list(expected)}."
+            )
+        return logits
+
+    def intermediates(self, batch: Batch | Place, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+        """As `Engine.intermediates`."""
+        wanted = None if names is None else sorted(names)
+        answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
+        with self._well_formed():
+            return dict(zip(map(str, answer["names"]), arrays, strict=True))
+
+    def audit(self) -> Audit:
+        """As `Engine.audit`."""
+        if self._audit is None:
+            answer, _ = self.process.ask({"ask": "audit"}, limit_s=self.process.limits.build_s)
+            with self._well_formed():
+                layers = tuple(_layer(layer) for layer in answer["layers"])
+                others = {printable(str(name)): int(count) for name, count in answer["other_ops"].items()}
+            self._audit = Audit(layers, others)
+        return self._audit
+
+    def save(self) -> bytes:
+        """As `Engine.save`."""
+        _, arrays = self.process.ask({"ask": "save"})
+        with self._well_formed():
+            return arrays[0].tobytes()
+
+    def describe(self) -> dict[str, Any]:
+        """As `Engine.describe`."""
+        return self._description
+
+    def cautions(self) -> tuple[str, ...]:
+        """As `Engine.cautions`."""
+        return self._cautions
+
+    def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> None:
+        """Sends what `time` and `phases` ask with, and lets the engine answer the first of them for so many seconds."""
+        self.process.ask({"ask": "queries"}, queries)
+        self.process.ask({"ask": "warm up", "seconds": warm_up_s}, limit_s=2 * self.process.limits.call_s + warm_up_s)
+
+    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Wall time of the inferences `start` to `stop` over the queries, round and round, as its own process sees it:
+        int64 [stop - start] nanoseconds. One more runs before, untimed.
+        """
+        limit_s = self.process.limits.call_s * (stop - start + 1)
+        _, arrays = self.process.ask({"ask": "time", "start": start, "stop": stop}, limit_s=limit_s)
+        with self._well_formed():
+            taken = arrays[0].astype(np.int64, copy=False)
+            if taken.shape != (stop - start,):
+                raise ValueError(f"{list(taken.shape)} times of {stop - start}")
+            return taken
+
+    def phases(self, index: int) -> dict[str, float]:
+        """As `Engine.phases`, for the query of that number."""
+        answer, _ = self.process.ask({"ask": "phases", "index": index})
+        with self._well_formed():
+            return {str(name): float(value) for name, value in answer["phases"].items()}
+
+    def close(self) -> None:
+        """Ends its process."""
+        self.process.close()
+
+    def __enter__(self) -> PlacedEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _well_formed(self) -> Iterator[None]:
+        """DeviceError where an answer is not what it should be: its process may have been taken over by a model."""
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DeviceError(f"Engine {self.name!r} sent what is no answer ({error!r}).") from error
+
+    def _feed(self, message: Message, batch: Batch | Place) -> tuple[Message, list[Array]]:
+        if isinstance(batch, Place):
+            array = batch.array
+            return self.process.ask({**message, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
+        return self.process.ask(message, [batch])
+
+
+def build(name: str, request: BuildRequest, limits: Limits | None = None, *, lanes: int = 1) -> PlacedEngine:
+    """Builds `request` in a new process that takes `lanes` calls at once; close the engine, or use it as a context
+    manager.
+
+    Raises as `engines.build`, and EngineDiedError.
+    """
+    process = EngineProcess(name, limits, lanes=lanes)
+    try:
+        return PlacedEngine(process, request)
+    except BaseException:
+        process.close()
+        raise
+
+
+def _layer(fields: dict[str, Any]) -> Layer:
+    return Layer(
+        printable(str(fields["name"])),
+        printable(str(fields["op"])),
+        int(fields["macs"]),
+        printable(str(fields["requested"])),
+        printable(str(fields["realized"])),
+        bool(fields["guessed"]),
+    )

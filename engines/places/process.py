@@ -1,0 +1,302 @@
+"""The process of one engine, seen from the run: started, asked, watched, ended."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import queue
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+import psutil
+
+from seatrial import errors
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.places.arena import Arena
+from seatrial.engines.places.limits import Limits
+from seatrial.engines.places.requests import request_fields
+from seatrial.engines.places.wire import Array, Message, WireError, receive, send
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import DeviceError, EngineDiedError, SeatrialError, UnsupportedError
+
+# Nothing is imported before the path is the run's own: not from the folder that the user happens to stand in.
+_START = (
+    "import sys; sys.path[:] = eval(sys.argv[1]); "
+    "import json; from seatrial.engines.places.server import main; main(*json.loads(sys.argv[2]))"
+)
+_POLL_S = 0.1
+_LONGEST_S = 1e6  # beyond it the system's clock overflows
+_TAIL_LINES = 24
+_LONGEST_LINE = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledFile:
+    """content: the runtime's own file, None where it has none. engine_bytes: its size. build_s: seconds, those of the
+    first time where it is `from_cache`. realized: shares of the multiply-accumulates by precision, None where only the
+    device could tell.
+    """
+
+    content: bytes | None
+    engine_bytes: int
+    build_s: float
+    from_cache: bool
+    realized: dict[str, float] | None
+
+
+class EngineProcess:
+    """Python with one engine's runtime, in a process of its own. Close it, or use it as a context manager.
+
+    Once it has died, every call raises the EngineDiedError that says how.
+    """
+
+    def __init__(
+        self, engine: str, limits: Limits | None = None, *, lanes: int = 1, arena: Arena | None = None
+    ) -> None:
+        """lanes: calls at once. arena: where batches may lie that are given by place. Returns at once: the runtime is
+        imported meanwhile, `check` waits for it.
+        """
+        if not sys.executable:
+            raise UnsupportedError(
+                "This Python does not tell its own path (sys.executable), so no engine can be started."
+            )
+        self.engine = ENGINES.canonical(engine)
+        self.limits = limits or Limits()
+        self._died: EngineDiedError | None = None
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        pairs = [socket.socketpair() for _ in range(max(1, lanes))]
+        theirs = [pair[1].fileno() for pair in pairs]
+        shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
+        arguments = [self.engine, ENGINES[self.engine].__module__, theirs, shared]
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
+            [sys.executable, "-c", _START, repr([str(entry) for entry in sys.path]), json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[*theirs, *([] if arena is None else [arena.fileno])],
+            start_new_session=True,  # Ctrl-C in the terminal is for the run
+        )
+        for _, their in pairs:
+            their.close()
+        self._channels = [mine for mine, _ in pairs]
+        self._lanes: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
+        for channel in self._channels:
+            self._lanes.put(channel)
+        self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+        self._watch = threading.Thread(target=self._guard, daemon=True)
+        self._watch.start()
+
+    def check(self, precision: str, device: str) -> str | None:
+        """The runtime's version, once it is imported; UnsupportedError as `Engine.check_support`."""
+        answer, _ = self.ask({"ask": "check", "precision": precision, "device": device}, limit_s=self.limits.start_s)
+        version = answer["version"]
+        return None if version is None else str(version)
+
+    def check_compile(self, precision: str, device: str, compute_capability: str | None) -> None:
+        """UnsupportedError where the engine cannot be built here, be it for another machine's GPU."""
+        message = {
+            "ask": "check compile",
+            "precision": precision,
+            "device": device,
+            "compute_capability": compute_capability,
+        }
+        self.ask(message, limit_s=self.limits.start_s)
+
+    def compile(self, request: BuildRequest) -> CompiledFile:
+        """Builds, and asks nothing of what was built but its file; raises what building raises."""
+        answer, arrays = self.ask(
+            {"ask": "compile", "request": request_fields(request)},
+            [np.frombuffer(request.onnx_bytes, np.uint8)],
+            limit_s=self.limits.build_s,
+        )
+        realized = answer["realized"]
+        return CompiledFile(
+            arrays[0].tobytes() if arrays else None,
+            int(answer["engine_bytes"]),
+            float(answer["build_s"]),
+            bool(answer["from_cache"]),
+            None if realized is None else {str(name): float(share) for name, share in realized.items()},
+        )
+
+    def ask(
+        self, message: Message, arrays: Sequence[Array] = (), *, limit_s: float | None = None
+    ) -> tuple[Message, list[Array]]:
+        """Sends a message and waits for its answer, `limits.call_s` seconds at most unless told otherwise.
+
+        Raises what the engine raised, or EngineDiedError where its process ended, hung, or took too much memory. May be
+        called from several threads.
+        """
+        channel = self._lanes.get()
+        try:
+            return self._talk(channel, message, arrays, self.limits.call_s if limit_s is None else limit_s)
+        finally:
+            self._lanes.put(channel)
+
+    def _talk(
+        self, channel: socket.socket, message: Message, arrays: Sequence[Array], limit_s: float
+    ) -> tuple[Message, list[Array]]:
+        if self._died is not None:
+            raise self._died
+        if self._closing.is_set():
+            raise ValueError(f"Engine {self.engine!r} is closed.")
+        try:
+            channel.settimeout(min(limit_s, _LONGEST_S))
+            send(channel, message, arrays)
+            answer, found = receive(channel, time.monotonic() + min(limit_s, _LONGEST_S))
+        except TimeoutError:
+            doing = "build" if message["ask"] in ("build", "compile") else "answer"
+            self._end("hung", f"did not {doing} within {limit_s:g} s")
+        except WireError as error:
+            self._end("crashed", f"sent what is no answer ({error})")
+        except (EOFError, OSError):
+            if self._closing.is_set():
+                raise ValueError(f"Engine {self.engine!r} was closed while it answered.") from None
+            self._end("crashed", self._last_words())
+        except BaseException:
+            # Its answer would be taken for that of the next question.
+            self._end("crashed", "was interrupted while it answered")
+            raise
+        else:
+            if "error" in answer:
+                raise _raised(answer, str(message["ask"]))
+            return answer, found
+        assert self._died is not None
+        raise self._died
+
+    def close(self) -> None:
+        """Ends the process, also while it is asked; who waits gets a ValueError."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        for channel in self._channels:
+            with contextlib.suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._kill()  # also what it may have started
+        self._watch.join()
+        self._reader.join()
+        for channel in self._channels:
+            channel.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def __enter__(self) -> EngineProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _end(self, outcome: str, says: str) -> None:
+        with self._lock:
+            if self._died is None:
+                self._kill()
+                self._reader.join(timeout=1)
+                said = "".join(f"\n    {line}" for line in self._tail.copy())
+                self._died = EngineDiedError(
+                    f"Engine {self.engine!r} {says}." + (f" Its last output:{said}" if said else ""), outcome
+                )
+
+    def _kill(self) -> None:
+        # Its children, too: compilers, for instance.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "closed its channel"
+        if status == -signal.SIGKILL:
+            return "was killed by the system (signal 9), most likely because memory ran out"
+        if status < 0:
+            return f"crashed ({_signal_name(-status)})"
+        return f"ended with exit status {status}"
+
+    def _listen(self) -> None:
+        """Keeps the last lines of output; ends with it, or a second after `close` where something holds it open."""
+        assert self._process.stdout is not None
+        handle = self._process.stdout.fileno()
+        rest, end = b"", math.inf
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while time.monotonic() < end:
+                if self._closing.is_set():
+                    end = min(end, time.monotonic() + 1)
+                if not selector.select(_POLL_S):
+                    continue
+                found = os.read(handle, 1 << 16)
+                if not found:
+                    break
+                *lines, rest = (rest + found).split(b"\n")
+                rest = rest[-_LONGEST_LINE:]
+                for line in lines:
+                    self._note(line)
+        self._note(rest)
+
+    def _note(self, line: bytes) -> None:
+        text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip()
+        if text:
+            self._tail.append(printable(text))
+
+    def _guard(self) -> None:
+        """Ends the process when it takes too much memory."""
+        limit = self.limits.memory
+        try:
+            watched = psutil.Process(self._process.pid)
+            while not self._closing.wait(_POLL_S) and self._died is None:
+                memory = watched.memory_info()
+                own = memory.rss - getattr(memory, "shared", 0)
+                if own > limit:
+                    self._end(
+                        "out of memory",
+                        f"took more than {limit / (1 << 30):.3g} GiB of memory, its limit, and was ended",
+                    )
+        except psutil.Error:
+            return
+
+
+def printable(text: str) -> str:
+    """Without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
+
+
+def _raised(answer: Message, ask: str) -> Exception:
+    kind, says = str(answer["error"]), printable(str(answer.get("says", "")))
+    found = getattr(errors, kind, None)
+    if isinstance(found, type) and issubclass(found, SeatrialError) and found is not EngineDiedError:
+        return found(says)
+    if kind == "ValueError" and ask in ("infer", "intermediates"):
+        return ValueError(says)
+    return DeviceError(f"An engine's process failed:\n{says}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name}, signal {number}"
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,208 @@
+"""The other side: an engine's own process, which answers one message after the other until the run is gone.
+
+Started by `engines.places.process` with the arguments of `main`; nothing else runs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from seatrial.engines.base import Engine, filled
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.places.arena import Arena
+from seatrial.engines.places.requests import request_of
+from seatrial.engines.places.wire import Array, Message, WireError, receive, send
+from seatrial.engines.registry import ENGINES
+from seatrial.errors import SeatrialError, UnsupportedError
+
+Answer = tuple[Message, list[Array]]
+
+
+def main(name: str, module: str, handles: list[int], arena: list[int]) -> None:
+    """Serves the engine `name`, which importing `module` registers.
+
+    handles: file descriptors of the channels, each served by a thread of its own. arena: descriptor, bytes of a slot
+    and number of slots; empty for none.
+    """
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then ends its engines
+    _volunteer()
+    threading.Thread(target=_leave_with_the_run, daemon=True).start()
+    importlib.import_module(module)
+    server = _Server(ENGINES[name], Arena(arena[1], arena[2], handle=arena[0]) if arena else None)
+    channels = [socket.socket(fileno=handle) for handle in handles]
+    for channel in channels[1:]:
+        threading.Thread(target=_serve, args=(server, channel), daemon=True).start()
+    _serve(server, channels[0])
+    os._exit(0)  # a runtime's own clean-up is where many of them crash
+
+
+def _volunteer() -> None:
+    # Where memory runs out, the system ends this process and not the run.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _leave_with_the_run() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(0)
+
+
+def _serve(server: _Server, channel: socket.socket) -> None:
+    while True:
+        try:
+            message, arrays = receive(channel)
+        except (EOFError, OSError, WireError):
+            return
+        try:
+            answer, found = server.answer(message, arrays)
+        except SeatrialError as error:
+            answer, found = {"error": type(error).__name__, "says": str(error)}, []
+        except ValueError as error:
+            answer, found = {"error": "ValueError", "says": str(error)}, []
+        except Exception:
+            answer, found = {"error": "internal", "says": traceback.format_exc()}, []
+        try:
+            send(channel, answer, found)
+        except TypeError:  # an adapter's description that is no JSON; nothing has been sent yet
+            send(channel, {"error": "internal", "says": traceback.format_exc()})
+        except OSError:
+            return
+
+
+class _Server:
+    def __init__(self, engine_class: type[Engine], arena: Arena | None) -> None:
+        self._class, self._arena = engine_class, arena
+        self._engine: Engine | None = None
+        self._queries: list[Array] = []
+        self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
+            "check": self._check,
+            "check compile": self._check_compile,
+            "compile": self._compile,
+            "build": self._build,
+            "infer": self._infer,
+            "intermediates": self._intermediates,
+            "audit": self._audit,
+            "save": self._save,
+            "queries": self._keep_queries,
+            "warm up": self._warm_up,
+            "time": self._time,
+            "phases": self._phases,
+        }
+
+    def answer(self, message: Message, arrays: list[Array]) -> Answer:
+        return self._asks[message["ask"]](message, arrays)
+
+    @property
+    def _built(self) -> Engine:
+        if self._engine is None:
+            raise ValueError("No engine was built.")
+        return self._engine
+
+    def _check(self, message: Message, arrays: list[Array]) -> Answer:
+        self._class.check_support(message["precision"], message["device"])
+        return {"version": self._class.version()}, []
+
+    def _check_compile(self, message: Message, arrays: list[Array]) -> Answer:
+        precision, device = message["precision"], message["device"]
+        if issubclass(self._class, CompiledEngine):
+            self._class.check_compile(precision, device, message["compute_capability"])
+        elif message["compute_capability"] is not None:
+            raise UnsupportedError(
+                f"Engine {self._class.name!r} builds for this machine only: it has no --compute-capability."
+            )
+        else:
+            self._class.check_support(precision, device)
+        return {}, []
+
+    def _compile(self, message: Message, arrays: list[Array]) -> Answer:
+        request = request_of(message["request"], arrays[0].tobytes())
+        if issubclass(self._class, CompiledEngine):
+            entry = self._class.compile(request)
+            size, build_s, from_cache = len(entry.compiled), entry.build_s, entry.from_cache
+            files, realized = [np.frombuffer(entry.compiled, np.uint8)], None
+        else:
+            with self._class(request) as engine:
+                size, build_s, from_cache = engine.engine_bytes, engine.build_s, engine.from_cache
+                files, realized = [], engine.audit().realized()
+                with contextlib.suppress(UnsupportedError):
+                    files = [np.frombuffer(engine.save(), np.uint8)]
+        facts = {"engine_bytes": size, "build_s": build_s, "from_cache": from_cache, "realized": realized}
+        return facts, files
+
+    def _build(self, message: Message, arrays: list[Array]) -> Answer:
+        self._engine = engine = self._class(request_of(message["request"], arrays[0].tobytes()))
+        return {
+            "build_s": engine.build_s,
+            "engine_bytes": engine.engine_bytes,
+            "from_cache": engine.from_cache,
+            "describe": engine.describe(),
+            "cautions": list(engine.cautions()),
+        }, []
+
+    def _infer(self, message: Message, arrays: list[Array]) -> Answer:
+        return {}, [self._built.infer(self._batch(message, arrays))]
+
+    def _intermediates(self, message: Message, arrays: list[Array]) -> Answer:
+        values = self._built.intermediates(self._batch(message, arrays), message["names"])
+        return {"names": list(values)}, list(values.values())
+
+    def _audit(self, message: Message, arrays: list[Array]) -> Answer:
+        audit = self._built.audit()
+        return {"layers": [vars(layer) for layer in audit.layers], "other_ops": audit.other_ops}, []
+
+    def _save(self, message: Message, arrays: list[Array]) -> Answer:
+        return {}, [np.frombuffer(self._built.save(), np.uint8)]
+
+    def _keep_queries(self, message: Message, arrays: list[Array]) -> Answer:
+        self._queries = arrays
+        return {}, []
+
+    def _warm_up(self, message: Message, arrays: list[Array]) -> Answer:
+        infer, query = self._built.infer, self._queries[0]
+        begin = time.perf_counter()
+        infer(query)
+        while time.perf_counter() - begin < message["seconds"]:
+            infer(query)
+        return {}, []
+
+    def _time(self, message: Message, arrays: list[Array]) -> Answer:
+        start, stop = message["start"], message["stop"]
+        infer, queries, clock = self._built.infer, self._queries, time.perf_counter_ns
+        taken = np.empty(stop - start, np.int64)
+        infer(queries[start % len(queries)])  # what ran before in this turn left its data in the caches
+        for index in range(start, stop):
+            query = queries[index % len(queries)]
+            begin = clock()
+            infer(query)
+            taken[index - start] = clock() - begin
+        return {}, [taken]
+
+    def _phases(self, message: Message, arrays: list[Array]) -> Answer:
+        query = self._queries[message["index"] % len(self._queries)]
+        return {"phases": self._built.phases(filled(query, self._built.request.fixed_batch or len(query)))}, []
+
+    def _batch(self, message: Message, arrays: list[Array]) -> Array:
+        if arrays:
+            return arrays[0]
+        if self._arena is None:
+            raise ValueError("No arena.")
+        return self._arena.view(message["at"], np.dtype(message["dtype"]), tuple(message["shape"]))
+
+
+if __name__ == "__main__":
+    sys.exit("This module is started by seatrial itself.")

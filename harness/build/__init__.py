@@ -1,0 +1,1 @@
+"""Engines built, and nothing asked of them."""

@@ -1,0 +1,147 @@
+"""`bench.py build`: engines built, for this machine or for another's GPU, and nothing asked of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+from seatrial import exporters
+from seatrial.cache import cache_root
+from seatrial.calib import CalibrationImages, QuantizeOptions
+from seatrial.engines import ENGINES
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.places import CompiledFile, EngineProcess, Limits
+from seatrial.engines.precision import is_quantized
+from seatrial.errors import SeatrialError, UnsupportedError, UsageError
+from seatrial.exporters import ContractOptions, DeployableModel
+from seatrial.files import replacing
+from seatrial.harness.alike import IMAGES, settle
+from seatrial.harness.demo import demo_model_path
+from seatrial.harness.guard import Verdict
+from seatrial.harness.guard.faithful import faithful
+from seatrial.harness.plan.files import needs_calibration, target_file
+from seatrial.harness.plan.open_calibration import open_calibration
+from seatrial.harness.plan.request import build_request
+from seatrial.harness.progress import Progress
+from seatrial.harness.records.failures import TARGET_ERRORS
+from seatrial.harness.spec.run import DEMO, TargetSpec, default_workers
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildSpec:
+    """What to build. targets: each is built for itself; out: where the only one's file goes, None to keep it in the
+    cache alone. The rest is as in RunSpec.
+    """
+
+    targets: tuple[TargetSpec, ...]
+    out: Path | None = None
+    model: str = DEMO
+    weights: Path | None = None
+    output: str | None = None
+    calib: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None
+    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
+    calib_condition: str = "clean"
+    calib_limit: int | None = None
+    calib_seed: int | None = None
+    seed: int = 0
+    threads: int = 1
+    optimization: str = "all"
+    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    workers: int = dataclasses.field(default_factory=default_workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """One target. nodes: of the graph that the engine took. built: None where it failed, as `error` says. file: where
+    it was written. notes: what a user should know of how the model is read. verdict: whether it computes what its file
+    says, None where that is not known here.
+    """
+
+    target: TargetSpec
+    nodes: int
+    built: CompiledFile | None
+    error: SeatrialError | None
+    file: Path | None
+    notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+
+def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
+    """Builds every target; a target that cannot be built is told in its result.
+
+    Raises UsageError and BadInputError for what concerns them all.
+    """
+    if spec.out is not None and len(spec.targets) > 1:
+        raise UsageError(
+            f"--out names one file, and there are {len(spec.targets)} targets. Give one engine and precision."
+        )
+    source = demo_model_path() if spec.model == DEMO else spec.model
+    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    results = []
+    with contextlib.ExitStack() as stack:
+        images: CalibrationImages | None = None
+        given = spec.calib is not None
+        if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets):
+            images, _ = open_calibration(spec, model, progress, stack)
+        model, _ = settle(model, None if images is None else next(images.batches(IMAGES)), progress)
+        with progress.stage("Building", len(spec.targets), "engines") as update:
+            for done, target in enumerate(spec.targets):
+                update(done, target.id)
+                results.append(_one(spec, model, target, images))
+            update(len(spec.targets))
+    return results
+
+
+def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> BuildResult:
+    nodes, verdict = 0, None
+    try:
+        ENGINES[target.engine].check_offered(target.precision, target.device)
+        with EngineProcess(target.engine, spec.limits) as process:
+            process.check_compile(target.precision, target.device, spec.builder.compute_capability)
+            made, verdict = _made(spec, model, target, images, process)
+            nodes = len(made.proto.graph.node)
+            built = process.compile(_request(spec, made, target))
+    except TARGET_ERRORS as error:
+        return BuildResult(target, nodes, None, error, None)
+    if spec.out is not None and built.content is not None:
+        with replacing(spec.out) as temporary:
+            temporary.write_bytes(built.content)
+    elif spec.out is not None:
+        raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
+    return BuildResult(target, nodes, built, None, spec.out, model.notes, verdict)
+
+
+def _made(
+    spec: BuildSpec,
+    model: DeployableModel,
+    target: TargetSpec,
+    images: CalibrationImages | None,
+    process: EngineProcess,
+) -> tuple[DeployableModel, Verdict | None]:
+    """The file that is built, with the nodes in float in which the engine would depart from it, where it runs here."""
+    made = target_file(model, target, images, spec.quantization)
+    if not is_quantized(made.precision) or spec.builder.compute_capability is not None:
+        return made, None
+    try:
+        process.check(target.precision, target.device)
+    except UnsupportedError:  # built here, run elsewhere
+        return made, None
+    found = faithful(model, target, images, spec.quantization, lambda file: _request(spec, file, target), process)
+    return found.model, found.verdict
+
+
+def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> BuildRequest:
+    return build_request(
+        model,
+        precision=target.precision,
+        device=target.device,
+        threads=spec.threads,
+        optimization=spec.optimization,
+        builder=spec.builder,
+        cache=cache_root() / "engines",
+    )

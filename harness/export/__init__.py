@@ -1,0 +1,8 @@
+"""One deployable file from any source, and the proof that it answers like its source."""
+
+from __future__ import annotations
+
+from seatrial.harness.export.export import ExportSpec, export
+from seatrial.harness.export.verify import Verification
+
+__all__ = ["ExportSpec", "Verification", "export"]

@@ -1,0 +1,231 @@
+"""A spec resolved against the world: model loaded, images listed and hashed, names checked. Nothing heavy yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from seatrial import exporters
+from seatrial.cache import cache_root
+from seatrial.engines import ENGINES
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.device import device_kind
+from seatrial.engines.precision import is_quantized
+from seatrial.errors import UnsupportedError, UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.files import value_digest
+from seatrial.harness.conditions import Condition, CorruptionOptions, choose, make_condition
+from seatrial.harness.conditions.asked import Asked, resolve, with_note_on_jpeg
+from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
+from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.demo import demo_model_path
+from seatrial.harness.plan.files import needs_calibration
+from seatrial.harness.plan.identity import identity_of
+from seatrial.harness.plan.released import find_released
+from seatrial.harness.plan.request import build_request
+from seatrial.harness.plan.surrogates import Network, files_of, load_networks, surrogate_names
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.run import DEMO, REFERENCE, Build, RunSpec, TargetSpec
+from seatrial.packages import need
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that a run needs to start.
+
+    data: the images, in their order. released: for data that are corrupted already, the same images under each
+    condition. targets: the reference first. identity: what shapes the results. notes: what was left out, and why.
+    combined: whether the worst of the pipeline conditions are stacked once they are known. networks: other
+    architectures that attacks are made on, by name.
+    """
+
+    spec: RunSpec
+    model: DeployableModel
+    data: Selection
+    released: dict[str, Selection] | None
+    calib: Selection | None
+    calib_condition: Condition
+    targets: tuple[TargetSpec, ...]
+    conditions: tuple[Condition, ...]
+    identity: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    combined: bool = False
+    networks: dict[str, Network] = dataclasses.field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[TargetSpec, str]:
+        """The surrogate that is each target's own graph."""
+        return files_of(self.targets, self.model)
+
+    @property
+    def attacks(self) -> tuple[Condition, ...]:
+        """The conditions of adversarial images."""
+        return tuple(condition for condition in self.conditions if condition.attack is not None)
+
+    @property
+    def digest(self) -> str:
+        """The hash of the identity: runs of the same digest give the same predictions."""
+        return value_digest(self.identity)
+
+    def trial_spec(self, condition: Condition) -> str:
+        """The hash of all that shapes the answers under one condition: of a stacked one, also what it stacks."""
+        return value_digest([self.digest, list(condition.parts)]) if condition.parts else self.digest
+
+    @property
+    def out(self) -> Path:
+        """The run directory: as asked for, else `runs/MODEL-HASH`."""
+        return self.spec.out or Path("runs") / f"{self.model.name}-{self.digest[:8]}"
+
+    @property
+    def builds(self) -> tuple[Build, ...]:
+        """The engines: one for the reference, `rebuilds` for every other target, the first builds first."""
+        first = tuple(Build(target) for target in self.targets)
+        further = range(2, self.spec.rebuilds + 1)
+        return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)
+
+    def answers(self, build: Build, condition: Condition) -> bool:
+        """True where that engine is asked under that condition: further builds only under the first."""
+        return build.number == 1 or condition == self.conditions[0]
+
+    def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
+        """What the target's engine is built from; `model` is at the target's precision.
+
+        Independent builds do without the cache of built engines.
+        """
+        return build_request(
+            model,
+            precision=target.precision,
+            device=target.device,
+            threads=self.spec.threads,
+            optimization=self.spec.optimization,
+            builder=self.spec.builder,
+            cache=cache_root() / "engines" if self.spec.rebuilds == 1 else None,
+        )
+
+
+def make_plan(spec: RunSpec, progress: Progress) -> Plan:
+    """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do."""
+    _check_numbers(spec)
+    targets = _targets(spec)
+    options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
+    # A wrong name is told before anything is loaded.
+    choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogate_names(targets, spec.attacks))
+    source = demo_model_path() if spec.model == DEMO else spec.model
+    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    for target in targets:
+        _check_reachable(model, target)
+    label_of = labeller(model.classes, model.class_names, spec.classes)
+    path = _data_path(spec, progress)
+    released = find_released(path, model.classes, label_of)
+    networks: dict[str, Network] = {}
+    if released is None:
+        surrogates = surrogate_names(targets, spec.attacks, model)
+        ids = choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogates)
+        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
+        selections = None
+        # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
+        contract = model.contract
+        sized = contract.resize == "none" or (data.source.image_size == contract.size and not contract.crops)
+        asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
+        asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
+        networks = load_networks(spec, model, data, path)
+    else:
+        ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
+        released.check_alike(ids)
+        data = select(released.source(ids[0]), seed=spec.seed, limit=spec.limit)
+        selections = {name: Selection(released.source(name), data.indices) for name in ids}
+        asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
+    calib = None
+    given = spec.calib is not None
+    if any(needs_calibration(model, target, spec.quantization, given=given) for target in targets):
+        of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
+        calib = calibration_images(
+            spec.calib or (DEMO if of_demo else None),
+            model,
+            label_of,
+            seed=spec.seed if spec.calib_seed is None else spec.calib_seed,
+            limit=spec.calib_limit,
+            progress=progress,
+        )
+    degraded = make_condition(spec.calib_condition, options)
+    plan = Plan(
+        spec,
+        model,
+        data,
+        selections,
+        calib,
+        degraded,
+        targets,
+        asked.conditions,
+        {},
+        notes=(*model.notes, *asked.notes),
+        combined=asked.combined,
+        networks=networks,
+    )
+    _check_attacks(plan)
+    return dataclasses.replace(plan, identity=identity_of(plan, path.resolve().name, progress))
+
+
+def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
+    if not is_quantized(model.precision) or not ENGINES[target.engine].executes_graph:
+        return
+    if target.precision not in (model.precision, "fp32"):
+        raise UnsupportedError(
+            f"{model.name} is quantized by itself, to {model.precision}, and cannot be tested at {target.precision}. "
+            "Ask "
+            f"for --precision {model.precision}, or give the float model that it was made from."
+        )
+
+
+def _check_attacks(plan: Plan) -> None:
+    gradients = [one for one in plan.attacks if one.attack is not None and not one.attack.kind.blackbox]
+    if not gradients:
+        return
+    need("torch", f"{gradients[0].id}, for its gradients,", "pip install 'seatrial[torch]', or leave attacks out")
+    if device_kind(plan.spec.attacks.device) == "cuda":  # on the CPU PyTorch is imported when it is needed
+        ENGINES["pytorch"].check_device(plan.spec.attacks.device)
+
+
+def _check_numbers(spec: RunSpec) -> None:
+    for flag, seed in (("--seed", spec.seed), ("--calib-seed", spec.calib_seed)):
+        if seed is not None and not 0 <= seed < 2**63:
+            raise UsageError(f"{flag} is {seed}; it must be from 0 to 2**63 - 1.")
+    for flag, value in (
+        ("--limit", spec.limit),
+        ("--calib-limit", spec.calib_limit),
+        ("--threads", spec.threads),
+        ("--workers", spec.workers),
+        ("--batch-size", spec.batch_size),
+        ("--rebuilds", spec.rebuilds),
+    ):
+        if value is not None and value < 1:
+            raise UsageError(f"{flag} is {value}; it must be at least 1.")
+
+
+def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
+    if not spec.targets:
+        raise UsageError("A run needs at least one target: give --engine and --bits.")
+    targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets]
+    unique = tuple(dict.fromkeys((REFERENCE, *targets)))
+    for target in unique:
+        ENGINES[target.engine].check_offered(target.precision, target.device)
+    return unique
+
+
+def _data_path(spec: RunSpec, progress: Progress) -> Path:
+    source = spec.data or (DEMO if spec.model == DEMO else None)
+    if source is None:
+        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
+    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
+
+
+def calibration_images(
+    source: str | None, model: DeployableModel, label_of: LabelOf, *, seed: int, limit: int | None, progress: Progress
+) -> Selection:
+    """The images of --calib (DEMO for the demo's); UsageError where none are named."""
+    if source is None:
+        raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
+    path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
+    return select(open_unlabelled(path, model.classes, label_of), seed=seed, limit=limit)

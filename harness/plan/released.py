@@ -1,0 +1,142 @@
+"""Corrupted sets as others released them: an ImageNet-C tree, or CIFAR-10-C's .npy files.
+
+Their images are taken as they are: ImageNet-C's are cropped and went through a JPEG before the release, so nothing is
+resized again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.errors import BadInputError
+from seatrial.files import file_digest
+from seatrial.harness.conditions import corruption_id
+from seatrial.harness.conditions.corruptions import SEVERITIES, names
+from seatrial.harness.data.folder import FolderSource
+from seatrial.harness.data.labels import LabelOf, check_labels
+from seatrial.harness.data.source import DataSource, Payload, Pixels
+
+_LABELS = "labels.npy"
+
+
+class ReleasedSet:
+    """The conditions of a released set: id -> a source of its images. All have the same ids and labels."""
+
+    def __init__(self, name: str, sources: dict[str, Callable[[], DataSource]]) -> None:
+        self.name = name
+        self.conditions = tuple(sources)
+        self._open = sources
+
+    @functools.cache  # noqa: B019  (a run has one set, for as long as it lasts)
+    def source(self, condition: str) -> DataSource:
+        """The images of one condition; BadInputError where they are not what they should be."""
+        return self._open[condition]()
+
+    def check_alike(self, chosen: Sequence[str]) -> None:
+        """BadInputError where the chosen conditions do not hold the same images with the same labels."""
+        first = self.source(chosen[0])
+        for condition in chosen[1:]:
+            other = self.source(condition)
+            if list(other.ids) != list(first.ids) or not np.array_equal(other.labels, first.labels):
+                raise BadInputError(
+                    f"{self.name}: {condition} does not hold the images of {chosen[0]}; the set is incomplete."
+                )
+
+
+def find_released(path: Path, classes: int, label_of: LabelOf) -> ReleasedSet | None:
+    """The released set at `path`, None where it is none.
+
+    An ImageNet-C tree is CORRUPTION/SEVERITY/CLASS/IMAGE, with or without the release's folders of families (noise,
+    blur, ...) above. CIFAR-10-C is CORRUPTION.npy, uint8 [5 N, H, W, 3] with the severities one after the other, and
+    labels.npy.
+    """
+    if not path.is_dir():
+        return None
+    if (path / _LABELS).is_file():
+        return _arrays(path, classes)
+    return _tree(path, label_of)
+
+
+def _tree(path: Path, label_of: LabelOf) -> ReleasedSet | None:
+    known = set(names())
+    found: dict[str, Path] = {}
+    for folder in (path, *(Path(entry.path) for entry in os.scandir(path) if entry.is_dir())):
+        found.update((entry.name, Path(entry.path)) for entry in os.scandir(folder) if entry.name in known)
+    sources: dict[str, Callable[[], DataSource]] = {}
+    for name in (name for name in names() if name in found):
+        for severity in SEVERITIES:
+            folder = found[name] / str(severity)
+            if folder.is_dir():
+                sources[corruption_id(name, severity)] = functools.partial(
+                    FolderSource, folder, label_of, by_content=False
+                )
+    return ReleasedSet(path.name, sources) if sources else None
+
+
+def _arrays(path: Path, classes: int) -> ReleasedSet:
+    sources: dict[str, Callable[[], DataSource]] = {}
+    for name in names():
+        file = path / f"{name}.npy"
+        if file.is_file():
+            for severity in SEVERITIES:
+                sources[corruption_id(name, severity)] = functools.partial(NpySource, file, severity, classes)
+    if not sources:
+        raise BadInputError(f"{path} has a {_LABELS} but none of CIFAR-10-C's CORRUPTION.npy files.")
+    return ReleasedSet(path.name, sources)
+
+
+class NpySource:
+    """One severity of a CIFAR-10-C file. Ids are the positions in the test set, `000000` and so on."""
+
+    encoded = False
+
+    def __init__(self, file: Path, severity: int, classes: int) -> None:
+        """Raises BadInputError for another layout, and for labels that are no index of `classes` outputs."""
+        self.file = file
+        self.name = f"{file.stem}@{severity}"
+        images, labels = _map(file), _map(file.parent / _LABELS)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or len(images) % len(SEVERITIES):
+            raise BadInputError(
+                f"{file} is {images.dtype} {list(images.shape)}; expected uint8 [5 N, height, width, 3]."
+            )
+        count = len(images) // len(SEVERITIES)
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or len(labels) not in (count, len(images)) or not count:
+            raise BadInputError(
+                f"{file.parent / _LABELS} is {labels.dtype} {list(labels.shape)}; expected [{len(images)}]."
+            )
+        self.image_size: tuple[int, int] | None = (images.shape[1], images.shape[2])
+        self._first = (severity - 1) * count
+        begin = self._first if len(labels) > count else 0
+        self.labels: npt.NDArray[np.int64] = labels[begin : begin + count].astype(np.int64)
+        check_labels(self.labels.tolist(), classes)
+        self.ids = [f"{index:06d}" for index in range(count)]
+
+    def digests(self, indices: Sequence[int]) -> list[str]:
+        """The file's SHA-256 and the position in it."""
+        return [f"{_digest(self.file)}:{self._first + index}" for index in indices]
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """Reads the images asked for, in their order, from the mapped file."""
+        images = _map(self.file)
+        for position, index in enumerate(indices):
+            image: Pixels = np.array(images[self._first + index])
+            yield position, Payload(f"{self.file}, image {self._first + index}", image)
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(file: Path) -> str:
+    return file_digest(file)
+
+
+def _map(file: Path) -> npt.NDArray[np.generic]:
+    try:
+        mapped: npt.NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
+        raise BadInputError(f"{file} is not a readable .npy array: {error}.") from error
+    return mapped

@@ -1,0 +1,1 @@
+"""The file that an engine executes, and what the engine makes of it."""

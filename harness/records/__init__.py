@@ -1,0 +1,1 @@
+"""What lies in a run directory, and how it is read and written."""

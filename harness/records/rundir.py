@@ -1,0 +1,117 @@
+"""The run directory: whose it is, and where its parts lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import BadInputError, UsageError
+from seatrial.files import TEMPORARY_PREFIX, read_json, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """Paths of one run's files; nothing is created before `begin`."""
+
+    root: Path
+
+    @property
+    def run_json(self) -> Path:
+        """Resolved spec, environment, hashes."""
+        return self.root / "run.json"
+
+    @property
+    def trials(self) -> Path:
+        """Folder of the trials' Parquet files."""
+        return self.root / "trials"
+
+    @property
+    def attacks(self) -> Path:
+        """Folder of what is known of adversarial images, Parquet."""
+        return self.root / "attacks"
+
+    @property
+    def latency(self) -> Path:
+        """Raw latency samples, Parquet."""
+        return self.root / "latency.parquet"
+
+    @property
+    def audit(self) -> Path:
+        """Requested and realized precision per layer."""
+        return self.root / "audit.json"
+
+    @property
+    def failures(self) -> Path:
+        """The targets that came to no end; not there where all did."""
+        return self.root / "failures.json"
+
+    def tell_failures(self, failures: list[dict[str, Any]]) -> None:
+        """Writes them, or removes those of an earlier try."""
+        if failures:
+            write_json(self.failures, failures)
+        else:
+            self.failures.unlink(missing_ok=True)
+
+    @property
+    def spent(self) -> Path:
+        """How long the trials took, summed over the processes that came to their end."""
+        return self.root / "spent.json"
+
+    def add_spent(self, seconds: dict[str, float]) -> None:
+        """Adds one process's seconds to those that are there."""
+        total = dict(seconds)
+        if self.spent.exists():
+            for name, value in read_json(self.spent).items():
+                total[name] = total.get(name, 0.0) + float(value)
+        write_json(self.spent, total)
+
+    @property
+    def summary(self) -> Path:
+        """The machine-readable result."""
+        return self.root / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.root / "report.html"
+
+    def check(self, identity: dict[str, Any]) -> None:
+        """UsageError where the folder holds another run or something else; silent where it is new or this run's."""
+        if self.root.exists() and not self.root.is_dir():
+            raise UsageError(f"--out {self.root} is a file, not a folder.")
+        if not self.root.exists() or not any(self.root.iterdir()):
+            return
+        if not self.run_json.exists():
+            raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
+        try:
+            stored = read_json(self.run_json)["identity"]
+        except (KeyError, TypeError) as error:
+            raise BadInputError(
+                f"{self.run_json} is not a run's description ({error!r}). Choose another --out."
+            ) from error
+        if stored != identity:
+            raise UsageError(
+                f"--out {self.root} holds a run of another spec; they differ in: "
+                f"{', '.join(_differences(stored, identity))}. "
+                "Choose another --out, or repeat the command of that run to continue it."
+            )
+
+    def begin(self, description: dict[str, Any]) -> None:
+        """Creates the folder with its run.json, or keeps the one that is there; removes what a killed process left."""
+        if not self.run_json.exists():
+            write_json(self.run_json, description)
+        for folder in (self.root, self.trials, self.attacks):
+            for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+                leftover.unlink(missing_ok=True)
+
+
+def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        keys = sorted({*stored, *asked})
+        return [
+            difference
+            for key in keys
+            for difference in _differences(stored.get(key), asked.get(key), f"{path}.{key}" if path else key)
+        ]
+    return [] if stored == asked else [path or "everything"]

@@ -1,0 +1,92 @@
+"""Files that are whole or absent, the hashes of their content, and what to say when the disk refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import BadInputError, UsageError
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write at `path` into a UsageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full; free some space or choose another folder",
+            errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+            errno.EFBIG: "the file would be larger than this disk or its limits allow",
+            errno.EACCES: "permission denied; choose a folder that you may write to",
+            errno.EPERM: "permission denied; choose a folder that you may write to",
+            errno.EROFS: "the file system is read-only; choose another folder",
+            errno.ENOENT: "the folder is not there and cannot be made",
+            errno.ENOTDIR: "a part of the path is a file, not a folder",
+            errno.EEXIST: "a file of that name is in the way",
+        }
+        if error.errno not in reasons:
+            raise
+        raise UsageError(f"Cannot write {path}: {reasons[error.errno]}.") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; moves it into place if the body succeeds, removes it otherwise.
+
+    A reader sees the old file or the whole new one, also when the process is killed or the disk fills up. Raises
+    UsageError where the disk refuses.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON atomically; ValueError for NaN and infinities, which JSON does not have."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parses a JSON file; BadInputError where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} is not a readable JSON file: {error}.") from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex; read in pieces, so that memory does not grow with the file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def value_digest(value: Any) -> str:
+    """SHA-256 of a JSON value in one canonical spelling (sorted keys, no spaces), as hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

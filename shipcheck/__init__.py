@@ -1,6 +1,0 @@
-"""The ground floor of shipcheck: errors, registries, content hashes, atomic files and the cache folder.
-
-Every other package may import this one; it imports none of them and nothing heavier than the standard library.
-"""
-
-__version__ = "0.2.0"

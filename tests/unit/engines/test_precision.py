@@ -1,0 +1,53 @@
+"""The words for precisions, simulated ones among them, and which engines offer those."""
+
+import pytest
+
+from seatrial.engines import ENGINES
+from seatrial.engines.precision import (
+    check_precision,
+    describe_precision,
+    is_quantized,
+    is_simulated,
+    simulated_bits,
+)
+from seatrial.errors import UnsupportedError, UsageError
+
+
+@pytest.mark.parametrize(("name", "bits"), [("sim-w4a4", (4, 4)), ("sim-w2a8", (2, 8)), ("sim-w8a3", (8, 3))])
+def test_a_simulated_precision_says_its_bits(name, bits):
+    assert check_precision(name) == name
+    assert simulated_bits(name) == bits
+    assert is_simulated(name)
+    assert is_quantized(name)
+    assert describe_precision(name).startswith("simulated")
+    assert f"{bits[0]}-bit weights, {bits[1]}-bit activations" in describe_precision(name)
+
+
+@pytest.mark.parametrize("name", ["sim-w1a9", "sim-w4", "sim-w4a4x", "sim-w44a4", "simw4a4", "sim-w9a8", "sim-w4a1"])
+def test_an_impossible_simulated_precision_names_the_form(name):
+    with pytest.raises(UsageError, match=r"sim-wXaY, with X bits .* from 2 to 8"):
+        check_precision(name)
+    assert not is_simulated(name)
+
+
+def test_an_unknown_precision_lists_simulated_ones_too():
+    with pytest.raises(UsageError, match=r"Known: fp32, .*w4a8, sim-wXaY \(simulated\)"):
+        check_precision("int2")
+
+
+def test_real_precisions_are_not_simulated():
+    assert describe_precision("int4") == "4-bit integer weights, float activations (w4a16)"
+    assert [simulated_bits(name) for name in ("int8", "w4a8", "fp32")] == [None] * 3
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "pytorch"])
+def test_engines_that_simulate_offer_every_simulated_precision(engine):
+    ENGINES[engine].check_support("sim-w3a5", "cpu")
+    with pytest.raises(UnsupportedError, match=r"does not run w4a8 .* sim-wXaY. No engine does: ONNX Runtime folds"):
+        ENGINES[engine].check_support("w4a8", "cpu")
+
+
+def test_an_engine_that_does_not_simulate_refuses_it():
+    assert not ENGINES["null"].simulates
+    with pytest.raises(UnsupportedError, match="does not run sim-w4a4"):
+        ENGINES["null"].check_support("sim-w4a4", "cpu")

@@ -1,0 +1,157 @@
+"""Prediction rows, trial files, run directories and the verdict."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import scipy.special
+
+from seatrial.errors import BadInputError, UsageError
+from seatrial.files import replacing, write_json
+from seatrial.harness.records.predictions import concatenate, rows_of
+from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.trials import is_finished, read_trial, trial_path, write_trial
+from seatrial.harness.results import gate
+
+IDS = [f"class/{n}.jpg" for n in range(20)]
+WHERE = {"spec": "abc", "target": "onnxruntime/int8@cpu", "condition": "corruption/pixelate@3"}
+
+
+def logits(count=20, classes=7, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, classes)).astype(np.float32) * 3
+
+
+def test_rows_are_softmax_and_sorted_classes():
+    values, labels = logits(), np.arange(20) % 7
+    rows = rows_of(values, labels)
+    probabilities = scipy.special.softmax(values.astype(np.float64), axis=1)
+    ordered = np.sort(probabilities, axis=1)[:, ::-1]
+    np.testing.assert_array_equal(rows.top1, values.argmax(axis=1))
+    np.testing.assert_allclose(rows.p_top1, ordered[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(rows.margin, ordered[:, 0] - ordered[:, 1], rtol=1e-5, atol=1e-7)
+    expected5 = [label in np.argsort(-row)[:5] for label, row in zip(labels, values, strict=True)]
+    np.testing.assert_array_equal(rows.correct5, expected5)
+
+
+def test_equal_logits_go_to_the_lower_class():
+    rows = rows_of(np.zeros((2, 8), np.float32), np.array([0, 4]))
+    assert rows.top.tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert rows.correct.tolist() == [True, False]
+    assert rows.margin.tolist() == [0, 0]
+
+
+def test_rows_do_not_depend_on_the_batch():
+    values, labels = logits(), np.arange(20) % 7
+    whole = rows_of(values, labels)
+    parts = concatenate([rows_of(values[i : i + 3], labels[i : i + 3]) for i in range(0, 20, 3)])
+    for name in ("label", "top", "p_top1", "margin"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4, 1000])
+def test_a_trial_comes_back_as_it_was_written(tmp_path, classes):
+    rows = rows_of(logits(classes=classes), np.zeros(20, np.int64))
+    assert not is_finished(tmp_path, **WHERE)
+    write_trial(tmp_path, **WHERE, ids=IDS, rows=rows)
+    assert is_finished(tmp_path, **WHERE)
+    again = read_trial(tmp_path, WHERE["target"], WHERE["condition"], IDS)
+    for name in ("label", "top", "p_top1", "margin"):
+        np.testing.assert_array_equal(getattr(rows, name), getattr(again, name))
+    table = pq.read_table(trial_path(tmp_path, WHERE["target"], WHERE["condition"]))
+    assert table.column_names == ["image_id", "label", "top1", "top5", "p_top1", "margin"]
+
+
+def test_a_trial_of_another_spec_or_a_damaged_one_is_refused(tmp_path):
+    write_trial(tmp_path, **WHERE, ids=IDS, rows=rows_of(logits(), np.zeros(20, np.int64)))
+    with pytest.raises(BadInputError, match="another run"):
+        is_finished(tmp_path, **{**WHERE, "spec": "other"})
+    with pytest.raises(BadInputError, match="not hold the rows"):
+        read_trial(tmp_path, WHERE["target"], WHERE["condition"], IDS[::-1])
+    path = trial_path(tmp_path, WHERE["target"], WHERE["condition"])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BadInputError, match="Remove it"):
+        is_finished(tmp_path, **WHERE)
+
+
+def test_ids_cannot_leave_the_trials_folder(tmp_path):
+    path = trial_path(tmp_path, "../../etc/x", "..\\..\\y/z")
+    assert path.parent == tmp_path
+    assert not set(path.name) & set("/\\:")
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    path = tmp_path / "deep" / "file.txt"
+
+    def fail_half_way():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert list(path.parent.iterdir()) == []
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="Cannot write"):
+        write_json(tmp_path / "file" / "run.json", {})
+
+
+def test_a_run_directory_takes_its_own_spec_only(tmp_path):
+    identity = {"seed": 0, "model": {"digest": "a", "name": "m"}}
+    directory = RunDirectory(tmp_path / "run")
+    directory.check(identity)
+    assert not directory.root.exists()
+    directory.begin({"identity": identity})
+    directory.check(identity)
+    other = {"seed": 1, "model": {"digest": "b", "name": "m"}}
+    with pytest.raises(UsageError, match=r"differ in: model\.digest, seed\."):
+        directory.check(other)
+
+
+def test_a_run_directory_refuses_what_is_no_run(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match="holds files but no run"):
+        RunDirectory(tmp_path).check({})
+    with pytest.raises(UsageError, match="is a file"):
+        RunDirectory(tmp_path / "thesis.tex").check({})
+    for text in ("{", "[]", "{}", "[" * 100_000):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(BadInputError, match=r"not a (run|readable JSON)"):
+            RunDirectory(tmp_path).check({})
+
+
+def test_begin_keeps_the_first_description_and_clears_leftovers(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.begin({"identity": 1})
+    directory.trials.mkdir()
+    leftover = directory.trials / ".tmp-123-x.parquet"
+    leftover.write_bytes(b"half")
+    directory.begin({"identity": 2})
+    assert json.loads(directory.run_json.read_text()) == {"identity": 1}
+    assert not leftover.exists()
+
+
+def test_verdicts():
+    good = gate.realized_check("t", 0.95)
+    bad = gate.realized_check("t", 0.5)
+    chance = gate.above_chance_check("r", 0.09, 10)
+    assert gate.decide([good])["verdict"] == "ACCEPT"
+    assert gate.decide([good, bad])["verdict"] == "REGRESSION"
+    assert gate.decide([good, bad, chance])["verdict"] == "ANOMALOUS"
+    assert gate.realized_check("null", None).passed
+    assert gate.above_chance_check("r", 0.11, 10).passed
+
+
+@pytest.mark.parametrize(
+    ("delta", "upper", "passed"), [(-0.005, 0.0, True), (-0.02, -0.005, True), (-0.03, -0.02, False)]
+)
+def test_recovery_fails_only_beyond_doubt(delta, upper, passed):
+    # 1 % of a reference of 76 % may be lost: 0.76 points.
+    assert gate.recovery_check("t", "clean", 0.76, delta, upper).passed is passed
