@@ -9,7 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx_files import set_batch
 from small_graphs import ALL, CONTRACT, Images, Net, build
-from test_places import BEFORE, CHAIN, FLOAT8, graph_of, quantize
+from test_points import BEFORE, CHAIN, FLOAT8, graph_of, quantize
 
 from seatrial import engines, exporters
 from seatrial.calib.equalize import equalize, find_pairs
