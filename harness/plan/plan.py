@@ -89,6 +89,10 @@ class Plan:
         """True where that engine is asked under that condition: further builds only under the first."""
         return build.number == 1 or condition == self.conditions[0]
 
+    def calibrates(self, target: TargetSpec) -> bool:
+        """True where the target's file is made by looking at the calibration images."""
+        return _calibrates(self.spec, self.model, target)
+
     def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
         """What the target's engine is built from; `model` is at the target's precision.
 
@@ -138,11 +142,9 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
     calib = None
-    given = spec.calib is not None
-    if any(needs_calibration(model, target, spec.quantization, given=given) for target in targets):
-        of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
+    if any(_calibrates(spec, model, target) for target in targets):
         calib = calibration_images(
-            spec.calib or (DEMO if of_demo else None),
+            _calibration_source(spec),
             model,
             label_of,
             seed=spec.seed if spec.calib_seed is None else spec.calib_seed,
@@ -166,6 +168,16 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     )
     _check_attacks(plan)
     return dataclasses.replace(plan, identity=identity_of(plan, path.resolve().name, progress))
+
+
+def _calibration_source(spec: RunSpec) -> str | None:
+    of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
+    return spec.calib or (DEMO if of_demo else None)
+
+
+def _calibrates(spec: RunSpec, model: DeployableModel, target: TargetSpec) -> bool:
+    given = _calibration_source(spec) is not None
+    return needs_calibration(model, target, spec.quantization, given=given)
 
 
 def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:

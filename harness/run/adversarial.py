@@ -21,17 +21,17 @@ from seatrial.harness.attacks.store import ChunkStore
 from seatrial.harness.conditions import CLEAN, Condition
 from seatrial.harness.pipeline.gray import OneChannel, ThreeChannels, in_three_channels
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.progress import Progress
 from seatrial.harness.run.engines import BuiltTarget
-from seatrial.harness.run.images import RunImages
+from seatrial.harness.run.session import Session
 from seatrial.harness.spec.run import REFERENCE
 
 if TYPE_CHECKING:
     from seatrial.harness.attacks.surrogate import Surrogate
 
 
-def surrogate_models(plan: Plan, targets: Sequence[BuiltTarget]) -> dict[str, DeployableModel]:
-    """Surrogate name -> model; those of targets that are not there are missing."""
+def surrogate_models(session: Session) -> dict[str, DeployableModel]:
+    """Surrogate name -> model; those of targets that are lost are missing."""
+    plan, targets = session.plan, session.alive()
     models = {plan.files[target.build.target]: target.model for target in targets if target.build.number == 1}
     models[SOURCE] = next(target.model for target in targets if target.build.target == REFERENCE)
     models.update({name: network.model for name, network in plan.networks.items()})
@@ -39,16 +39,13 @@ def surrogate_models(plan: Plan, targets: Sequence[BuiltTarget]) -> dict[str, De
 
 
 def made_on_surrogates(
-    plan: Plan,
-    conditions: Sequence[Condition],
-    models: Mapping[str, DeployableModel],
-    images: RunImages,
-    progress: Progress,
+    session: Session, conditions: Sequence[Condition], models: Mapping[str, DeployableModel]
 ) -> Iterator[tuple[Condition, Made]]:
     """The images of gradient attacks, condition by condition, those on one surrogate after each other.
 
     Raises UnsupportedError for a graph that cannot be differentiated, or a device that is not there.
     """
+    plan = session.plan
     attacks = {one.id: one.attack for one in conditions if one.attack is not None}
     by_surrogate = sorted(conditions, key=lambda one: list(models).index(str(attacks[one.id].surrogate)))
     copies: dict[str, Callable[[], Surrogate]] = {}
@@ -56,22 +53,18 @@ def made_on_surrogates(
         copies[name] = functools.cache(functools.partial(_differentiable, model, plan.spec.attacks.device))
     orders = [_order(plan, attacks[one.id], models, copies) for one in by_surrogate]
     on_gpu = device_kind(plan.spec.attacks.device) == "cuda"
-    workers = 1 if on_gpu else plan.spec.workers
-    yield from _made("Making adversarial images", plan, by_surrogate, orders, images, workers, progress)
+    lab = _Making(session, "Making adversarial images", 1 if on_gpu else plan.spec.workers)
+    yield from lab.make(by_surrogate, orders)
 
 
 def found_by_queries(
-    plan: Plan,
-    conditions: Sequence[Condition],
-    target: BuiltTarget,
-    images: RunImages,
-    arena: Arena,
-    progress: Progress,
+    session: Session, conditions: Sequence[Condition], target: BuiltTarget
 ) -> Iterator[tuple[Condition, Made]]:
     """The images that black-box attacks find by asking one built engine; raises what its engine raises."""
     from seatrial.harness.attacks.queries import on_engine
 
-    ask = functools.partial(_ask, target, arena, plan.spec.batch_size)
+    plan = session.plan
+    ask = functools.partial(_ask, target, session.arena, plan.spec.batch_size)
     shaped = {
         "target": target.id,
         "model": target.model.digest,
@@ -86,34 +79,34 @@ def found_by_queries(
         description = {**shaped, "attack": one.attack.name, "radius": one.attack.radius, "seed": plan.spec.seed}
         work = on_engine(one.attack, ask, plan.spec.attacks.queries, plan.spec.seed)
         orders.append(Order(description, plan.data.labels, work, _asked_together(plan)))
-    yield from _made(
-        f"Asking {target.id}", plan, conditions, orders, images, plan.spec.workers, progress, target.engine.close
-    )
+    lab = _Making(session, f"Asking {target.id}", plan.spec.workers, target.engine.close)
+    yield from lab.make(conditions, orders)
 
 
-def _made(
-    stage: str,
-    plan: Plan,
-    conditions: Sequence[Condition],
-    orders: Sequence[Order],
-    images: RunImages,
-    workers: int,
-    progress: Progress,
-    abandon: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Condition, Made]]:
-    store = ChunkStore(cache_root() / "adversarial")
-    with progress.stage(stage, len(plan.data) * len(orders)) as update:
+@dataclasses.dataclass(frozen=True)
+class _Making:
+    """stage: its name. abandon: what ends the work of all `workers`."""
 
-        def tell(done: int, number: int) -> None:
-            update(done, f"{number + 1}/{len(orders)} {conditions[number].id}")
+    session: Session
+    stage: str
+    workers: int
+    abandon: Callable[[], None] = lambda: None
 
-        update(0)
-        clean, gray = images.reader(CLEAN), plan.model.contract.color == "gray"
-        clean = OneChannel(clean) if gray else clean
-        made = make(orders, plan.data.ids, clean, store, workers=workers, progress=tell, abandon=abandon)
-        with contextlib.closing(made):
-            for condition, one in zip(conditions, made, strict=True):
-                yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
+    def make(self, conditions: Sequence[Condition], orders: Sequence[Order]) -> Iterator[tuple[Condition, Made]]:
+        """Each condition with what came of its order."""
+        plan, store = self.session.plan, ChunkStore(cache_root() / "adversarial")
+        with self.session.progress.stage(self.stage, len(plan.data) * len(orders)) as update:
+
+            def tell(done: int, number: int) -> None:
+                update(done, f"{number + 1}/{len(orders)} {conditions[number].id}")
+
+            update(0)
+            clean, gray = self.session.images.reader(CLEAN), plan.model.contract.color == "gray"
+            clean = OneChannel(clean) if gray else clean
+            made = make(orders, plan.data.ids, clean, store, workers=self.workers, progress=tell, abandon=self.abandon)
+            with contextlib.closing(made):
+                for condition, one in zip(conditions, made, strict=True):
+                    yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
 
 
 def _order(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from seatrial.exporters import DeployableModel
@@ -10,25 +9,20 @@ from seatrial.exporters.randomness import random_nodes
 from seatrial.harness.alike import words
 from seatrial.harness.alike.answers import IMAGES, LIMIT, Answers, compare_answers
 from seatrial.harness.alike.settle import mixing_words
-from seatrial.harness.pipeline import ImageReader
-from seatrial.harness.progress import Progress
-from seatrial.harness.records.failures import TARGET_ERRORS, Failure, failure
-from seatrial.harness.run.engines import BuiltTarget
+from seatrial.harness.run.session import Session
 
 
-def ask_targets(
-    targets: Sequence[BuiltTarget], reader: ImageReader, progress: Progress
-) -> tuple[dict[str, dict[str, Any]], list[Failure]]:
+def ask_targets(session: Session) -> dict[str, dict[str, Any]]:
     """Build id -> `passed`, `share` (the largest difference of a score, of the largest one), `limit`, `says` and
-    `measured`, JSON values; and the targets that failed meanwhile. What did not pass is told at once.
+    `measured`, JSON values. What did not pass is told at once; targets that fail meanwhile are missing.
     """
+    reader, targets = session.first_images(), session.alive()
     pixels = reader.read(0, min(IMAGES, len(reader)))
     found: dict[str, dict[str, Any]] = {}
-    failures: list[Failure] = []
-    with progress.stage("Asking twice", len(targets), "engines") as update:
+    with session.progress.stage("Asking twice", len(targets), "engines") as update:
         for done, target in enumerate(targets):
             update(done, target.id)
-            try:
+            with session.noting(target.id, "trials"):
                 answers = compare_answers(
                     target.engine.infer,
                     pixels,
@@ -37,15 +31,12 @@ def ask_targets(
                     precision=target.build.target.precision,
                     draws=bool(random_nodes(target.model.proto)),
                 )
-            except TARGET_ERRORS as error:
-                failures.append(failure(target.id, "trials", error))
-            else:
                 found[target.id] = _judged(target.model, answers)
         update(len(targets))
     for name, record in found.items():
         if not record["passed"]:
-            progress.tell(f"{name}: {record['says']}.")
-    return found, failures
+            session.progress.tell(f"{name}: {record['says']}.")
+    return found
 
 
 def _judged(model: DeployableModel, answers: Answers) -> dict[str, Any]:

@@ -5,43 +5,38 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from seatrial.engines.places import Arena, PlacedEngine
+from seatrial.engines.places import PlacedEngine
 from seatrial.errors import UnsupportedError
 from seatrial.exporters import DeployableModel
 from seatrial.exporters.rewrites import REWRITES
-from seatrial.harness.plan.plan import Plan
-from seatrial.harness.progress import Progress
-from seatrial.harness.records.failures import TARGET_ERRORS, Failure, failure
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.processes import start
+from seatrial.harness.run.session import Session
 
 
 @contextlib.contextmanager
 def rewritten(
-    plan: Plan, targets: Sequence[BuiltTarget], rewrites: tuple[str, ...], arena: Arena, progress: Progress
-) -> Iterator[tuple[list[BuiltTarget], list[Failure]]]:
-    """The same targets with `rewrites` applied to their files, built; and those that this ended. Without rewrites, the
-    targets themselves.
+    session: Session, targets: Sequence[BuiltTarget], rewrites: tuple[str, ...]
+) -> Iterator[list[BuiltTarget]]:
+    """The same targets with `rewrites` applied to their files, built; those that this ends are missing. Without
+    rewrites, the targets themselves.
     """
     if not rewrites:
-        yield list(targets), []
+        yield list(targets)
         return
     built: list[BuiltTarget] = []
-    failures: list[Failure] = []
+    stage = f"build with {', '.join(rewrites)}"
     with contextlib.ExitStack() as stack:
-        with progress.stage(f"Building with {', '.join(rewrites)}", len(targets), "engines") as update:
+        with session.progress.stage(f"Building with {', '.join(rewrites)}", len(targets), "engines") as update:
             for done, target in enumerate(targets):
                 update(done, target.id)
-                try:
+                with session.noting(target.id, stage):
                     model = rewrite(target.model, rewrites)
-                    process = stack.enter_context(start(plan, target.build, arena))
-                    engine = PlacedEngine(process, plan.request(target.build.target, model))
-                except TARGET_ERRORS as error:
-                    failures.append(failure(target.id, f"build with {', '.join(rewrites)}", error))
-                else:
+                    process = stack.enter_context(start(session.plan, target.build, session.arena))
+                    engine = PlacedEngine(process, session.plan.request(target.build.target, model))
                     built.append(BuiltTarget(target.build, engine, model))
             update(len(targets))
-        yield built, failures
+        yield built
 
 
 def rewrite(model: DeployableModel, rewrites: Sequence[str]) -> DeployableModel:

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import threading
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 
-from seatrial.engines.places import Arena
 from seatrial.exporters import InputContract
 from seatrial.harness.conditions import Condition
 from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.progress import Progress
-from seatrial.harness.records.failures import TARGET_ERRORS, Failure, failure
 from seatrial.harness.records.predictions import Predictions, concatenate, rows_of
 from seatrial.harness.records.trials import is_finished, write_trial
 from seatrial.harness.run.engines import BuiltTarget
-from seatrial.harness.run.images import RunImages, way
+from seatrial.harness.run.images import way
+from seatrial.harness.run.session import Session
 
 
 @dataclasses.dataclass(frozen=True)
-class Trials:
-    """What is left of one condition: the ids of the builds that have not answered it."""
+class Pending:
+    """The trials of one condition that are left. targets: ids of the builds that have not answered it."""
 
     condition: Condition
     targets: tuple[str, ...]
 
+    def of(self, targets: Iterable[str]) -> Pending:
+        """Those of some targets alone."""
+        kept = set(targets)
+        return Pending(self.condition, tuple(name for name in self.targets if name in kept))
+
 
 # Conditions whose images are read together.
-Work = tuple[Trials, ...]
+Pass = tuple[Pending, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    work: Work
+    together: Pass
     start: int
     stop: int
 
@@ -52,7 +54,7 @@ class _Answer:
     engines_s: float
 
 
-def remaining(plan: Plan, folder: Path) -> list[Trials]:
+def remaining(plan: Plan, folder: Path) -> list[Pending]:
     """The trials of the plan without a finished file in `folder`, in the plan's order."""
     left = []
     for condition in plan.conditions:
@@ -69,63 +71,28 @@ def remaining(plan: Plan, folder: Path) -> list[Trials]:
             )
         )
         if missing:
-            left.append(Trials(condition, missing))
+            left.append(Pending(condition, missing))
     return left
 
 
-def grouped(trials: Sequence[Trials], contract: InputContract) -> list[Work]:
+def passes_of(pending: Sequence[Pending], contract: InputContract) -> list[Pass]:
     """Conditions that decode the stored images alike go together, every other one alone; in order of their first."""
-    groups: dict[object, list[Trials]] = {}
-    for one in trials:
+    groups: dict[object, list[Pending]] = {}
+    for one in pending:
         key = way(one.condition, contract).decoding if one.condition.from_source else one.condition.id
         groups.setdefault(key, []).append(one)
     return [tuple(group) for group in groups.values()]
 
 
-def run_trials(
-    plan: Plan,
-    trials: Sequence[Trials],
-    images: RunImages,
-    targets: Sequence[BuiltTarget],
-    arena: Arena,
-    folder: Path,
-    progress: Progress,
-) -> tuple[dict[str, float], list[Failure]]:
-    """Runs what is left for `targets`; a trial's file appears when all its images are answered.
-
-    images: what the conditions are applied to. arena: where the engines read them.
-
-    Returns seconds: `wall`, `engines` (waiting for the engines) and `conditions` (reading, corrupting and normalising,
-    summed over the workers); and the targets that failed meanwhile, which were asked no more.
+def run_trials(session: Session, pending: Sequence[Pending], targets: Sequence[BuiltTarget]) -> None:
+    """Runs what is left for `targets`; a trial's file appears when all its images are answered. A target that fails is
+    a failure of the session, and asked no more.
     """
     cv2.setNumThreads(1)  # the workers are the parallelism
-    present = {target.id: target for target in targets}
-    left = [Trials(one.condition, tuple(name for name in one.targets if name in present)) for one in trials]
-    groups = grouped([one for one in left if one.targets], plan.model.contract)
-    lost = _Lost()
-    ids, labels = plan.data.ids, plan.data.labels
-
-    def answer(task: _Task) -> _Answer:
-        begin, engines_s = time.perf_counter(), 0.0
-        part = slice(task.start, task.stop)
-        pixels = images.read([one.condition for one in task.work], task.start, task.stop)
-        rows: dict[tuple[str, str], Predictions] = {}
-        for one in task.work:
-            condition = one.condition
-            changed = condition.apply(pixels[condition.id], ids[part], plan.spec.seed)
-            asked = [present[name] for name in one.targets if name not in lost]
-            with arena.slot() as slot:
-                inputs = {
-                    contract: slot.put(tensor(changed, contract, _numbers(condition, contract)))
-                    for contract in _contracts(asked)
-                }
-                ready = time.perf_counter()
-                for target in asked:
-                    with lost.noting(target.id):
-                        scores = target.engine.infer(inputs[target.model.contract])
-                        rows[condition.id, target.id] = rows_of(scores, labels[part], target.model.scores)
-                engines_s += time.perf_counter() - ready
-        return _Answer(task, rows, time.perf_counter() - begin - engines_s, engines_s)
+    plan, present = session.plan, {target.id: target for target in targets}
+    left = [one.of(present) for one in pending]
+    passes = passes_of([one for one in left if one.targets], plan.model.contract)
+    count = len(plan.data.ids)
 
     def close() -> None:
         for target in targets:
@@ -133,57 +100,73 @@ def run_trials(
 
     begin, done = time.perf_counter(), 0
     spent = {"engines": 0.0, "conditions": 0.0}
-    parts: dict[tuple[str, str], list[Predictions]] = {}
-    conditions: dict[str, Condition] = {}
-    with progress.stage("Running trials", len(ids) * sum(map(len, groups))) as update:
+    answer = functools.partial(_answer, session, present)
+    filed = _Filed(session)
+    with session.progress.stage("Running trials", count * sum(map(len, passes))) as update:
         update(0)
-        tasks = _tasks(groups, len(ids), plan.spec.batch_size)
+        tasks = _tasks(passes, count, plan.spec.batch_size)
         for found in ordered_map(answer, tasks, workers=plan.spec.workers, abandon=close):
-            task = found.task
-            if task.start == 0:
-                conditions = {one.condition.id: one.condition for one in task.work}
-                parts = {(one.condition.id, name): [] for one in task.work for name in one.targets}
-            for key, rows in found.rows.items():
-                parts[key].append(rows)
-            if task.stop == len(ids):
-                for (condition_id, name), of_trial in parts.items():
-                    if sum(map(len, of_trial)) == len(ids):
-                        write_trial(
-                            folder,
-                            spec=plan.trial_spec(conditions[condition_id]),
-                            target=name,
-                            condition=condition_id,
-                            ids=ids,
-                            rows=concatenate(of_trial),
-                        )
+            filed.add(found)
             spent["engines"] += found.engines_s
             spent["conditions"] += found.conditions_s
-            done += (task.stop - task.start) * len(task.work)
-            update(done, _note(groups, task))
-    return {"wall": time.perf_counter() - begin, **spent}, lost.failures
+            done += (found.task.stop - found.task.start) * len(found.task.together)
+            update(done, _note(passes, found.task))
+    session.directory.add_spent({"wall": time.perf_counter() - begin, **spent})
 
 
-class _Lost:
-    """The targets that failed, noted once each."""
+def _answer(session: Session, present: Mapping[str, BuiltTarget], task: _Task) -> _Answer:
+    """One batch of images under conditions that are read together, answered by all that are asked."""
+    begin, engines_s = time.perf_counter(), 0.0
+    data, part = session.plan.data, slice(task.start, task.stop)
+    ids, labels = data.ids[part], data.labels[part]
+    pixels = session.images.read([one.condition for one in task.together], task.start, task.stop)
+    rows: dict[tuple[str, str], Predictions] = {}
+    for one in task.together:
+        condition = one.condition
+        changed = condition.apply(pixels[condition.id], ids, session.plan.spec.seed)
+        asked = [present[name] for name in one.targets if not session.lost(name)]
+        with session.arena.slot() as slot:
+            inputs = {
+                contract: slot.put(tensor(changed, contract, _numbers(condition, contract)))
+                for contract in _contracts(asked)
+            }
+            ready = time.perf_counter()
+            for target in asked:
+                with session.noting(target.id, "trials"):
+                    scores = target.engine.infer(inputs[target.model.contract])
+                    rows[condition.id, target.id] = rows_of(scores, labels, target.model.scores)
+            engines_s += time.perf_counter() - ready
+    return _Answer(task, rows, time.perf_counter() - begin - engines_s, engines_s)
 
-    def __init__(self) -> None:
-        self.failures: list[Failure] = []
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
+class _Filed:
+    """Gathers the rows of a pass, which come in order, and files each trial once it is whole."""
 
-    @contextlib.contextmanager
-    def noting(self, name: str) -> Iterator[None]:
-        """Ends quietly where the body fails as a target may."""
-        try:
-            yield
-        except TARGET_ERRORS as error:
-            with self._lock:
-                if name not in self._names:
-                    self.failures.append(failure(name, "trials", error))
-                    self._names.add(name)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._parts: dict[tuple[str, str], list[Predictions]] = {}
+
+    def add(self, found: _Answer) -> None:
+        """Takes what came of one task."""
+        task, plan = found.task, self._session.plan
+        if task.start == 0:
+            self._parts = {(one.condition.id, name): [] for one in task.together for name in one.targets}
+        for key, rows in found.rows.items():
+            self._parts[key].append(rows)
+        if task.stop < len(plan.data.ids):
+            return
+        for one in task.together:
+            for name in one.targets:
+                rows_of_trial = self._parts[one.condition.id, name]
+                if sum(map(len, rows_of_trial)) == task.stop:
+                    write_trial(
+                        self._session.directory.trials,
+                        spec=plan.trial_spec(one.condition),
+                        target=name,
+                        condition=one.condition.id,
+                        ids=plan.data.ids,
+                        rows=concatenate(rows_of_trial),
+                    )
 
 
 def _numbers(condition: Condition, contract: InputContract) -> str | None:
@@ -196,12 +179,12 @@ def _contracts(targets: Sequence[BuiltTarget]) -> set[InputContract]:
     return {target.model.contract for target in targets}
 
 
-def _tasks(groups: Sequence[Work], images: int, size: int) -> Iterator[_Task]:
-    for work in groups:
+def _tasks(passes: Sequence[Pass], images: int, size: int) -> Iterator[_Task]:
+    for one in passes:
         for start in range(0, images, size):
-            yield _Task(work, start, min(start + size, images))
+            yield _Task(one, start, min(start + size, images))
 
 
-def _note(groups: Sequence[Work], task: _Task) -> str:
-    more = f" and {len(task.work) - 1} more" if len(task.work) > 1 else ""
-    return f"{groups.index(task.work) + 1}/{len(groups)} {task.work[0].condition.id}{more}"
+def _note(passes: Sequence[Pass], task: _Task) -> str:
+    more = f" and {len(task.together) - 1} more" if len(task.together) > 1 else ""
+    return f"{passes.index(task.together) + 1}/{len(passes)} {task.together[0].condition.id}{more}"

@@ -24,7 +24,7 @@ from seatrial.harness.pipeline.ways import Way, read_ways
 from seatrial.harness.plan.plan import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.run.images import way
-from seatrial.harness.run.trials import Trials, grouped
+from seatrial.harness.run.trials import Pending, passes_of
 from seatrial.harness.spec.run import REFERENCE, RunSpec
 
 CROPPED = ContractOptions(resize=20, crop=(16, 16))
@@ -149,9 +149,9 @@ def test_each_image_is_decoded_once_for_each_decoder(model, tmp_path, monkeypatc
 def test_conditions_that_decode_alike_are_read_together(model):
     found = questions(model).conditions
     names = ["resize=opencv-area", "rule=exact", "decode=opencv", "color=bgr", "input=div256", "crop=down"]
-    trials = [Trials(found[f"pipeline/{name}"], ("t",)) for name in names]
+    trials = [Pending(found[f"pipeline/{name}"], ("t",)) for name in names]
     groups = [
-        [one.condition.id.removeprefix("pipeline/") for one in group] for group in grouped(trials, model.contract)
+        [one.condition.id.removeprefix("pipeline/") for one in group] for group in passes_of(trials, model.contract)
     ]
     assert groups == [
         ["resize=opencv-area", "rule=exact", "crop=down"],

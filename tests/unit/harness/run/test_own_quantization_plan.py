@@ -1,5 +1,7 @@
 """What a run does with a model that is quantized, or half-precision, by itself."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from conftest import make_model
@@ -9,14 +11,15 @@ from seatrial import exporters
 from seatrial.calib import QuantizeOptions
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters.float_view import float_view
-from seatrial.harness.guard import Guard
-from seatrial.harness.guard.sample import seeded
 from seatrial.harness.plan.files import needs_calibration
 from seatrial.harness.plan.plan import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.records.predictions import rows_of
-from seatrial.harness.run.engines import built_targets
+from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.run.building import build_targets
+from seatrial.harness.run.images import run_images
 from seatrial.harness.run.processes import started
+from seatrial.harness.run.session import Session
 from seatrial.harness.spec.run import REFERENCE, RunSpec, TargetSpec
 
 SMALL = exporters.ContractOptions(size=(16, 16))
@@ -27,8 +30,10 @@ def spec_for(model, data, **changes):
     return RunSpec(model=str(model), data=str(data), contract=SMALL, suite="quick", **changes)
 
 
-def guard():
-    return Guard(seeded((16, 16), count=4))
+@contextlib.contextmanager
+def opened(plan):
+    with started(plan) as fleet, run_images(plan, Silent()) as (images, calibration):
+        yield Session(plan, RunDirectory(plan.out), images, calibration, fleet, Silent())
 
 
 def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp_path, data_folder):
@@ -36,9 +41,10 @@ def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp
     plan = make_plan(spec_for(path, data_folder), Silent())
     assert plan.calib is None
     assert plan.identity["model"]["precision"] == "int8"
-    with started(plan) as fleet:
-        (reference, int8), failures = built_targets(plan, fleet, None, guard(), Silent())
-        assert failures == []
+    with opened(plan) as session:
+        build_targets(session)
+        reference, int8 = session.targets
+        assert session.failures == []
         assert int8.model is plan.model
         assert int8.engine.audit().realized()["int8"] >= 0.99
         assert reference.model.digest == float_view(plan.model).digest != plan.model.digest
@@ -77,8 +83,9 @@ def test_what_needs_calibration(tmp_path, precision, own, needed):
 def test_targets_of_one_model_may_take_different_inputs(tmp_path, data_folder):
     plan = make_plan(spec_for(changed(tmp_path / "h.onnx", half), data_folder, targets=(REFERENCE,)), Silent())
     assert plan.identity["model"]["precision"] == "fp16"
-    with started(plan) as fleet:
-        (reference,), _ = built_targets(plan, fleet, None, guard(), Silent())
+    with opened(plan) as session:
+        build_targets(session)
+        (reference,) = session.targets
         assert (plan.model.contract.dtype, reference.model.contract.dtype) == ("float16", "float32")
         batch = reference.model.contract.normalise(np.zeros((2, 16, 16, 3), np.uint8))
         assert reference.engine.infer(batch).shape == (2, 4)

@@ -1,0 +1,72 @@
+"""What a run works with from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+from seatrial.engines.places import Arena
+from seatrial.errors import SeatrialError
+from seatrial.harness.pipeline import ImageReader
+from seatrial.harness.plan.calibration import CalibrationSet
+from seatrial.harness.plan.plan import Plan
+from seatrial.harness.progress import Progress
+from seatrial.harness.records.failures import TARGET_ERRORS, Failure, failure
+from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.run.engines import BuiltTarget
+from seatrial.harness.run.images import RunImages
+from seatrial.harness.run.processes import Fleet
+
+
+@dataclasses.dataclass
+class Session:
+    """A plan at work. targets: what is built. failures: of targets that came to no end, each noted once; it is asked
+    nothing more. Safe from several threads.
+    """
+
+    plan: Plan
+    directory: RunDirectory
+    images: RunImages
+    calibration: CalibrationSet | None
+    fleet: Fleet
+    progress: Progress
+    targets: list[BuiltTarget] = dataclasses.field(default_factory=list)
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def arena(self) -> Arena:
+        """Memory that the run shares with its engines."""
+        return self.fleet.arena
+
+    def first_images(self) -> ImageReader:
+        """The images of the first condition, which every build answers."""
+        return self.images.reader(self.plan.conditions[0].id)
+
+    def alive(self) -> list[BuiltTarget]:
+        """The targets that have not failed."""
+        return [target for target in self.targets if not self.lost(target.id)]
+
+    def lost(self, target: str) -> bool:
+        """True for the id of a build that has failed."""
+        return any(failure.target == target for failure in self.failures)
+
+    def lose(self, target: str, stage: str, error: SeatrialError) -> None:
+        """Notes a target's end; raises the error again where it is the reference's."""
+        with self._lock:
+            if not self.lost(target):
+                self.failures.append(failure(target, stage, error))
+
+    @contextlib.contextmanager
+    def noting(self, target: str, stage: str) -> Iterator[None]:
+        """Ends quietly where the body fails as a target may, and notes it."""
+        try:
+            yield
+        except TARGET_ERRORS as error:
+            self.lose(target, stage, error)
+
+    def tell_failures(self) -> None:
+        """Files them in the run directory."""
+        self.directory.tell_failures([one.to_dict() for one in self.failures])
