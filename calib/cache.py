@@ -29,7 +29,7 @@ def cache_key(request: Request) -> str:
         "options": dataclasses.asdict(request.options),
         "leave": dict(request.leave),
         "images": None if request.images is None else request.images.digest,
-        "versions": {"seatrial": __version__, **_versions(request.options.quantizer)},
+        "versions": {"seatrial": __version__, **versions_of(request.options.quantizer)},
     }
     return value_digest(shaped_by)
 
@@ -67,11 +67,10 @@ _PACKAGES = {
 }
 
 
-def _versions(quantizer: str) -> dict[str, str | None]:
-    import onnxruntime
-
-    found: dict[str, str | None] = {"onnxruntime": onnxruntime.__version__}
-    for package in ("numpy", "onnx", *_PACKAGES.get(quantizer, ())):
+def versions_of(quantizer: str) -> dict[str, str | None]:
+    """Package -> version, None where it is missing, of all that may shape a file."""
+    found: dict[str, str | None] = {}
+    for package in ("onnxruntime", "onnxruntime-gpu", "numpy", "onnx", *_PACKAGES.get(quantizer, ())):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

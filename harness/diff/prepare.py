@@ -76,9 +76,7 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
                         progress=update,
                     )
                 )
-            calibration = CalibrationSet(
-                store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
-            )
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.calib_seed)
         with progress.stage("Decoding images", len(plan.data)) as update:
             images = stack.enter_context(
                 spool(

@@ -35,7 +35,7 @@ def summarise(seen: Comparison) -> DiffResult:
     return DiffResult(
         model=made.plan.model.name,
         model_digest=made.plan.model.digest,
-        data=made.plan.identity["data"]["name"],
+        data=made.plan.data_name,
         images=len(made.images),
         seed=spec.run.seed,
         reference=made.reference.id,

@@ -1,106 +1,197 @@
-"""What shapes a run's results, as JSON values whose hash names it."""
+"""What shapes an answer, as JSON values: a trial's key is their hash, and of nothing else.
+
+Three parts: what all trials of a run share, what makes the target, what makes the condition. So a run can be extended
+by targets and conditions, and a trial found again under another run.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from seatrial import __version__
+from seatrial.calib.cache import versions_of
 from seatrial.engines import ENGINES
 from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
 from seatrial.files import value_digest
-from seatrial.harness.conditions import CORRUPTION, parse_corruption
+from seatrial.harness.attacks.ids import SOURCE
+from seatrial.harness.conditions import CORRUPTION, Condition, parse_corruption
 from seatrial.harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
-from seatrial.harness.conditions.pipeline import COMBINED, PREFIX
+from seatrial.harness.conditions.pipeline import PREFIX
 from seatrial.harness.data import Selection
 from seatrial.harness.plan.files import needs_quantizing
 from seatrial.harness.progress import Progress, Update
+from seatrial.harness.spec.run import Build, TargetSpec
 
 if TYPE_CHECKING:
     from seatrial.harness.plan.plan import Plan
 
+SCHEMA = 1
 _PACKAGES = ("numpy", "pillow", "onnx", "opencv-python-headless")
 # What only pipeline conditions, or a contract that names them, may use.
 _PIPELINE_PACKAGES = ("av", "simplejpeg", "torch", "torchvision", "nvidia-dali-cuda120", "nvidia-nvimgcodec-cu12")
 
 
-def identity_of(plan: Plan, data_name: str, progress: Progress) -> dict[str, Any]:
-    """Model, contract, images, targets, conditions, settings and versions; reads every image's bytes once."""
-    spec, model = plan.spec, plan.model
-    tested = [plan.data] if plan.released is None else list(plan.released.values())
-    digests = _digests([*tested, plan.calib] if plan.calib is not None else tested, progress)
-    calibration = None
-    if plan.calib is not None:
-        calibration = {
-            "name": plan.calib.source.name,
-            "images": len(plan.calib),
-            "condition": plan.calib_condition.id,
-            "seed": spec.seed if spec.calib_seed is None else spec.calib_seed,
-            "digest": digests.pop(),
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """run: shared by all trials. targets, conditions: what makes each, by id. All of it JSON values."""
+
+    run: Mapping[str, Any]
+    targets: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+
+    def material(self, build: Build, condition_id: str) -> dict[str, Any]:
+        """All that shapes the answers of one trial."""
+        return {
+            "schema": SCHEMA,
+            "run": self.run,
+            "target": self.targets[build.target.id],
+            "build": build.number,
+            "condition": self.conditions[condition_id],
         }
+
+    def key(self, build: Build, condition_id: str) -> str:
+        """The name of one trial: the hash of its material."""
+        return value_digest(self.material(build, condition_id))
+
+    def images_key(self, condition_id: str, build: Build | None) -> str:
+        """The name of adversarial images: the same for all targets, or found by asking one build."""
+        if build is not None:
+            return self.key(build, condition_id)
+        return value_digest({"schema": SCHEMA, "run": self.run, "condition": self.conditions[condition_id]})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in run.json."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Digests:
+    """Hashes of images as they are stored. data: of all conditions together, or by condition id where each has images
+    of its own. calib: of those that files are made on.
+    """
+
+    data: str | Mapping[str, str]
+    calib: str | None
+
+
+def hash_images(plan: Plan, progress: Progress) -> Digests:
+    """Reads every image's bytes once."""
+    tested = {"": plan.data} if plan.released is None else dict(plan.released)
+    found = _digests([*tested.values(), *([] if plan.calib is None else [plan.calib])], progress)
+    by_name = dict(zip(tested, found, strict=False))
+    return Digests(by_name[""] if plan.released is None else by_name, None if plan.calib is None else found[-1])
+
+
+def identity_of(plan: Plan, digests: Digests) -> Identity:
+    """The identity of a plan's targets and conditions."""
+    targets = {target.id: _target(plan, target, digests) for target in plan.targets}
+    conditions: dict[str, Any] = {}
+    for condition in plan.conditions:
+        conditions[condition.id] = _condition(plan, condition, digests, targets)
+    return Identity(_run(plan, digests), targets, conditions)
+
+
+def with_stacked(identity: Identity, steps: Sequence[Condition]) -> Identity:
+    """With conditions that stack others, which are there."""
+    made = {step.id: {"id": step.id, "parts": [identity.conditions[part] for part in step.parts]} for step in steps}
+    return dataclasses.replace(identity, conditions={**identity.conditions, **made})
+
+
+def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
+    model = plan.model
+    packages = list(_PACKAGES)
+    contract = model.contract
+    if not {contract.decoder, contract.interpolation.partition("-")[0]} <= {"pillow", "opencv"}:
+        packages.extend(_PIPELINE_PACKAGES)
     return {
-        "schema": 1,
         "model": {
-            "name": model.name,
             "digest": model.digest,
-            "contract": model.contract.to_dict(),
+            "contract": contract.to_dict(),
             "precision": model.precision,
             "scores": model.scores,
         },
-        "data": {
-            "name": data_name,
-            "images": len(plan.data),
-            "digest": digests[0] if plan.released is None else value_digest(digests),
-            "released": plan.released is not None,
-        },
-        "calibration": calibration,
-        "quantization": _quantization(plan),
-        "targets": [target.id for target in plan.targets],
-        "conditions": [*(condition.id for condition in plan.conditions), *([COMBINED] if plan.combined else [])],
-        "corruptions": _corruptions(plan),
-        "attacks": _attacks(plan),
-        "seed": spec.seed,
+        "images": digests.data if isinstance(digests.data, str) else None,
+        "seed": plan.spec.seed,
+        "versions": {"seatrial": __version__, **_versions(packages)},
+    }
+
+
+def _target(plan: Plan, target: TargetSpec, digests: Digests) -> dict[str, Any]:
+    spec = plan.spec
+    on_processor = device_kind(target.device) == "cpu"
+    quantized = needs_quantizing(plan.model, target)
+    return {
+        **dataclasses.asdict(target),
+        "version": ENGINES[target.engine].version(),
+        "processor": processor().to_dict() if on_processor else None,
         "threads": spec.threads,
         "optimization": spec.optimization,
-        "builder": dataclasses.asdict(spec.builder),
-        "rebuilds": spec.rebuilds,
-        "processor": processor().to_dict(),
-        "versions": _versions(plan),
+        "builder": None if on_processor else dataclasses.asdict(spec.builder),
+        "quantization": _quantization(plan) if quantized else None,
+        "calibration": _calibration(plan, digests) if plan.calibrates(target) else None,
     }
 
 
-def _quantization(plan: Plan) -> dict[str, Any] | None:
-    if not any(needs_quantizing(plan.model, target) for target in plan.targets):
-        return None
+def _quantization(plan: Plan) -> dict[str, Any]:
     options = plan.spec.quantization
-    return {**dataclasses.asdict(options), "keep_float": list(options.keep_float)}
+    return {
+        **dataclasses.asdict(options),
+        "keep_float": list(options.keep_float),
+        "versions": versions_of(options.quantizer),
+    }
 
 
-def _corruptions(plan: Plan) -> dict[str, Any] | None:
-    used = [*plan.conditions, plan.calib_condition]
-    made = [condition.id for condition in used if condition.id.startswith(CORRUPTION)]
-    if not made:
-        return None
+def _calibration(plan: Plan, digests: Digests) -> dict[str, Any]:
+    return {
+        "digest": digests.calib,
+        "condition": _constants(plan, plan.calib_condition),
+        "seed": plan.calib_seed,
+    }
+
+
+def _condition(plan: Plan, condition: Condition, digests: Digests, targets: Mapping[str, Any]) -> dict[str, Any]:
+    found = _constants(plan, condition)
+    if not isinstance(digests.data, str):
+        return {**found, "images": digests.data[condition.id]}
+    if condition.id.startswith(PREFIX):
+        return {**found, "versions": _versions(_PIPELINE_PACKAGES)}
+    attack = condition.attack
+    if attack is None:
+        return found
+    options = plan.spec.attacks
+    if attack.kind.blackbox:
+        return {**found, "queries": options.queries}
+    return {
+        **found,
+        "restarts": options.restarts,
+        "device": device_kind(options.device),
+        "surrogate": _surrogate(plan, str(attack.surrogate), targets),
+        "versions": _versions(["torch"]),
+    }
+
+
+def _constants(plan: Plan, condition: Condition) -> dict[str, Any]:
+    """The id of a condition, and the constants behind that of a corruption."""
+    if not condition.id.startswith(CORRUPTION):
+        return {"id": condition.id}
     frost = None
-    if any(parse_corruption(condition_id)[0] == "frost" for condition_id in made):
+    if parse_corruption(condition.id)[0] == "frost":
         with using_frost_textures(plan.spec.frost_textures):
             frost = describe_textures()
-    return {"constants_px": plan.spec.corruption_scale or scale_for(*plan.model.contract.size), "frost_textures": frost}
+    scale = plan.spec.corruption_scale or scale_for(*plan.model.contract.size)
+    return {"id": condition.id, "constants_px": scale, "frost_textures": frost}
 
 
-def _attacks(plan: Plan) -> dict[str, Any] | None:
-    if not plan.attacks:
-        return None
-    options = plan.spec.attacks
-    return {
-        "restarts": options.restarts,
-        "queries": options.queries,
-        "device": device_kind(options.device),
-        "networks": {name: network.model.digest for name, network in plan.networks.items()},
-    }
+def _surrogate(plan: Plan, name: str, targets: Mapping[str, Any]) -> Any:
+    """What the images are made on: the source (None), another network, or the file of a target."""
+    if name in plan.networks:
+        return {"digest": plan.networks[name].model.digest}
+    owners = [target for target, file in plan.files.items() if file == name]
+    return None if name == SOURCE or not owners else targets[owners[0].id]
 
 
 def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
@@ -117,20 +208,11 @@ def _after(update: Update, before: int) -> Callable[[int], None]:
     return lambda done: update(before + done)
 
 
-def _versions(plan: Plan) -> dict[str, str | None]:
-    packages = list(_PACKAGES)
-    contract = plan.model.contract
-    libraries = {contract.decoder, contract.interpolation.partition("-")[0]}
-    if any(condition.id.startswith(PREFIX) for condition in plan.conditions) or not libraries <= {"pillow", "opencv"}:
-        packages.extend(_PIPELINE_PACKAGES)
-    if plan.attacks and "torch" not in packages:
-        packages.append("torch")
-    found: dict[str, str | None] = {"seatrial": __version__}
+def _versions(packages: Sequence[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
     for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = None
-    for target in plan.targets:
-        found[target.engine] = ENGINES[target.engine].version()
     return found

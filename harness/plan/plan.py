@@ -17,12 +17,13 @@ from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition, CorruptionOptions, choose, make_condition
 from seatrial.harness.conditions.asked import Asked, resolve, with_note_on_jpeg
+from seatrial.harness.conditions.pipeline import COMBINED
 from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.demo import demo_model_path
 from seatrial.harness.plan.files import needs_calibration
-from seatrial.harness.plan.identity import identity_of
+from seatrial.harness.plan.identity import Digests, Identity, hash_images, identity_of
 from seatrial.harness.plan.released import find_released
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.plan.surrogates import Network, files_of, load_networks, surrogate_names
@@ -35,10 +36,10 @@ from seatrial.packages import need
 class Plan:
     """All that a run needs to start.
 
-    data: the images, in their order. released: for data that are corrupted already, the same images under each
-    condition. targets: the reference first. identity: what shapes the results. notes: what was left out, and why.
-    combined: whether the worst of the pipeline conditions are stacked once they are known. networks: other
-    architectures that attacks are made on, by name.
+    data: the images, in their order; data_name: for people. released: for data that are corrupted already, the same
+    images under each condition. targets: the reference first. notes: what was left out, and why. combined: whether the
+    worst of the pipeline conditions are stacked once they are known. networks: other architectures that attacks are
+    made on, by name. digests: of the images. identity: what shapes the answers.
     """
 
     spec: RunSpec
@@ -49,10 +50,12 @@ class Plan:
     calib_condition: Condition
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
-    identity: dict[str, Any]
+    data_name: str
     notes: tuple[str, ...] = ()
     combined: bool = False
     networks: dict[str, Network] = dataclasses.field(default_factory=dict)
+    digests: Digests = dataclasses.field(default_factory=lambda: Digests("", None))
+    identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
 
     @property
     def files(self) -> dict[TargetSpec, str]:
@@ -67,11 +70,27 @@ class Plan:
     @property
     def digest(self) -> str:
         """The hash of the identity: runs of the same digest give the same predictions."""
-        return value_digest(self.identity)
+        return value_digest(self.identity.to_dict())
 
-    def trial_spec(self, condition: Condition) -> str:
-        """The hash of all that shapes the answers under one condition: of a stacked one, also what it stacks."""
-        return value_digest([self.digest, list(condition.parts)]) if condition.parts else self.digest
+    @property
+    def asked_ids(self) -> tuple[str, ...]:
+        """The ids that ask for the plan's conditions; of stacked ones, what they are stacked for."""
+        ids = [one.id for one in self.conditions if not one.parts]
+        return (*ids, COMBINED) if self.combined else tuple(ids)
+
+    def key(self, build: Build, condition: Condition) -> str:
+        """The name of a trial."""
+        return self.identity.key(build, condition.id)
+
+    def images_key(self, build: Build, condition: Condition) -> str:
+        """The name of what is known of the adversarial images that a build is asked about."""
+        attack = condition.attack
+        return self.identity.images_key(condition.id, build if attack is not None and attack.kind.blackbox else None)
+
+    @property
+    def calib_seed(self) -> int:
+        """Of the order of the calibration images, and of what degrades them."""
+        return self.spec.seed if self.spec.calib_seed is None else self.spec.calib_seed
 
     @property
     def out(self) -> Path:
@@ -109,9 +128,21 @@ class Plan:
         )
 
 
-def make_plan(spec: RunSpec, progress: Progress) -> Plan:
-    """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do."""
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What a run directory holds already, and goes on with: targets, and ids of conditions."""
+
+    targets: tuple[TargetSpec, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+
+def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
+    """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do.
+
+    held: what the plan asks for besides.
+    """
     _check_numbers(spec)
+    spec = dataclasses.replace(spec, targets=(*held.targets, *spec.targets))
     targets = _targets(spec)
     options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
     # A wrong name is told before anything is loaded.
@@ -127,6 +158,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
     if released is None:
         surrogates = surrogate_names(targets, spec.attacks, model)
         ids = choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogates)
+        ids = _with_held(ids, held, surrogates=surrogates)
         data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
         selections = None
         # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
@@ -137,6 +169,7 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         networks = load_networks(spec, model, data, path)
     else:
         ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
+        ids = _with_held(ids, held, available=released.conditions)
         released.check_alike(ids)
         data = select(released.source(ids[0]), seed=spec.seed, limit=spec.limit)
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
@@ -161,13 +194,19 @@ def make_plan(spec: RunSpec, progress: Progress) -> Plan:
         degraded,
         targets,
         asked.conditions,
-        {},
+        path.resolve().name,
         notes=(*model.notes, *asked.notes),
         combined=asked.combined,
         networks=networks,
     )
     _check_attacks(plan)
-    return dataclasses.replace(plan, identity=identity_of(plan, path.resolve().name, progress))
+    digests = hash_images(plan, progress)
+    return dataclasses.replace(plan, digests=digests, identity=identity_of(plan, digests))
+
+
+def _with_held(ids: list[str], held: Held, **known: Any) -> list[str]:
+    more = [name for name in held.conditions if name not in ids]
+    return choose("quick", (*ids, *more), (), **known) if more else ids
 
 
 def _calibration_source(spec: RunSpec) -> str | None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.pipeline import COMBINED, PREFIX, stacked
 from seatrial.harness.metrics.pipeline import choose_stack
+from seatrial.harness.plan.identity import with_stacked
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.trials import is_finished, read_trial
-from seatrial.harness.spec.run import REFERENCE
+from seatrial.harness.spec.run import REFERENCE, Build
 
 
 def with_stack(plan: Plan, folder: Path) -> Plan:
@@ -20,12 +21,11 @@ def with_stack(plan: Plan, folder: Path) -> Plan:
     if not plan.combined:
         return plan
     singles = {one.id: one for one in plan.conditions if one.id == plan.conditions[0].id or one.id.startswith(PREFIX)}
-    if not all(
-        is_finished(folder, spec=plan.digest, target=REFERENCE.id, condition=condition_id) for condition_id in singles
-    ):
+    keys = {name: plan.key(Build(REFERENCE), one) for name, one in singles.items()}
+    if not all(is_finished(folder, key) for key in keys.values()):
         return plan
-    ids = plan.data.ids
-    answers = {name: read_trial(folder, REFERENCE.id, name, ids) for name in singles}
+    answers = {name: read_trial(folder, key, plan.data.ids) for name, key in keys.items()}
     chosen = [singles[name] for name in choose_stack(answers)]
     steps: list[Condition] = [stacked(f"{COMBINED}@{count}", chosen[:count]) for count in range(1, len(chosen) + 1)]
-    return dataclasses.replace(plan, conditions=(*plan.conditions, *steps))
+    identity = with_stacked(plan.identity, steps)
+    return dataclasses.replace(plan, conditions=(*plan.conditions, *steps), identity=identity)

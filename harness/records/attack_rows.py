@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from seatrial.errors import BadInputError
 from seatrial.files import replacing
-from seatrial.harness.records.trials import trial_path
+from seatrial.harness.records.trials import about_columns, trial_path
 
-_SPEC, _CHUNKS = b"seatrial.spec", b"seatrial.chunks"
-# Who made images that are the same for all targets, in the place of the target in a file's name.
+_KEY, _CHUNKS = b"seatrial.images", b"seatrial.chunks"
+# Who made images that are the same for all targets, in the place of the target.
 EVERYONE = "all"
 
 
@@ -42,34 +42,39 @@ class AttackRows:
         return len(self.correct)
 
 
-def write_attack_rows(
-    folder: Path, *, spec: str, target: str, condition: str, ids: Sequence[str], rows: AttackRows, chunks: Sequence[str]
-) -> None:
-    """Writes a file beside the trials atomically. target: whose images they are, or EVERYONE. chunks: where in the
-    cache the images lie.
+@dataclasses.dataclass(frozen=True)
+class AttackedBy:
+    """What adversarial images are of. target: id of the build that was asked for them, or EVERYONE. chunks: where in
+    the cache they lie.
     """
+
+    condition: str
+    target: str
+    chunks: Sequence[str]
+
+
+def write_attack_rows(folder: Path, key: str, about: AttackedBy, ids: Sequence[str], rows: AttackRows) -> None:
+    """Writes a file beside the trials atomically. key: of the images."""
     columns = {field.name: pa.array(getattr(rows, field.name)) for field in dataclasses.fields(AttackRows)}
-    table = pa.table({"image_id": pa.array(ids, pa.string()), **columns}).replace_schema_metadata(
-        {_SPEC: spec.encode(), _CHUNKS: json.dumps(list(chunks)).encode()}
-    )
-    with replacing(trial_path(folder, target, condition)) as temporary, temporary.open("wb") as stream:
+    table = pa.table(
+        {**about_columns(about.target, about.condition, len(ids)), "image_id": pa.array(ids, pa.string()), **columns}
+    ).replace_schema_metadata({_KEY: key.encode(), _CHUNKS: json.dumps(list(about.chunks)).encode()})
+    with replacing(trial_path(folder, key)) as temporary, temporary.open("wb") as stream:
         pq.write_table(table, stream, compression="zstd")
 
 
-def read_attack_rows(folder: Path, *, spec: str, target: str, condition: str, ids: Sequence[str]) -> AttackRows:
+def read_attack_rows(folder: Path, key: str, ids: Sequence[str]) -> AttackRows:
     """Reads what `write_attack_rows` wrote; BadInputError where it is not there or not of this run's images."""
-    path = trial_path(folder, target, condition)
-    wrong = (
-        f"{path} does not hold the rows of this run's adversarial images. Remove the trials of {condition}, too, and "
-    )
+    path = trial_path(folder, key)
+    wrong = f"{path} does not hold the rows of this run's adversarial images. Remove the trials on them, too, and "
     try:
         table = pq.read_table(path)
         columns = [table[field.name].to_numpy() for field in dataclasses.fields(AttackRows)]
         kinds = (np.bool_, np.bool_, np.float32, np.bool_, np.int32)
         rows = AttackRows(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True)))
-        stored, owner = table["image_id"].to_pylist(), (table.schema.metadata or {}).get(_SPEC)
+        stored, owner = table["image_id"].to_pylist(), (table.schema.metadata or {}).get(_KEY)
     except (pa.ArrowInvalid, KeyError, OSError, ValueError) as error:
         raise BadInputError(f"{wrong}they will be made again ({error}).") from error
-    if stored != list(ids) or owner != spec.encode():
+    if stored != list(ids) or owner != key.encode():
         raise BadInputError(f"{wrong}they will be made again.")
     return rows

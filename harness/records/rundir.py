@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,34 +77,63 @@ class RunDirectory:
         """The report for people."""
         return self.root / "report.html"
 
-    def check(self, identity: dict[str, Any]) -> None:
-        """UsageError where the folder holds another run or something else; silent where it is new or this run's."""
+    def description(self) -> dict[str, Any] | None:
+        """run.json, None where the folder is new or empty; UsageError where it holds something else, BadInputError for
+        a file that is no run's description.
+        """
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"--out {self.root} is a file, not a folder.")
         if not self.root.exists() or not any(self.root.iterdir()):
-            return
+            return None
         if not self.run_json.exists():
             raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
-        try:
-            stored = read_json(self.run_json)["identity"]
-        except (KeyError, TypeError) as error:
-            raise BadInputError(
-                f"{self.run_json} is not a run's description ({error!r}). Choose another --out."
-            ) from error
-        if stored != identity:
+        stored = read_json(self.run_json)
+        if not _is_description(stored):
+            raise BadInputError(f"{self.run_json} is not a run's description. Choose another --out.")
+        return dict(stored)
+
+    def check(self, stored: Mapping[str, Any] | None, identity: Mapping[str, Any]) -> None:
+        """UsageError where what the folder holds was shaped otherwise than what is asked for now: a run is extended by
+        targets and conditions, and each stays what it was.
+
+        stored: its description. identity: `run`, `targets` and `conditions`, as in run.json.
+        """
+        if stored is None:
+            return
+        held = stored["identity"]
+        differences = _differences(held["run"], identity["run"])
+        for part in ("targets", "conditions"):
+            for name in held[part].keys() & identity[part].keys():
+                differences.extend(_differences(held[part][name], identity[part][name], name))
+        if differences:
             raise UsageError(
-                f"--out {self.root} holds a run of another spec; they differ in: "
-                f"{', '.join(_differences(stored, identity))}. "
+                f"--out {self.root} holds a run of another spec; they differ in: {', '.join(sorted(differences))}. "
                 "Choose another --out, or repeat the command of that run to continue it."
             )
 
     def begin(self, description: dict[str, Any]) -> None:
-        """Creates the folder with its run.json, or keeps the one that is there; removes what a killed process left."""
-        if not self.run_json.exists():
+        """Creates the folder with its run.json, or brings the one that is there up to date; removes what a killed
+        process left.
+        """
+        if not self.run_json.exists() or read_json(self.run_json) != description:
             write_json(self.run_json, description)
         for folder in (self.root, self.trials, self.attacks):
             for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
+
+
+def _is_description(stored: Any) -> bool:
+    """True for what run.json holds."""
+    if not isinstance(stored, dict):
+        return False
+    identity, asked = stored.get("identity"), stored.get("asked")
+    return (
+        isinstance(identity, dict)
+        and isinstance(asked, dict)
+        and all(isinstance(identity.get(part), dict) for part in ("run", "targets", "conditions"))
+        and all(isinstance(asked.get(part), list) for part in ("targets", "conditions"))
+        and all(isinstance(name, str) for part in ("targets", "conditions") for name in asked[part])
+    )
 
 
 def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:

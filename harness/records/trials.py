@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,19 +14,31 @@ from seatrial.errors import BadInputError
 from seatrial.files import replacing
 from seatrial.harness.records.predictions import TOP_K, Predictions
 
-_SPEC, _TARGET, _CONDITION = b"seatrial.spec", b"seatrial.target", b"seatrial.condition"
+_KEY = b"seatrial.trial"
 
 
-def trial_path(folder: Path, target: str, condition: str) -> Path:
-    """`TARGET--CONDITION.parquet`, with every character that is special in some file system turned into a dot."""
-    return folder / f"{_safe(target)}--{_safe(condition)}.parquet"
+def trial_path(folder: Path, key: str) -> Path:
+    """`KEY.parquet`."""
+    return folder / f"{key}.parquet"
 
 
-def write_trial(folder: Path, *, spec: str, target: str, condition: str, ids: Sequence[str], rows: Predictions) -> None:
-    """Writes one finished trial atomically. spec: the hash of the run's spec, kept in the file with target and
-    condition.
-    """
+@dataclasses.dataclass(frozen=True)
+class About:
+    """Whose answers a trial is: id of the build, id of the condition."""
+
+    target: str
+    condition: str
+
+
+def about_columns(target: str, condition: str, rows: int) -> dict[str, pa.Array]:
+    """Columns that say it in every row, so that files can be read together."""
+    return {"target": pa.array([target] * rows, pa.string()), "condition": pa.array([condition] * rows, pa.string())}
+
+
+def write_trial(folder: Path, key: str, about: About, ids: Sequence[str], rows: Predictions) -> None:
+    """Writes one finished trial atomically."""
     columns = {
+        **about_columns(about.target, about.condition, len(ids)),
         "image_id": pa.array(ids, pa.string()),
         "label": pa.array(rows.label),
         "top1": pa.array(rows.top1),
@@ -34,19 +46,14 @@ def write_trial(folder: Path, *, spec: str, target: str, condition: str, ids: Se
         "p_top1": pa.array(rows.p_top1),
         "margin": pa.array(rows.margin),
     }
-    table = pa.table(columns).replace_schema_metadata(
-        {_SPEC: spec.encode(), _TARGET: target.encode(), _CONDITION: condition.encode()}
-    )
-    with replacing(trial_path(folder, target, condition)) as temporary, temporary.open("wb") as stream:
+    table = pa.table(columns).replace_schema_metadata({_KEY: key.encode()})
+    with replacing(trial_path(folder, key)) as temporary, temporary.open("wb") as stream:
         pq.write_table(table, stream, compression="zstd")
 
 
-def is_finished(folder: Path, *, spec: str, target: str, condition: str, replaceable: bool = False) -> bool:
-    """True where the trial's file is there and belongs to this spec; BadInputError where it is not what was written.
-
-    replaceable: a file of another spec is one that will be written anew, and no error.
-    """
-    path = trial_path(folder, target, condition)
+def is_finished(folder: Path, key: str) -> bool:
+    """True where the trial's file is there; BadInputError where it is not what was written."""
+    path = trial_path(folder, key)
     if not path.exists():
         return False
     try:
@@ -55,20 +62,12 @@ def is_finished(folder: Path, *, spec: str, target: str, condition: str, replace
         raise BadInputError(
             f"{path} is not a trial file ({error}). Remove it, and it will be computed again."
         ) from error
-    if (metadata.get(_SPEC), metadata.get(_TARGET), metadata.get(_CONDITION)) != (
-        spec.encode(),
-        target.encode(),
-        condition.encode(),
-    ):
-        if replaceable:
-            return False
-        raise BadInputError(f"{path} belongs to another run. Remove it, or choose another --out.")
-    return True
+    return bool(metadata.get(_KEY) == key.encode())
 
 
-def read_trial(folder: Path, target: str, condition: str, ids: Sequence[str]) -> Predictions:
+def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
     """Reads a finished trial; BadInputError where its rows are not those of `ids`, in order."""
-    path = trial_path(folder, target, condition)
+    path = trial_path(folder, key)
     try:
         table = pq.read_table(path)
         top = table["top5"].combine_chunks()
@@ -88,7 +87,3 @@ def read_trial(folder: Path, target: str, condition: str, ids: Sequence[str]) ->
             f"{path} does not hold the rows of this run's images. Remove it, and it will be computed again."
         )
     return rows
-
-
-def _safe(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_@+=-]", ".", text)

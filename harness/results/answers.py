@@ -8,25 +8,24 @@ from pathlib import Path
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.trials import read_trial
+from seatrial.harness.spec.run import Build
 
 
 class Answers(Mapping[str, Predictions]):
     """Condition id -> prediction rows of one target, read when they are asked for."""
 
-    def __init__(self, folder: Path, target: str, plan: Plan) -> None:
-        self._folder, self._target, self._plan = folder, target, plan
-        self._names = [condition.id for condition in plan.conditions]
+    def __init__(self, folder: Path, build: Build, plan: Plan) -> None:
+        self._folder, self._ids = folder, plan.data.ids
+        self._keys = {condition.id: plan.key(build, condition) for condition in plan.conditions}
 
     def __getitem__(self, condition_id: str) -> Predictions:
-        if condition_id not in self._names:
-            raise KeyError(condition_id)
-        return read_trial(self._folder, self._target, condition_id, self._plan.data.ids)
+        return read_trial(self._folder, self._keys[condition_id], self._ids)
 
     def __contains__(self, condition_id: object) -> bool:
-        return condition_id in self._names
+        return condition_id in self._keys
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._keys)

@@ -9,14 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from seatrial.engines.precision import is_simulated
-from seatrial.files import read_json
-from seatrial.harness.attacks.ids import BLACKBOX, SOURCE
+from seatrial.files import read_json, value_digest
+from seatrial.harness.attacks.ids import SOURCE
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
 from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.records.attack_rows import EVERYONE, AttackRows, read_attack_rows
+from seatrial.harness.records.attack_rows import AttackRows, read_attack_rows
 from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
@@ -37,7 +37,7 @@ from seatrial.harness.results.pipeline import describe_pipeline
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.robustness import robustness
 from seatrial.harness.results.shares import named
-from seatrial.harness.spec.run import REFERENCE, TargetSpec
+from seatrial.harness.spec.run import REFERENCE, Build, TargetSpec
 
 SCHEMA = 1
 
@@ -61,12 +61,12 @@ def summarise(
     answers: dict[str, Predictions] = {}  # under the first condition, which all builds answer
     measured: dict[str, dict[str, Any]] = {target.id: {} for target in whole}
     for condition in plan.conditions:
-        reference = read_trial(directory.trials, REFERENCE.id, condition.id, ids)
+        reference = read_trial(directory.trials, plan.key(Build(REFERENCE), condition), ids)
         for build in builds:
             if not plan.answers(build, condition):
                 continue
             compared = build.target != REFERENCE
-            rows = read_trial(directory.trials, build.id, condition.id, ids) if compared else reference
+            rows = read_trial(directory.trials, plan.key(build, condition), ids) if compared else reference
             if condition.id == first:
                 answers[build.id] = rows
             if build.number == 1:
@@ -102,13 +102,12 @@ def summarise(
                 ),
             }
         )
-    identity = plan.identity
     return {
         "schema": SCHEMA,
         "status": "partial" if failures else "complete",
-        "model": {**identity["model"], "classes": plan.model.classes},
-        "data": {**identity["data"], "calibration": identity["calibration"]},
-        "corruptions": identity["corruptions"],
+        "model": {"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
+        "data": _data(plan),
+        "corruptions": _constants(plan),
         "alike": audit.get("alike"),
         "notes": _notes(plan, audit),
         "timing": _timing(directory),
@@ -116,10 +115,12 @@ def summarise(
         "reference": REFERENCE.id,
         "targets": targets,
         "pipeline": describe_pipeline(
-            {target.id: Answers(directory.trials, target.id, plan) for target in whole}, REFERENCE.id, plan.spec.seed
+            {target.id: Answers(directory.trials, Build(target), plan) for target in whole},
+            REFERENCE.id,
+            plan.spec.seed,
         ),
         "attacks": describe_attacks(
-            {target.id: Answers(directory.trials, target.id, plan) for target in whole},
+            {target.id: Answers(directory.trials, Build(target), plan) for target in whole},
             functools.partial(_attack_rows, plan, directory),
             REFERENCE.id,
             {target.id: plan.files[target] for target in whole},
@@ -136,6 +137,38 @@ def summarise(
     }
 
 
+def _data(plan: Plan) -> dict[str, Any]:
+    """The images, and those that files were made on; None where none were."""
+    digests = plan.digests
+    calibration = None
+    if plan.calib is not None:
+        calibration = {
+            "name": plan.calib.source.name,
+            "images": len(plan.calib),
+            "condition": plan.calib_condition.id,
+            "seed": plan.calib_seed,
+            "digest": digests.calib,
+        }
+    return {
+        "name": plan.data_name,
+        "images": len(plan.data),
+        "digest": digests.data if isinstance(digests.data, str) else value_digest(list(digests.data.values())),
+        "released": plan.released is not None,
+        "calibration": calibration,
+    }
+
+
+def _constants(plan: Plan) -> dict[str, Any] | None:
+    """The constants of the corruptions that were made here; None where none were."""
+    made = [one for one in plan.identity.conditions.values() if "constants_px" in one]
+    calibrations = [one["calibration"] for one in plan.identity.targets.values() if one["calibration"] is not None]
+    made.extend(one["condition"] for one in calibrations if "constants_px" in one["condition"])
+    if not made:
+        return None
+    frost = [one["frost_textures"] for one in made if one["frost_textures"] is not None]
+    return {"constants_px": made[0]["constants_px"], "frost_textures": frost[0] if frost else None}
+
+
 def _without_lost_surrogates(plan: Plan, failed: Collection[str]) -> Plan:
     """Without the attacks on files of which every target came to no end: their images were never made."""
     there = {SOURCE, *plan.networks, *(name for target, name in plan.files.items() if target.id not in failed)}
@@ -144,8 +177,9 @@ def _without_lost_surrogates(plan: Plan, failed: Collection[str]) -> Plan:
 
 
 def _attack_rows(plan: Plan, directory: RunDirectory, target: str, condition: str) -> AttackRows:
-    owner = target if condition.startswith(BLACKBOX) else EVERYONE
-    return read_attack_rows(directory.attacks, spec=plan.digest, target=owner, condition=condition, ids=plan.data.ids)
+    build = next(build for build in plan.builds if build.id == target)
+    asked = next(one for one in plan.conditions if one.id == condition)
+    return read_attack_rows(directory.attacks, plan.images_key(build, asked), plan.data.ids)
 
 
 def _agreement(
@@ -182,7 +216,7 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
         unknown = audit["targets"][target.id].get("unknown")
         if unknown:
             notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
-    made = plan.identity["corruptions"]
+    made = _constants(plan)
     if made is not None:
         notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")
         if made["frost_textures"] == "rendered":

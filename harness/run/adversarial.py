@@ -70,7 +70,7 @@ def found_by_queries(
         "model": target.model.digest,
         "contract": target.model.contract.to_dict(),
         "engine": target.engine.describe(),
-        "versions": plan.identity["versions"],
+        "versions": plan.identity.run["versions"],
         "queries": plan.spec.attacks.queries,
     }
     orders = []
@@ -122,7 +122,7 @@ def _order(
         "surrogate": _shape(models[name]),
         "source": _shape(models[SOURCE]) if attack.kind.pair else None,
         "device": device_kind(options.device),
-        "versions": {one: plan.identity["versions"][one] for one in ("seatrial", "numpy", "torch")},
+        "versions": {**plan.identity.run["versions"], **plan.identity.conditions[str(attack)]["versions"]},
     }
 
     def work(part: Any) -> Any:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 
 from seatrial.harness.attacks.chunks import Made
-from seatrial.harness.records.attack_rows import EVERYONE, write_attack_rows
+from seatrial.harness.conditions import Condition
+from seatrial.harness.records.attack_rows import EVERYONE, AttackedBy, write_attack_rows
 from seatrial.harness.run.adversarial import found_by_queries, made_on_surrogates, surrogate_models
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.trials import Pending, run_trials
+from seatrial.harness.spec.run import REFERENCE, Build
 
 
 def run_attacks(session: Session, pending: Sequence[Pending]) -> None:
@@ -27,7 +29,7 @@ def run_attacks(session: Session, pending: Sequence[Pending]) -> None:
         with session.noting(target.id, "attacks"), _timed(session):
             for condition, made in found_by_queries(session, [one.condition for one in asked], target):
                 session.images.replace(condition.id, made.reader)
-                _tell(session, target.id, condition.id, made)
+                _tell(session, target.id, target.build, condition, made)
         if not session.lost(target.id):
             run_trials(session, asked, [target])
 
@@ -42,7 +44,7 @@ def _transferred(session: Session, pending: Sequence[Pending]) -> None:
     with _timed(session):
         for condition, made in made_on_surrogates(session, [one.condition for one in asked], models):
             session.images.replace(condition.id, made.reader)
-            _tell(session, EVERYONE, condition.id, made)
+            _tell(session, EVERYONE, Build(REFERENCE), condition, made)
     run_trials(session, asked, session.alive())
 
 
@@ -55,13 +57,7 @@ def _timed(session: Session) -> Iterator[None]:
         session.directory.add_spent({"attacks": time.perf_counter() - begin})
 
 
-def _tell(session: Session, target: str, condition: str, made: Made) -> None:
-    write_attack_rows(
-        session.directory.attacks,
-        spec=session.plan.digest,
-        target=target,
-        condition=condition,
-        ids=session.plan.data.ids,
-        rows=made.rows,
-        chunks=made.keys,
-    )
+def _tell(session: Session, target: str, build: Build, condition: Condition, made: Made) -> None:
+    about = AttackedBy(condition.id, target, made.keys)
+    key = session.plan.images_key(build, condition)
+    write_attack_rows(session.directory.attacks, key, about, session.plan.data.ids, made.rows)

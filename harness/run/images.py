@@ -88,9 +88,7 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
         calibration = None
         if plan.calib is not None:
             store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-            calibration = CalibrationSet(
-                store, plan.calib.ids, plan.calib_condition, plan.identity["calibration"]["seed"]
-            )
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.calib_seed)
         readers: Callable[[str], ImageReader]
         if plan.released is not None:
             # Released images are as large as they should be: cropped by whoever released them.

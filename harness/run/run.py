@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seatrial.files import read_json, write_json
-from seatrial.harness.plan.plan import Plan, make_plan
+from seatrial.harness.plan.plan import Held, Plan, make_plan
 from seatrial.harness.plan.stack import with_stack
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.environment import describe_environment
@@ -26,7 +27,7 @@ from seatrial.harness.run.rewritten import rewritten
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.trials import remaining, run_trials
-from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.run import RunSpec, target_of
 
 
 def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
@@ -36,9 +37,11 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     continues it. What fails before the first trial leaves no run directory behind.
     """
     progress = progress or Silent()
-    plan = make_plan(spec, progress)
+    stored = None if spec.out is None else RunDirectory(spec.out).description()
+    plan = make_plan(spec, progress, _held(stored))
     directory = RunDirectory(plan.out)
-    directory.check(plan.identity)
+    stored = directory.description()
+    directory.check(stored, plan.identity.to_dict())
     if not _finished(with_stack(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             _measure(Session(plan, directory, images, calibration, fleet, progress))
@@ -48,6 +51,13 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     return summary, directory.root
 
 
+def _held(stored: Mapping[str, Any] | None) -> Held:
+    if stored is None:
+        return Held()
+    asked = stored["asked"]
+    return Held(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]))
+
+
 def _finished(plan: Plan, directory: RunDirectory) -> bool:
     """True where nothing is left to do. A target that failed is tried again."""
     return (
@@ -55,6 +65,7 @@ def _finished(plan: Plan, directory: RunDirectory) -> bool:
         and directory.audit.exists()
         and not directory.failures.exists()
         and all(build.id in read_json(directory.audit)["targets"] for build in plan.builds)
+        and {build.id for build in plan.builds} <= timed_targets(directory.latency)
         and not remaining(plan, directory.trials)
     )
 
@@ -69,7 +80,7 @@ def _measure(session: Session) -> None:
     directory = session.directory
     findings = settle_models(session)
     build_targets(session)
-    directory.begin(_description(session.plan))
+    directory.begin(_description(session.plan, directory.description()))
     asked = ask_targets(session)
     audits = describe_audits(session.alive(), findings.to_dict(), asked)
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
@@ -78,7 +89,7 @@ def _measure(session: Session) -> None:
     session.tell_failures()
     names = {target.id for target in session.alive()}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
-        samples, phases = time_targets(session)
+        samples, phases = time_targets(session)  # of all targets, in turn: blocks of one time are what is compared
         write_latencies(directory.latency, samples, phases)
     _answer(session)
     whole = with_stack(session.plan, directory.trials)
@@ -88,13 +99,17 @@ def _measure(session: Session) -> None:
     session.tell_failures()
 
 
-def _description(plan: Plan) -> dict[str, Any]:
+def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """run.json. stored: as it is so far; when and where a run was begun stays."""
+    asked = {"targets": [target.id for target in plan.targets], "conditions": list(plan.asked_ids)}
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    begun = stored or {"started": now, "environment": describe_environment()}
     return {
-        "schema": 1,
-        "identity": plan.identity,
-        "digest": plan.digest,
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "environment": describe_environment(),
+        "schema": 2,
+        "asked": asked,
+        "identity": plan.identity.to_dict(),
+        "started": begun["started"],
+        "environment": begun["environment"],
     }
 
 

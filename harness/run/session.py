@@ -9,12 +9,15 @@ from collections.abc import Iterator
 
 from seatrial.engines.places import Arena
 from seatrial.errors import SeatrialError
+from seatrial.harness.conditions import Condition
 from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.failures import TARGET_ERRORS, Failure, failure
+from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.trials import About, write_trial
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import RunImages
 from seatrial.harness.run.processes import Fleet
@@ -66,6 +69,12 @@ class Session:
             yield
         except TARGET_ERRORS as error:
             self.lose(target, stage, error)
+
+    def file_trial(self, target: str, condition: Condition, rows: Predictions) -> None:
+        """Writes the rows of a finished trial. target: id of the build."""
+        build = next(build for build in self.plan.builds if build.id == target)
+        about, key = About(target, condition.id), self.plan.key(build, condition)
+        write_trial(self.directory.trials, key, about, self.plan.data.ids, rows)
 
     def tell_failures(self) -> None:
         """Files them in the run directory."""

@@ -16,7 +16,7 @@ from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.predictions import Predictions, concatenate, rows_of
-from seatrial.harness.records.trials import is_finished, write_trial
+from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import way
 from seatrial.harness.run.session import Session
@@ -61,14 +61,7 @@ def remaining(plan: Plan, folder: Path) -> list[Pending]:
         missing = tuple(
             build.id
             for build in plan.builds
-            if plan.answers(build, condition)
-            and not is_finished(
-                folder,
-                spec=plan.trial_spec(condition),
-                target=build.id,
-                condition=condition.id,
-                replaceable=bool(condition.parts),
-            )
+            if plan.answers(build, condition) and not is_finished(folder, plan.key(build, condition))
         )
         if missing:
             left.append(Pending(condition, missing))
@@ -159,14 +152,7 @@ class _Filed:
             for name in one.targets:
                 rows_of_trial = self._parts[one.condition.id, name]
                 if sum(map(len, rows_of_trial)) == task.stop:
-                    write_trial(
-                        self._session.directory.trials,
-                        spec=plan.trial_spec(one.condition),
-                        target=name,
-                        condition=one.condition.id,
-                        ids=plan.data.ids,
-                        rows=concatenate(rows_of_trial),
-                    )
+                    self._session.file_trial(name, one.condition, concatenate(rows_of_trial))
 
 
 def _numbers(condition: Condition, contract: InputContract) -> str | None:

@@ -36,6 +36,15 @@ class TargetSpec:
         return f"{self.engine}/{self.precision}@{self.device}"
 
 
+def target_of(target_id: str) -> TargetSpec:
+    """The inverse of `TargetSpec.id`; UsageError for anything else."""
+    engine, _, rest = target_id.partition("/")
+    precision, _, device = rest.partition("@")
+    if not engine or not device:
+        raise UsageError(f"{target_id!r} is no target's id: they look like onnxruntime/int8@cpu.")
+    return TargetSpec(engine, precision, device)
+
+
 @dataclasses.dataclass(frozen=True)
 class Build:
     """One of a target's independent builds, counted from 1."""

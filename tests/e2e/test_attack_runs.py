@@ -12,6 +12,7 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, bench, make_folders, make_model
+from trial_files import trial_files, trials
 
 from seatrial import exporters
 from seatrial.exporters import ContractOptions
@@ -66,8 +67,7 @@ def attacked(shared, tmp_path_factory):
 
 def stored_images(shared, out, cache, condition, target="all"):
     """The clean images of a run, in its order, and the adversarial ones, read from the cache by the run's own keys."""
-    name = f"{target}--{condition.replace('/', '.')}.parquet"
-    table = pq.read_table(out / "attacks" / name)
+    table = trials(out, "attacks")[target, condition]
     with np.load(shared / "data/cifar10/test.npz") as data:
         pixels, place = data["images"], {name: index for index, name in enumerate(data["names"].tolist())}
     clean = np.stack([pixels[place[name]] for name in table["image_id"].to_pylist()])
@@ -125,7 +125,7 @@ def test_all_targets_answer_the_same_images(shared, attacked):
     model = exporters.load(shared / "models/cifar10_resnet20.onnx", contract=ContractOptions(preset="cifar10"))
     session = onnxruntime.InferenceSession(model.onnx_bytes, providers=["CPUExecutionProvider"])
     (scores,) = session.run([model.output_name], {model.input_name: model.contract.normalise(images)})
-    trial = pq.read_table(out / "trials/onnxruntime.fp32@cpu--attack.pgd-linf@2.parquet")
+    trial = trials(out)["onnxruntime/fp32@cpu", "attack/pgd-linf@2"]
     assert trial["top1"].to_pylist() == scores.argmax(1).tolist()
     # PyTorch's copy, on which they were made, answers as the engine of the same file does.
     correct = np.array(trial["top1"]) == np.array(trial["label"])
@@ -182,11 +182,10 @@ def test_a_further_target_makes_only_what_is_new(attacked, tmp_path):
     run([*words[: words.index("--conditions")], *ids, *more, "--out", tmp_path / "run"], cache)
     new = chunks(cache)
     assert all(new[name].stat().st_mtime_ns == made for name, made in old.items())
-    found = {path.name.partition("--")[2] for path in (tmp_path / "run/attacks").iterdir()}
-    assert found == {
-        "attack.fgsm-linf@2.parquet",
-        "attack.fgsm-linf@2+qdq-onnxruntime-int8.parquet",
-        "attack.fgsm-linf@2+qdq-openvino-int8.parquet",
+    assert {condition for _, condition in trial_files(tmp_path / "run", "attacks")} == {
+        "attack/fgsm-linf@2",
+        "attack/fgsm-linf@2+qdq-onnxruntime-int8",
+        "attack/fgsm-linf@2+qdq-openvino-int8",
     }
     assert len(new) - len(old) == 2 * -(-90 // 64), "two quantized files; what was made on the source is there"
     for target in summary_of(tmp_path / "run")["targets"]:
@@ -214,15 +213,15 @@ def test_a_killed_run_goes_on_behind_its_last_chunk(shared, tmp_path):
     after = chunks(tmp_path / "cache")
     assert len(after) == 6
     assert all(after[name].stat().st_mtime_ns == made for name, made in finished.items())
-    trials = {path: path.stat().st_mtime_ns for path in (tmp_path / "run/trials").iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run/trials").iterdir()}
     run(words, tmp_path / "cache")
-    assert all(path.stat().st_mtime_ns == made for path, made in trials.items())
+    assert all(path.stat().st_mtime_ns == made for path, made in kept.items())
 
 
 def test_a_run_goes_on_where_the_cache_is_gone(attacked, tmp_path):
     out, _, words, _ = attacked
     before = summary_of(out)
-    (out / "trials/onnxruntime.int8@cpu--attack.pgd-linf@2.parquet").unlink()
+    trial_files(out)["onnxruntime/int8@cpu", "attack/pgd-linf@2"].unlink()
     run([*words, "--out", out], tmp_path / "cache")
     after = summary_of(out)
     assert after["attacks"] == before["attacks"]
@@ -257,7 +256,7 @@ def test_surrogates_with_other_class_indices_are_told_the_same_truth(shared, tmp
     words += ["--data", shared / "data/imagenet/val", "--classes", shared / "data/imagenet/classes.csv", "--limit", 16]
     words += ["--engine", "onnxruntime", "--bits", 32, "--surrogate", squeezenet]
     run([*words, *asked("attack/fgsm-linf@8+squeezenet"), "--out", tmp_path / "run"], tmp_path / "cache")
-    rows = pq.read_table(tmp_path / "run/attacks/all--attack.fgsm-linf@8+squeezenet.parquet")
+    rows = trials(tmp_path / "run", "attacks")["all", "attack/fgsm-linf@8+squeezenet"]
     right = rows["clean_correct"].to_numpy()
     assert right.mean() > 0.3, "SqueezeNet's 1000 classes are MobileNet's 1001 behind the background class"
     assert rows["correct"].to_numpy().sum() <= right.sum() / 2

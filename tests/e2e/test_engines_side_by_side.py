@@ -60,7 +60,7 @@ def trials(out):
     found, labels = {}, None
     for path in sorted((out / "trials").iterdir()):
         table = pq.read_table(path)
-        target = table.schema.metadata[b"seatrial.target"].decode()
+        target = table["target"][0].as_py()
         found[target] = table["top1"].to_numpy().astype(np.int32)
         labels = table["label"].to_numpy().astype(np.int32)
     return found, labels

@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import onnx
-import pyarrow.parquet as pq
 import pytest
 from conftest import bench, make_folders, make_model
 from onnx import helper
+from trial_files import trial_files, trials
 
 
 def pooled(model):
@@ -28,10 +28,6 @@ def demo(tmp_path_factory):
     done = bench([*words, "--out", out])
     assert done.returncode == 0, done.stderr
     return out, words, done
-
-
-def rows(run):
-    return {path.name: pq.read_table(path) for path in (run / "trials").iterdir()}
 
 
 def test_the_answer_is_shown(demo):
@@ -69,10 +65,11 @@ def test_the_summary_holds_every_condition_for_every_target(demo):
 
 def test_the_first_step_of_the_stack_is_its_single_condition(demo):
     run = demo[0]
-    first = json.loads((run / "summary.json").read_text())["pipeline"]["stack"][0][0].replace("/", ".")
-    found = rows(run)
-    for target in ("onnxruntime.fp32@cpu", "onnxruntime.int8@cpu"):
-        assert found[f"{target}--pipeline.combined@1.parquet"].equals(found[f"{target}--{first}.parquet"])
+    first = json.loads((run / "summary.json").read_text())["pipeline"]["stack"][0][0]
+    found = trials(run)
+    for target in ("onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"):
+        stacked, single = (found[target, name].drop_columns(["condition"]) for name in ("pipeline/combined@1", first))
+        assert stacked.equals(single)
 
 
 def test_workers_and_batches_change_nothing(demo, tmp_path):
@@ -80,7 +77,7 @@ def test_workers_and_batches_change_nothing(demo, tmp_path):
     other = tmp_path / "other"
     done = bench([*words, "--out", other, "--workers", 1, "--batch-size", 5])
     assert done.returncode == 0, done.stderr
-    first, second = rows(out), rows(other)
+    first, second = trials(out), trials(other)
     assert first.keys() == second.keys()
     for name in first:
         assert first[name].drop_columns(["p_top1", "margin"]).equals(second[name].drop_columns(["p_top1", "margin"]))
@@ -88,14 +85,14 @@ def test_workers_and_batches_change_nothing(demo, tmp_path):
 
 def test_a_run_continues_where_it_stopped(demo):
     out, words, _ = demo
-    expected = rows(out)
-    lost = [name for name in expected if "resize=" in name or "uint8-input" in name or "combined" in name]
-    for name in lost:
-        (out / "trials" / name).unlink()
+    expected = trials(out)
+    for (_, condition), path in trial_files(out).items():
+        if any(part in condition for part in ("resize=", "uint8-input", "combined")):
+            path.unlink()
     kept = {path: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
     done = bench([*words, "--out", out])
     assert done.returncode == 0, done.stderr
-    found = rows(out)
+    found = trials(out)
     assert found.keys() == expected.keys()
     assert all(found[name].equals(expected[name]) for name in found)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -117,14 +114,14 @@ def test_a_rewritten_graph_is_built_and_asked(small, tmp_path):
     reference, openvino = summary["targets"]
     assert list(reference["conditions"]) == ["clean", "pipeline/graph=ceil-mode", "pipeline/graph=uint8-input"]
     assert openvino["conditions"].keys() == reference["conditions"].keys()
-    found = rows(tmp_path / "run")
+    found = trials(tmp_path / "run")
     clean, ceil, uint8 = (
-        found[f"onnxruntime.fp32@cpu--{name}.parquet"]["margin"].to_numpy()
-        for name in ("clean", "pipeline.graph=ceil-mode", "pipeline.graph=uint8-input")
+        found["onnxruntime/fp32@cpu", name]["margin"].to_numpy()
+        for name in ("clean", "pipeline/graph=ceil-mode", "pipeline/graph=uint8-input")
     )
     np.testing.assert_allclose(uint8, clean, atol=1e-6)
     assert np.abs(ceil - clean).max() > 1e-4
-    theirs = found["openvino.fp32@cpu--pipeline.graph=ceil-mode.parquet"]["margin"].to_numpy()
+    theirs = found["openvino/fp32@cpu", "pipeline/graph=ceil-mode"]["margin"].to_numpy()
     np.testing.assert_allclose(theirs, ceil, atol=1e-5)
 
 

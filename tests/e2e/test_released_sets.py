@@ -3,10 +3,10 @@
 import json
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from conftest import bench, make_folders, make_model
 from PIL import Image
+from trial_files import trials
 
 from seatrial.harness.conditions import make_condition
 
@@ -35,7 +35,7 @@ def words(root, data, out, *more):
 
 
 def answers(run, condition):
-    table = pq.read_table(run / "trials" / f"onnxruntime.int8@cpu--corruption.{condition}.parquet").to_pylist()
+    table = trials(run)["onnxruntime/int8@cpu", f"corruption/{condition}"].to_pylist()
     return {row["image_id"].rpartition("/")[2][:6]: (row["label"], row["p_top1"]) for row in table}
 
 
@@ -81,8 +81,8 @@ def test_an_imagenet_c_tree_is_read_without_another_resize(world, families):
     fp32 = ["--model", root / "m.onnx", "--size", 16, "--resize", "none", "--bits", 32, "--data", folder]
     plain = bench([*fp32, "--conditions", "clean", "--out", root / "plain"])
     assert plain.returncode == 0, plain.stderr
-    expected = pq.read_table(root / "plain/trials/onnxruntime.fp32@cpu--clean.parquet").to_pylist()
-    found = pq.read_table(root / "read/trials/onnxruntime.fp32@cpu--corruption.fog@3.parquet").to_pylist()
+    expected = trials(root / "plain")["onnxruntime/fp32@cpu", "clean"].drop_columns(["condition"]).to_pylist()
+    found = trials(root / "read")["onnxruntime/fp32@cpu", "corruption/fog@3"].drop_columns(["condition"]).to_pylist()
     assert found == expected
 
 

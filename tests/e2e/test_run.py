@@ -8,10 +8,10 @@ import sys
 import time
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, bench, make_folders, make_model
 from PIL import Image
+from trial_files import trials
 
 from seatrial import harness
 from seatrial.exporters import ContractOptions
@@ -24,12 +24,8 @@ def flags(model, data, calib, out, *more):
     return ["--model", model, "--size", "16", "--data", data, "--calib", calib, "--out", out, *more]
 
 
-def predictions(run):
-    return {path.name: pq.read_table(path) for path in sorted((run / "trials").iterdir())}
-
-
 def same_predictions(one, other):
-    first, second = predictions(one), predictions(other)
+    first, second = trials(one), trials(other)
     return first.keys() == second.keys() and all(first[name].equals(second[name]) for name in first)
 
 
@@ -62,7 +58,7 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
     assert (summary["schema"], summary["status"], summary["seed"]) == (1, "complete", 0)
     assert [target["id"] for target in summary["targets"]] == ["onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"]
     assert summary["gate"]["verdict"] in ("ACCEPT", "REGRESSION", "ANOMALOUS")
-    rows = predictions(root / "run")
+    rows = trials(root / "run")
     reference = summary["targets"][0]["conditions"]
     for target in summary["targets"]:
         assert len(target["conditions"]) == CONDITIONS
@@ -70,7 +66,7 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
         assert target["engine_bytes"] > 0
         assert target["latency"]["single_stream"]["samples"] == 662
         for name, values in target["conditions"].items():
-            table = rows[f"{target['id']}--{name}.parquet".replace("/", ".")]
+            table = rows[target["id"], name]
             correct = table["top1"].to_numpy() == table["label"].to_numpy()
             assert values["images"] == len(table) == 48
             assert values["top1"] == correct.mean()
@@ -118,7 +114,7 @@ def test_a_limited_run_is_a_part_of_the_whole(world, tmp_path):
     root, model, data, calib, _ = world
     done = bench(flags(model, data, calib, tmp_path / "run", "--limit", 10, "--suite", "quick"))
     assert done.returncode == 0
-    whole, part = predictions(root / "run"), predictions(tmp_path / "run")
+    whole, part = trials(root / "run"), trials(tmp_path / "run")
     assert len(part) == 2 * 16
     for name, table in part.items():
         assert table.equals(whole[name].slice(0, 10))
@@ -239,7 +235,7 @@ def test_npz_and_folders_of_the_same_pixels_give_the_same_answers(tmp_path):
     for data in (tmp_path / "d.npz", tmp_path / "folder"):
         out = tmp_path / f"run-{data.stem}"
         assert bench(flags(model, data, calib, out, "--conditions", "clean")).returncode == 0
-        table = predictions(out)["onnxruntime.int8@cpu--clean.parquet"].to_pylist()
+        table = trials(out)["onnxruntime/int8@cpu", "clean"].to_pylist()
         answers[data.stem] = {row["image_id"].rpartition("/")[2][:6]: row["p_top1"] for row in table}
     assert answers["d"] == answers["folder"]
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import make_folders, make_model
+from trial_files import trial_files
 
 import bench
 from seatrial.harness.spec.run import REFERENCE
@@ -60,7 +61,7 @@ def test_the_run_goes_on_without_it(unruly, world, tmp_path, capsys, name, stage
     assert says in shown.out.replace("\n", " ")
     assert "exit status 3" in shown.out
     assert says in (out / "report.html").read_text()
-    assert not [path for path in (out / "trials").iterdir() if name in path.name]
+    assert not [target for target, _ in trial_files(out) if name in target]
 
     # The same command tries again: what failed, and nothing else.
     before = {path: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
@@ -98,8 +99,7 @@ def test_independent_builds_show_how_far_they_lie_apart(unruly, world, tmp_path,
     assert steady["rebuilds"]["top1"]["values"] == [steady["conditions"]["clean"]["top1"]] * 3
     assert varies["rebuilds"]["top1"]["values"][0] == varies["conditions"]["clean"]["top1"]
     assert len(set(steady["rebuilds"]["p50_ms"]["values"])) > 1
-    trials = sorted(path.name for path in (tmp_path / "run" / "trials").iterdir())
-    assert len(trials) == 3 * 2 + 2 * 2  # further builds answer the first condition alone
+    assert len(trial_files(tmp_path / "run")) == 3 * 2 + 2 * 2  # further builds answer the first condition alone
     assert "3 builds: top-1" in shown
     audit = json.loads((tmp_path / "run/audit.json").read_text())["targets"]
     assert {"onnxruntime/int8@cpu", "onnxruntime/int8@cpu#2", "onnxruntime/int8@cpu#3"} <= audit.keys()

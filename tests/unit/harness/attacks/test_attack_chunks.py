@@ -18,7 +18,7 @@ from seatrial.errors import BadInputError
 from seatrial.harness.attacks.chunks import Order, Part, chunk_size, make, with_distance
 from seatrial.harness.attacks.store import Chunk, ChunkStore, chunk_key
 from seatrial.harness.data.source import Pixels
-from seatrial.harness.records.attack_rows import AttackRows, read_attack_rows, write_attack_rows
+from seatrial.harness.records.attack_rows import EVERYONE, AttackedBy, AttackRows, read_attack_rows, write_attack_rows
 
 
 class Images:
@@ -183,14 +183,12 @@ def test_rows_lie_beside_the_trials_and_belong_to_their_run(tmp_path: Path) -> N
     clean = some_images(4)
     rows = chunk_of(clean + np.uint8(2), clean).rows
     ids = list("abcd")
-    write_attack_rows(tmp_path, spec="s", target="all", condition="attack/pgd-linf@2", ids=ids, rows=rows, chunks=["k"])
-    read = read_attack_rows(tmp_path, spec="s", target="all", condition="attack/pgd-linf@2", ids=ids)
-    assert same_rows(read, rows)
-    for wrong in ({"spec": "other"}, {"ids": list("abdc")}, {"condition": "attack/pgd-linf@3"}):
+    write_attack_rows(tmp_path, "k", AttackedBy("attack/pgd-linf@2", EVERYONE, ["chunk"]), ids, rows)
+    assert same_rows(read_attack_rows(tmp_path, "k", ids), rows)
+    (tmp_path / "l.parquet").hardlink_to(tmp_path / "k.parquet")
+    for key, order in (("k", list("abdc")), ("l", ids), ("other", ids)):
         with pytest.raises(BadInputError, match="Remove the trials"):
-            read_attack_rows(
-                tmp_path, **{"spec": "s", "target": "all", "condition": "attack/pgd-linf@2", "ids": ids, **wrong}
-            )
+            read_attack_rows(tmp_path, key, order)
 
 
 def test_a_chunk_is_small_enough_for_large_images_and_full_for_small_ones() -> None:

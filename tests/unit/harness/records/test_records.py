@@ -11,11 +11,12 @@ from seatrial.errors import BadInputError, UsageError
 from seatrial.files import replacing, write_json
 from seatrial.harness.records.predictions import concatenate, rows_of
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.trials import is_finished, read_trial, trial_path, write_trial
+from seatrial.harness.records.trials import About, is_finished, read_trial, trial_path, write_trial
 from seatrial.harness.results import gate
 
 IDS = [f"class/{n}.jpg" for n in range(20)]
-WHERE = {"spec": "abc", "target": "onnxruntime/int8@cpu", "condition": "corruption/pixelate@3"}
+KEY = "ab" * 32
+ABOUT = About("onnxruntime/int8@cpu", "corruption/pixelate@3")
 
 
 def logits(count=20, classes=7, seed=0):
@@ -52,32 +53,30 @@ def test_rows_do_not_depend_on_the_batch():
 @pytest.mark.parametrize("classes", [1, 2, 4, 1000])
 def test_a_trial_comes_back_as_it_was_written(tmp_path, classes):
     rows = rows_of(logits(classes=classes), np.zeros(20, np.int64))
-    assert not is_finished(tmp_path, **WHERE)
-    write_trial(tmp_path, **WHERE, ids=IDS, rows=rows)
-    assert is_finished(tmp_path, **WHERE)
-    again = read_trial(tmp_path, WHERE["target"], WHERE["condition"], IDS)
+    assert not is_finished(tmp_path, KEY)
+    write_trial(tmp_path, KEY, ABOUT, IDS, rows)
+    assert is_finished(tmp_path, KEY)
+    again = read_trial(tmp_path, KEY, IDS)
     for name in ("label", "top", "p_top1", "margin"):
         np.testing.assert_array_equal(getattr(rows, name), getattr(again, name))
-    table = pq.read_table(trial_path(tmp_path, WHERE["target"], WHERE["condition"]))
-    assert table.column_names == ["image_id", "label", "top1", "top5", "p_top1", "margin"]
+    table = pq.read_table(trial_path(tmp_path, KEY))
+    assert table.column_names == ["target", "condition", "image_id", "label", "top1", "top5", "p_top1", "margin"]
+    assert set(table["target"].to_pylist()) == {ABOUT.target}
+    assert set(table["condition"].to_pylist()) == {ABOUT.condition}
 
 
-def test_a_trial_of_another_spec_or_a_damaged_one_is_refused(tmp_path):
-    write_trial(tmp_path, **WHERE, ids=IDS, rows=rows_of(logits(), np.zeros(20, np.int64)))
-    with pytest.raises(BadInputError, match="another run"):
-        is_finished(tmp_path, **{**WHERE, "spec": "other"})
+def test_a_trial_under_another_name_or_a_damaged_one_is_refused(tmp_path):
+    write_trial(tmp_path, KEY, ABOUT, IDS, rows_of(logits(), np.zeros(20, np.int64)))
+    other = "cd" * 32
+    trial_path(tmp_path, KEY).rename(trial_path(tmp_path, other))
+    assert not is_finished(tmp_path, other)
+    trial_path(tmp_path, other).rename(trial_path(tmp_path, KEY))
     with pytest.raises(BadInputError, match="not hold the rows"):
-        read_trial(tmp_path, WHERE["target"], WHERE["condition"], IDS[::-1])
-    path = trial_path(tmp_path, WHERE["target"], WHERE["condition"])
+        read_trial(tmp_path, KEY, IDS[::-1])
+    path = trial_path(tmp_path, KEY)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadInputError, match="Remove it"):
-        is_finished(tmp_path, **WHERE)
-
-
-def test_ids_cannot_leave_the_trials_folder(tmp_path):
-    path = trial_path(tmp_path, "../../etc/x", "..\\..\\y/z")
-    assert path.parent == tmp_path
-    assert not set(path.name) & set("/\\:")
+        is_finished(tmp_path, KEY)
 
 
 def test_a_file_is_whole_or_absent(tmp_path):
@@ -103,38 +102,53 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
         write_json(tmp_path / "file" / "run.json", {})
 
 
-def test_a_run_directory_takes_its_own_spec_only(tmp_path):
-    identity = {"seed": 0, "model": {"digest": "a", "name": "m"}}
+def description(run=0, targets=("a",), conditions=("clean",), **changes):
+    identity = {
+        "run": {"seed": run, "model": {"digest": "m"}},
+        "targets": {name: {"threads": 1} for name in targets},
+        "conditions": {name: {"id": name} for name in conditions},
+    }
+    return {"identity": identity, "asked": {"targets": list(targets), "conditions": list(conditions)}, **changes}
+
+
+def test_a_run_directory_takes_more_of_its_own_spec_and_nothing_else(tmp_path):
     directory = RunDirectory(tmp_path / "run")
-    directory.check(identity)
+    assert directory.description() is None
     assert not directory.root.exists()
-    directory.begin({"identity": identity})
-    directory.check(identity)
-    other = {"seed": 1, "model": {"digest": "b", "name": "m"}}
-    with pytest.raises(UsageError, match=r"differ in: model\.digest, seed\."):
-        directory.check(other)
+    directory.begin(description())
+    stored = directory.description()
+    assert stored == description()
+    for more in ({}, {"targets": ("a", "b")}, {"conditions": ("clean", "x")}, {"targets": ("b",)}):
+        directory.check(stored, description(**more)["identity"])
+    with pytest.raises(UsageError, match=r"differ in: seed\."):
+        directory.check(stored, description(run=1)["identity"])
+    other = description()["identity"]
+    other["targets"]["a"] = {"threads": 2}
+    with pytest.raises(UsageError, match=r"differ in: a\.threads\."):
+        directory.check(stored, other)
 
 
 def test_a_run_directory_refuses_what_is_no_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(UsageError, match="holds files but no run"):
-        RunDirectory(tmp_path).check({})
+        RunDirectory(tmp_path).description()
     with pytest.raises(UsageError, match="is a file"):
-        RunDirectory(tmp_path / "thesis.tex").check({})
-    for text in ("{", "[]", "{}", "[" * 100_000):
+        RunDirectory(tmp_path / "thesis.tex").description()
+    asked = {"targets": [1], "conditions": []}
+    for text in ("{", "[]", "{}", "[" * 100_000, json.dumps({**description(), "asked": asked})):
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(BadInputError, match=r"not a (run|readable JSON)"):
-            RunDirectory(tmp_path).check({})
+            RunDirectory(tmp_path).description()
 
 
-def test_begin_keeps_the_first_description_and_clears_leftovers(tmp_path):
+def test_begin_brings_the_description_up_to_date_and_clears_leftovers(tmp_path):
     directory = RunDirectory(tmp_path)
-    directory.begin({"identity": 1})
+    directory.begin(description())
     directory.trials.mkdir()
     leftover = directory.trials / ".tmp-123-x.parquet"
     leftover.write_bytes(b"half")
-    directory.begin({"identity": 2})
-    assert json.loads(directory.run_json.read_text()) == {"identity": 1}
+    directory.begin(description(targets=("a", "b")))
+    assert directory.description() == description(targets=("a", "b"))
     assert not leftover.exists()
 
 

@@ -40,7 +40,7 @@ def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp
     path = brevitas_style(tmp_path / "m.onnx")
     plan = make_plan(spec_for(path, data_folder), Silent())
     assert plan.calib is None
-    assert plan.identity["model"]["precision"] == "int8"
+    assert plan.identity.run["model"]["precision"] == "int8"
     with opened(plan) as session:
         build_targets(session)
         reference, int8 = session.targets
@@ -82,7 +82,7 @@ def test_what_needs_calibration(tmp_path, precision, own, needed):
 
 def test_targets_of_one_model_may_take_different_inputs(tmp_path, data_folder):
     plan = make_plan(spec_for(changed(tmp_path / "h.onnx", half), data_folder, targets=(REFERENCE,)), Silent())
-    assert plan.identity["model"]["precision"] == "fp16"
+    assert plan.identity.run["model"]["precision"] == "fp16"
     with opened(plan) as session:
         build_targets(session)
         (reference,) = session.targets
