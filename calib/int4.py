@@ -106,13 +106,6 @@ def quantize_int4(request: Request, *, pointwise: bool = False) -> DeployableMod
     return dataclasses.replace(model, proto=proto, precision=recipe.precision)
 
 
-def stays_float(model: DeployableModel, recipe: Recipe, options: QuantizeOptions) -> tuple[LeftFloat, ...]:
-    """The multiplying layers of a float32 model that int4 leaves in float, in their order, each with its reason."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    return tuple(plan(proto.graph, recipe, options.keep_float)[1])
-
-
 def plan(
     graph: onnx.GraphProto, recipe: Recipe, keep_float: Sequence[str] = ()
 ) -> tuple[list[Layer4], list[LeftFloat]]:

@@ -39,13 +39,8 @@ class Affine:
     largest: float
 
 
-def onnx_type(name: str) -> int:
-    """ONNX's element type of `uint8`, `int8` or `float8e4m3fn`."""
-    return _TYPES[name][0]
-
-
 def numpy_type(name: str) -> Any:
-    """The NumPy (or ml_dtypes) type of the same."""
+    """The NumPy (or ml_dtypes) type of `uint8`, `int8` or `float8e4m3fn`."""
     return onnx.helper.tensor_dtype_to_np_dtype(_TYPES[name][0])
 
 

@@ -60,14 +60,6 @@ def is_simulated(name: str) -> bool:
     return simulated_bits(name) is not None
 
 
-def describe_precision(name: str) -> str:
-    """What a known precision means, in words."""
-    bits = simulated_bits(name)
-    if bits is None:
-        return PRECISIONS[name]
-    return f"simulated in float: {bits[0]}-bit weights, {bits[1]}-bit activations, fake-quantized"
-
-
 def is_quantized(name: str) -> bool:
     """True where the precision is reached by quantizing with calibration or rounding, not by a float cast."""
     return name not in FLOAT_PRECISIONS

@@ -91,12 +91,6 @@ class TensorRtAdapter(CompiledEngine):
     def _timing(cls, request: BuildRequest) -> Path | None:
         """The file of the timing cache; None without one."""
 
-    def refit(self, onnx_bytes: bytes) -> None:
-        """Always UnsupportedError: weights of a plan that can be exchanged are not folded and fused as they would be
-        in the plan that ships.
-        """
-        raise UnsupportedError(f"Engine {self.name!r} builds no refittable plans. Build the new weights anew.")
-
     def _load(self, compiled: bytes) -> None:
         request = self.request
         asked = request.builder.compute_capability

@@ -70,12 +70,6 @@ class Session:
         """Whether the single query is replayed as a CUDA graph."""
         return self._graph is not None
 
-    @property
-    def refittable(self) -> bool:
-        """Whether the plan's weights could be exchanged."""
-        refittable: bool = self._engine.refittable
-        return refittable
-
     def run(self, images: Array) -> dict[str, Array]:
         """[N, ...] of at most the largest batch -> every output by its name; copies, which the caller owns."""
         with self._turn, self._cuda.current():

@@ -13,8 +13,6 @@ from seatrial.harness.attacks.losses import cross_entropy
 from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 
 Tensor = Any
-# An image, and where it comes from: changes images [N, 3, H, W], and takes gradients back to what they were.
-Change = Callable[[Tensor], Tensor]
 
 STEPS = 20  # RobustART
 # RobustART's step of .002 is about this at its middle radius of 2/255. Smaller ones, such as Dong et al.'s

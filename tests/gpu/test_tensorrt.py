@@ -247,13 +247,6 @@ def test_builder_options_give_plans_that_run(name, small, batch, options):
         np.testing.assert_allclose(engine.infer(batch), on_cpu(small.onnx_bytes, batch)[0], atol=1e-4)
 
 
-def test_a_plan_is_not_refittable_and_refitting_is_refused(name, small):
-    with engines.build(name, small) as engine:
-        assert not engine._session.refittable
-        with pytest.raises(UnsupportedError, match="no refittable plans"):
-            engine.refit(small.onnx_bytes)
-
-
 def test_the_values_inside_are_those_of_onnx_runtime(name, small, batch):
     model = onnx.load_model_from_string(small.onnx_bytes)
     names = [output for node in model.graph.node for output in node.output]

@@ -14,7 +14,7 @@ from onnx_files import changed, old_opset
 
 from seatrial import calib, exporters
 from seatrial.calib.blocked import round_to_nearest
-from seatrial.calib.int4 import quantize_int4, stays_float
+from seatrial.calib.int4 import plan, quantize_int4
 from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.quantizers import Request
 from seatrial.calib.warn import kept_float_of
@@ -159,14 +159,19 @@ def test_a_raise_of_the_opset_that_changes_answers_is_refused(model, monkeypatch
         quantized(model)
 
 
+def stays_float(model, recipe, keep_float=()):
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    return plan(proto.graph, recipe, keep_float)[1]
+
+
 def test_what_stays_float_is_listed_with_its_reason(model, tmp_path):
-    left = stays_float(model, RECIPE, RTN)
+    left = stays_float(model, RECIPE)
     assert [(layer.name, layer.op) for layer in left] == [("conv1", "Conv"), ("conv2", "Conv")]
     assert kept_float_of(quantized(model)) == {layer.name: layer.why for layer in left}
     wide = dataclasses.replace(RECIPE, block_size=64)
-    assert stays_float(model, wide, RTN)[-1].why == "its inner axis of 32 is no multiple of the block of 64"
-    kept = dataclasses.replace(RTN, keep_float=("fc",))
-    assert stays_float(model, RECIPE, kept)[-1].why == "named by keep_float"
+    assert stays_float(model, wide)[-1].why == "its inner axis of 32 is no multiple of the block of 64"
+    assert stays_float(model, RECIPE, ("fc",))[-1].why == "named by keep_float"
 
 
 def test_a_model_of_which_nothing_can_be_4_bits_is_refused(model):

@@ -5,7 +5,6 @@ import pytest
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import (
     check_precision,
-    describe_precision,
     is_quantized,
     is_simulated,
     simulated_bits,
@@ -19,8 +18,6 @@ def test_a_simulated_precision_says_its_bits(name, bits):
     assert simulated_bits(name) == bits
     assert is_simulated(name)
     assert is_quantized(name)
-    assert describe_precision(name).startswith("simulated")
-    assert f"{bits[0]}-bit weights, {bits[1]}-bit activations" in describe_precision(name)
 
 
 @pytest.mark.parametrize("name", ["sim-w1a9", "sim-w4", "sim-w4a4x", "sim-w44a4", "simw4a4", "sim-w9a8", "sim-w4a1"])
@@ -36,7 +33,6 @@ def test_an_unknown_precision_lists_simulated_ones_too():
 
 
 def test_real_precisions_are_not_simulated():
-    assert describe_precision("int4") == "4-bit integer weights, float activations (w4a16)"
     assert [simulated_bits(name) for name in ("int8", "w4a8", "fp32")] == [None] * 3
 
 
