@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from seatrial.errors import UsageError
+
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 # What is left for the run itself and for the other engines.
 _SHARE_OF_MEMORY = 0.8
@@ -24,6 +26,14 @@ class Limits:
     build_s: float = 3600.0
     call_s: float = 300.0
     memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for what is not above zero."""
+        for flag, value in (("--build-timeout", self.build_s), ("--timeout", self.call_s)):
+            if not 0 < value < float("inf"):
+                raise UsageError(f"{flag} is {value:g}; it must be above 0.")
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise UsageError(f"--memory-limit is {self.memory_bytes / (1 << 30):g}; it must be above 0.")
 
     @property
     def memory(self) -> int:

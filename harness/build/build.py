@@ -6,53 +6,26 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from seatrial import exporters
 from seatrial.cache import cache_root
-from seatrial.calib import CalibrationImages, QuantizeOptions
+from seatrial.calib import CalibrationImages
 from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.builder_options import BuilderOptions
-from seatrial.engines.places import CompiledFile, EngineProcess, Limits
+from seatrial.engines.places import CompiledFile, EngineProcess
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import SeatrialError, UnsupportedError, UsageError
-from seatrial.exporters import ContractOptions, DeployableModel
+from seatrial.exporters import DeployableModel
 from seatrial.files import replacing
 from seatrial.harness.alike import IMAGES, settle
-from seatrial.harness.demo import demo_model_path
 from seatrial.harness.guard import Verdict
 from seatrial.harness.guard.faithful import faithful
 from seatrial.harness.plan.files import needs_calibration, target_file
+from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.failures import TARGET_ERRORS
-from seatrial.harness.spec.run import DEMO, TargetSpec, default_workers
-
-
-@dataclasses.dataclass(frozen=True)
-class BuildSpec:
-    """What to build. targets: each is built for itself; out: where the only one's file goes, None to keep it in the
-    cache alone. The rest is as in RunSpec.
-    """
-
-    targets: tuple[TargetSpec, ...]
-    out: Path | None = None
-    model: str = DEMO
-    weights: Path | None = None
-    output: str | None = None
-    calib: str | None = None
-    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
-    classes: Path | None = None
-    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
-    calib_condition: str = "clean"
-    calib_limit: int | None = None
-    calib_seed: int | None = None
-    seed: int = 0
-    threads: int = 1
-    optimization: str = "all"
-    builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
-    limits: Limits = dataclasses.field(default_factory=Limits)
-    workers: int = dataclasses.field(default_factory=default_workers)
+from seatrial.harness.spec.build import BuildSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,24 +49,19 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
 
     Raises UsageError and BadInputError for what concerns them all.
     """
-    if spec.out is not None and len(spec.targets) > 1:
-        raise UsageError(
-            f"--out names one file, and there are {len(spec.targets)} targets. Give one engine and precision."
-        )
-    source = demo_model_path() if spec.model == DEMO else spec.model
-    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    model = load_model(spec.source)
     results = []
     with contextlib.ExitStack() as stack:
         images: CalibrationImages | None = None
-        given = spec.calib is not None
-        if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets):
+        given = spec.calibration.data is not None
+        if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets.asked):
             images, _ = open_calibration(spec, model, progress, stack)
         model, _ = settle(model, None if images is None else next(images.batches(IMAGES)), progress)
-        with progress.stage("Building", len(spec.targets), "engines") as update:
-            for done, target in enumerate(spec.targets):
+        with progress.stage("Building", len(spec.targets.asked), "engines") as update:
+            for done, target in enumerate(spec.targets.asked):
                 update(done, target.id)
                 results.append(_one(spec, model, target, images))
-            update(len(spec.targets))
+            update(len(spec.targets.asked))
     return results
 
 
@@ -140,8 +108,8 @@ def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> Bui
         model,
         precision=target.precision,
         device=target.device,
-        threads=spec.threads,
-        optimization=spec.optimization,
+        threads=spec.targets.threads,
+        optimization=spec.targets.optimization,
         builder=spec.builder,
         cache=cache_root() / "engines",
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from seatrial.errors import UsageError
 from seatrial.harness.command.config import read_config
-from seatrial.harness.command.groups import Parser
+from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.progress import Progress
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.

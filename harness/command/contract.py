@@ -10,7 +10,8 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_USAGE
 from seatrial.files import write_json
-from seatrial.harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
+from seatrial.harness.command.flags import contract, images, model, work
+from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.contract import ContractSpec, search
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.contract import print_contract
@@ -30,36 +31,39 @@ bad input, also where every way is near chance; 3 the runtime is missing or refu
 
 
 def make_parser() -> Parser:
-    """The parser of `bench.py contract`."""
+    """The parser of `contract`."""
     parser = Parser("contract", _DESCRIPTION, _EXAMPLES)
-    model = parser.add_argument_group("model and data")
-    add_model_flags(model)
-    model.add_argument(
-        "--data", metavar="PATH", help="labelled images: folder of class folders, .npz (images, labels), or demo"
+    group = parser.add_argument_group("model and data")
+    model.add(group)
+    images.add(
+        group, data="labelled images: folder of class folders, .npz (images, labels), or demo", limit=DEFAULT_LIMIT
     )
-    add_classes_flag(model)
-    model.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help=f"the first N images of the seeded, class-balanced order (default: {DEFAULT_LIMIT})",
-    )
-    model.add_argument("--seed", type=int, metavar="N", help="of the order (default: 0)")
-    model.add_argument("--workers", type=int, metavar="N", help="threads that decode and infer")
-    model.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
-    add_contract_flags(parser)
+    work.add(group)
+    group.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
+    contract.add(parser)
     return parser
+
+
+def spec_of(flags: Mapping[str, Any]) -> ContractSpec:
+    """Parsed flags -> ContractSpec; UsageError for what cannot be meant."""
+    given, known = dict(flags), ContractSpec()
+    return ContractSpec(
+        source=model.take(given, known.source),
+        images=images.take(given, known.images),
+        work=work.take(given, known.work),
+        **given,
+    )
 
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Searches and prints the answer; the command's exit status."""
     given = dict(flags)
     json_file = given.pop("json", None)
-    spec = ContractSpec(contract=take_contract(given), **given)
+    spec = spec_of(given)
     result = search(spec, progress)
     if json_file is not None:
         write_json(json_file, result.to_dict())
-    print_contract(result, spec.model, console)
+    print_contract(result, spec.source.model, console)
     if result.best is None:
         return EXIT_USAGE
     return EXIT_GATE_FAILED if result.wrong else EXIT_PASSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,28 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.engines import ENGINES
-from seatrial.engines.precision import check_precision, precision_of_bits
 from seatrial.engines.registry import default_device
 from seatrial.errors import EXIT_PASSED, UsageError
 from seatrial.files import write_json, write_text
-from seatrial.harness.command.groups import (
-    Parser,
-    add_builder_flags,
-    add_classes_flag,
-    add_contract_flags,
-    add_limit_flags,
-    add_model_flags,
-    add_quantization_flags,
-    take_builder,
-    take_contract,
-    take_limits,
-    take_quantization,
+from seatrial.harness.command.flags import (
+    base,
+    builder,
+    calibration,
+    contract,
+    images,
+    limits,
+    model,
+    quantization,
+    targets,
+    work,
 )
-from seatrial.harness.command.targets import parse_target
+from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.diff import DEFAULT_LIMIT, DiffSpec, diff
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.diff import print_diff, render_diff
 from seatrial.harness.spec.diff import VALUES
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 _DESCRIPTION = """Compares a built engine with the reference, layer by layer, on real images: where they part first,
 which layers add the error and which only pass it on, which values saturate, which images get another label. With
@@ -48,36 +48,20 @@ failed."""
 
 
 def make_parser() -> Parser:
-    """The parser of `bench.py diff`."""
+    """The parser of `diff`."""
     parser = Parser("diff", _DESCRIPTION, _EXAMPLES)
-    model = parser.add_argument_group("model and data")
-    add_model_flags(model)
-    model.add_argument("--float-model", metavar="FILE", help="the float ONNX file that --model was quantized from")
-    model.add_argument("--data", metavar="PATH", help="folder of class folders, .npz (images, labels), or demo")
-    model.add_argument("--calib", metavar="PATH", help="likewise, to calibrate on; no labels needed")
-    add_classes_flag(model)
-    model.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help=f"the first N images of the seeded, class-balanced order (default: {DEFAULT_LIMIT})",
-    )
-    model.add_argument("--calib-limit", type=int, metavar="N", help="likewise for calibration images; all by default")
-    model.add_argument("--seed", type=int, metavar="N", help="of the orders (default: 0)")
-    model.add_argument("--workers", type=int, metavar="N", help="threads that decode")
-    add_contract_flags(parser)
-
+    base.add(parser)
+    group = parser.add_argument_group("model and data")
+    model.add(group)
+    group.add_argument("--float-model", metavar="FILE", help="the float ONNX file that --model was quantized from")
+    images.add(group, limit=DEFAULT_LIMIT)
+    calibration.add(group)
+    work.add(group)
+    contract.add(parser)
     target = parser.add_argument_group("target")
-    target.add_argument("--engine", metavar="NAME", help=f"{', '.join(ENGINES)} (default: onnxruntime)")
-    target.add_argument("--bits", type=int, metavar="N", help="32, 16, 8 or 4 (default: 8)")
-    target.add_argument("--precision", metavar="NAME", help="in place of --bits, by name")
+    targets.add_one(target)
     target.add_argument("--device", metavar="NAME", help="default: the engine's first")
-    target.add_argument("--threads", type=int, metavar="N", help="threads of one inference call (default: 1)")
-    target.add_argument(
-        "--optimization",
-        choices=("disable", "basic", "extended", "all"),
-        help="graph optimisation level (default: all)",
-    )
+    targets.add_building(target)
     asked = parser.add_argument_group("comparison")
     asked.add_argument(
         "--against", metavar="TARGET", help="ENGINE[/PRECISION][@DEVICE] (default: fp32 on the reference engine)"
@@ -102,35 +86,35 @@ def make_parser() -> Parser:
     asked.add_argument("--top", type=int, metavar="K", help="layers in each table (default: 10)")
     asked.add_argument("--json", type=Path, metavar="FILE", help="write all layers as JSON")
     asked.add_argument("--out", type=Path, metavar="FILE", help="write the report: .md or .html")
-    add_builder_flags(parser)
-    add_quantization_flags(parser)
-    add_limit_flags(parser)
+    builder.add(parser)
+    quantization.add(parser)
+    limits.add(parser)
     return parser
 
 
 def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     """Parsed flags -> DiffSpec; UsageError for what cannot be meant."""
     given = dict(flags)
-    if "bits" in given and "precision" in given:
-        raise UsageError("--bits and --precision say the same thing; give one.")
-    engine = ENGINES.canonical(given.pop("engine", "onnxruntime"))
-    precision = check_precision(given.pop("precision", None) or precision_of_bits(given.pop("bits", 8)))
+    known = base.take(given) or RunSpec()
+    name, precision = targets.take_one(given)
+    engine = ENGINES.canonical(name)
     target = TargetSpec(engine, precision, given.pop("device", default_device(engine)))
-    same_file = given.pop("same_file", False)
-    against = given.pop("against", None)
+    same_file, against = given.pop("same_file", False), given.pop("against", None)
     asked = {name: given.pop(name) for name in ("float_model", "threshold_db", "top", "values") if name in given}
-    contract, builder, limits = take_contract(given), take_builder(given), take_limits(given)
     run = RunSpec(
-        contract=contract,
-        targets=(target,),
-        quantization=take_quantization(given),
-        builder=builder,
-        limits=limits,
-        **{"limit": DEFAULT_LIMIT, **given},
+        source=model.take(given, known.source),
+        images=images.take(given, dataclasses.replace(known.images, limit=DEFAULT_LIMIT)),
+        calibration=calibration.take(given, known.calibration),
+        quantization=quantization.take(given, known.quantization),
+        targets=dataclasses.replace(targets.take(given, known.targets), asked=(target,)),
+        builder=builder.take(given, known.builder),
+        limits=limits.take(given, known.limits),
+        work=work.take(given, known.work),
+        **{"seed": known.seed, **given},
     )
     if same_file and against is not None and "/" in against:
         raise UsageError("--same-file has one precision, the target's: give --against an engine alone.")
-    other = None if against is None else parse_target(against, "fp32")
+    other = None if against is None else targets.parse_target(against, "fp32")
     return DiffSpec(run=run, against=other, same_file=same_file, **asked)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from seatrial.engines import ENGINES
 from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
-from seatrial.harness.command.groups import Parser
+from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.doctor import examine
 from seatrial.harness.doctor.examine import DEFAULT_TIMEOUT_S
 from seatrial.harness.progress import Progress

@@ -10,10 +10,15 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from seatrial.files import write_json
-from seatrial.harness.command.groups import Parser, add_classes_flag, add_contract_flags, add_model_flags, take_contract
-from seatrial.harness.export import ExportSpec, export
+from seatrial.harness.command.flags import contract, images, model, work
+from seatrial.harness.command.flags.parser import Parser, program
+from seatrial.harness.export import export
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.export import print_export
+from seatrial.harness.spec.export import ExportSpec
+from seatrial.harness.spec.images import ImageSource
+from seatrial.harness.spec.model import ModelSource
+from seatrial.harness.spec.work import WorkOptions
 
 _DESCRIPTION = """Makes one ONNX file of a model, from PyTorch or from ONNX: batch free, batch normalisation folded,
 graph simplified, input contract and class names inside. Then feeds real images to the source and to the file: same
@@ -29,39 +34,42 @@ written as NAME.differs.onnx), 2 usage or bad input, 3 a library is missing or P
 
 
 def make_parser() -> Parser:
-    """The parser of `bench.py export`."""
+    """The parser of `export`."""
     parser = Parser("export", _DESCRIPTION, _EXAMPLES)
-    model = parser.add_argument_group("model")
-    add_model_flags(model)
-    add_classes_flag(model)
-    model.add_argument("--out", type=Path, metavar="FILE", help="the .onnx file to write")
-    model.add_argument(
+    group = parser.add_argument_group("model")
+    model.add(group)
+    group.add_argument("--out", type=Path, metavar="FILE", help="the .onnx file to write")
+    group.add_argument(
         "--batch", type=_batch, metavar="N", help="freeze the batch at N; or free (a PyTorch module's is, unless said)"
     )
-    model.add_argument("--no-simplify", dest="simplify", action="store_false", help="leave the graph as exported")
+    group.add_argument("--no-simplify", dest="simplify", action="store_false", help="leave the graph as exported")
     data = parser.add_argument_group("images on which source and file are compared")
-    data.add_argument(
-        "--data", metavar="PATH", help="folder of class folders or .npz (images, labels); default: the demo's images"
-    )
-    data.add_argument("--limit", type=int, metavar="N", help="the first N images of the seeded, class-balanced order")
-    data.add_argument("--seed", type=int, metavar="N", help="of the order (default: 0)")
-    data.add_argument("--workers", type=int, metavar="N", help="threads that decode")
+    images.add(data, data="folder of class folders or .npz (images, labels); default: the demo's images")
+    work.add(data)
     data.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
-    add_contract_flags(parser)
+    contract.add(parser)
     return parser
+
+
+def spec_of(flags: Mapping[str, Any]) -> ExportSpec:
+    """Parsed flags -> ExportSpec; UsageError for what cannot be meant."""
+    given = dict(flags)
+    for name in ("model", "out"):
+        if name not in given:
+            raise UsageError(f"An export needs --{name}. See `{program()} export --help`.")
+    return ExportSpec(
+        source=model.take(given, ModelSource()),
+        images=images.take(given, ImageSource()),
+        work=work.take(given, WorkOptions()),
+        **given,
+    )
 
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Exports, prints the comparison; the command's exit status."""
     given = dict(flags)
     json_file = given.pop("json", None)
-    for name in ("model", "out"):
-        if name not in given:
-            raise UsageError(f"An export needs --{name}. See `bench.py export --help`.")
-    for name in ("limit", "batch", "workers"):
-        if isinstance(given.get(name), int) and given[name] < 1:
-            raise UsageError(f"--{name} is {given[name]}; it must be at least 1.")
-    report = export(ExportSpec(contract=take_contract(given), **given), progress)
+    report = export(spec_of(given), progress)
     if json_file is not None:
         write_json(json_file, report.to_dict())
     print_export(report, console)

@@ -10,24 +10,22 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
 from seatrial.harness.command import build
-from seatrial.harness.command.build import add_compute_capability_flag
-from seatrial.harness.command.groups import (
-    Parser,
-    add_attack_flags,
-    add_builder_flags,
-    add_classes_flag,
-    add_contract_flags,
-    add_limit_flags,
-    add_model_flags,
-    add_quantization_flags,
-    take_attacks,
-    take_builder,
-    take_contract,
-    take_limits,
-    take_quantization,
+from seatrial.harness.command.flags import (
+    attacks,
+    base,
+    builder,
+    calibration,
+    conditions,
+    contract,
+    gate,
+    images,
+    limits,
+    model,
+    quantization,
+    targets,
+    work,
 )
-from seatrial.harness.command.targets import add_target_flags, take_targets
-from seatrial.harness.conditions import SUITES
+from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.console import print_summary
 from seatrial.harness.run.run import run
@@ -57,77 +55,59 @@ The same command continues an interrupted run. Exit status: 0 passed, 1 gate fai
 
 
 def make_parser() -> Parser:
-    """The parser of `bench.py run`."""
+    """The parser of `run`."""
     parser = Parser("[run]", _DESCRIPTION, _EXAMPLES)
-    model = parser.add_argument_group("model and data")
-    add_model_flags(model)
-    model.add_argument(
-        "--data",
-        metavar="PATH",
-        help="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
+    base.add(parser)
+    group = parser.add_argument_group("model and data")
+    model.add(group)
+    images.add(
+        group,
+        data="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
     )
-    model.add_argument("--calib", metavar="PATH", help="likewise, to calibrate on; no labels needed")
-    add_classes_flag(model)
-    model.add_argument("--limit", type=int, metavar="N", help="the first N images of the seeded, class-balanced order")
-    model.add_argument("--calib-limit", type=int, metavar="N", help="likewise for calibration images")
-    model.add_argument("--seed", type=int, metavar="N", help="of order, noise and bootstrap (default: 0)")
-    add_contract_flags(parser)
-
-    target = add_target_flags(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
+    calibration.add(group)
+    contract.add(parser)
+    target = targets.add(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
     target.add_argument(
         "--rebuilds", type=int, metavar="N", help="independent builds of each target, for their spread (default: 1)"
     )
-    target.add_argument(
-        "--min-realized",
-        type=float,
-        metavar="SHARE",
-        help="of the arithmetic at the requested precision, 0 to 1; less fails the run (default: 0.9, which warns)",
-    )
+    gate.add(target)
     target.add_argument("--build-only", action="store_true", help="build the targets and stop; as `bench.py build`")
-    add_compute_capability_flag(target)
-    target.add_argument("--allow-fallback", action="store_true", help="let less than that pass, and say so")
-    add_builder_flags(parser)
-    add_quantization_flags(parser)
-
-    asked = parser.add_argument_group("conditions")
-    asked.add_argument("--suite", metavar="NAME", help=f"{', '.join(SUITES)} (default: standard)")
-    asked.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
-    asked.add_argument("--severity", action="append", type=int, metavar="N", help="repeatable; only these, 1 to 5")
-
-    asked.add_argument(
-        "--corruption-scale", type=int, metavar="PX", help="severity constants for 224, 64 or 32 px images"
+    targets.add_compute_capability(target)
+    builder.add(parser)
+    quantization.add(parser)
+    conditions.add(parser)
+    attacks.add(parser)
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="run directory, which goes on with what it has (default: runs/MODEL-HASH)",
     )
-    asked.add_argument(
-        "--frost-textures", type=Path, metavar="DIR", help="ImageNet-C's frost photographs (frost1.png, ...)"
-    )
-
-    add_attack_flags(parser)
-
-    work = parser.add_argument_group("run")
-    work.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: runs/MODEL-HASH)")
-    work.add_argument("--workers", type=int, metavar="N", help="threads that decode and corrupt")
-    work.add_argument("--batch-size", type=int, metavar="N", help="images a call; changes no result (default: 32)")
-    add_limit_flags(parser)
+    group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
+    work.add(group, batches=True)
+    limits.add(parser)
     return parser
 
 
 def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     """Parsed flags -> RunSpec; UsageError for what cannot be meant."""
     given = dict(flags)
-    contract = take_contract(given)
-    targets = take_targets(given)
-    builder, limits = take_builder(given), take_limits(given)
-    quantization, attacks = take_quantization(given), take_attacks(given)
-    given["conditions"] = tuple(given.pop("conditions", ()))
-    given["severities"] = tuple(given.pop("severity", ()))
+    begun = base.take(given)
+    known = begun or RunSpec()
     return RunSpec(
-        contract=contract,
-        targets=targets,
-        quantization=quantization,
-        builder=builder,
-        limits=limits,
-        attacks=attacks,
-        **given,
+        source=model.take(given, known.source),
+        images=images.take(given, known.images),
+        calibration=calibration.take(given, known.calibration),
+        quantization=quantization.take(given, known.quantization),
+        targets=targets.take(given, known.targets, extends=begun is not None),
+        builder=builder.take(given, known.builder),
+        limits=limits.take(given, known.limits),
+        conditions=conditions.take(given, known.conditions),
+        attacks=attacks.take(given, known.attacks),
+        gate=gate.take(given, known.gate),
+        work=work.take(given, known.work),
+        **{"seed": known.seed, **given},
     )
 
 

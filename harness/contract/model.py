@@ -14,7 +14,7 @@ from seatrial.exporters.onnx_file import read_proto
 from seatrial.exporters.signature import read_signature
 from seatrial.harness.demo import demo_model_path
 from seatrial.harness.spec.contract import ContractSpec
-from seatrial.harness.spec.run import DEMO
+from seatrial.harness.spec.model import DEMO
 
 
 def load_model(spec: ContractSpec) -> tuple[DeployableModel, InputContract | None]:
@@ -23,9 +23,9 @@ def load_model(spec: ContractSpec) -> tuple[DeployableModel, InputContract | Non
     The model's own contract is then a provisional one: size, layout and dtype hold. Raises UsageError where neither the
     file nor --size says the size, and what `exporters.load` raises.
     """
-    name = os.fspath(demo_model_path()) if spec.model == DEMO else spec.model
-    source = exporters.open_source(name, spec.weights)
-    options, frozen = spec.contract, None
+    name = os.fspath(demo_model_path()) if spec.source.model == DEMO else spec.source.model
+    source = exporters.open_source(name, spec.source.weights)
+    options, frozen = spec.source.contract, None
     if isinstance(source, exporters.OnnxSource):
         proto = read_proto(source.path)
         carried = read_contract(proto)
@@ -38,13 +38,13 @@ def load_model(spec: ContractSpec) -> tuple[DeployableModel, InputContract | Non
     if carried is not None or not bare:
         if carried is None and options.preset is None and options.size is None and frozen is not None:
             options = _sized(options, frozen)
-        model = exporters.deploy(source, contract=options, output=spec.output)
+        model = exporters.deploy(source, contract=options, output=spec.source.output)
         return model, model.contract
     size = options.size or frozen
     if size is None:
-        raise UsageError(f"{spec.model} takes images of any size. Say which: --size N or HxW.")
+        raise UsageError(f"{spec.source.model} takes images of any size. Say which: --size N or HxW.")
     provisional = dataclasses.replace(options, size=size, resize="none")
-    return exporters.deploy(source, contract=provisional, output=spec.output), None
+    return exporters.deploy(source, contract=provisional, output=spec.source.output), None
 
 
 def _sized(options: ContractOptions, size: Size) -> ContractOptions:

@@ -16,13 +16,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import cv2
 
 from seatrial.cache import cache_root
 from seatrial.engines import places
-from seatrial.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError
 from seatrial.exporters import InputContract
 from seatrial.harness.alike import settle
 from seatrial.harness.contract import candidates as values
@@ -34,11 +33,11 @@ from seatrial.harness.contract.model import load_model
 from seatrial.harness.contract.races import SCALING, Races
 from seatrial.harness.contract.result import Deviation, SearchResult, Stage
 from seatrial.harness.data import labeller, open_source, select
-from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.plan.load import images_path
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
-from seatrial.harness.spec.run import DEMO, REFERENCE_ENGINE
+from seatrial.harness.spec.targets import REFERENCE_ENGINE
 
 
 def search(spec: ContractSpec, progress: Progress) -> SearchResult:
@@ -46,9 +45,9 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
     begin = time.perf_counter()
     model, declared = load_model(spec)
     model, findings = settle(model, None, progress)
-    path = _data_path(spec, progress)
-    label_of = labeller(model.classes, model.class_names, spec.classes)
-    selection = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
+    path = images_path(spec.images, spec.source, progress)
+    label_of = labeller(model.classes, model.class_names, spec.source.classes)
+    selection = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.images.limit)
     if len(selection) < MIN_IMAGES:
         raise BadInputError(
             f"{path} holds {len(selection)} images; at least {MIN_IMAGES} are needed to tell one contract from another."
@@ -58,14 +57,14 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
         images = DecodedImages(
             selection,
             cache_root() / "scratch",
-            workers=spec.workers,
+            workers=spec.work.workers,
             decoders=_decoders(declared),
             orientation="ignore" if declared is None else declared.orientation,
             progress=update,
         )
     probabilities = model.scores == "probabilities"
-    with images, places.build(REFERENCE_ENGINE, build_request(model), lanes=spec.workers) as engine:
-        asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.workers)
+    with images, places.build(REFERENCE_ENGINE, build_request(model), lanes=spec.work.workers) as engine:
+        asker = Asker(engine, images, selection.labels, probabilities=probabilities, workers=spec.work.workers)
         plan = _Plan(images, model.contract, declared)
         races = Races(asker, len(images), plan.compared, progress)
         stages, best = _run(plan, races)
@@ -187,10 +186,3 @@ def _deviations(
         Deviation(factor, spell(factor, declared), spell(factor, best), races.difference(swap, best))
         for factor, swap in swaps.items()
     )
-
-
-def _data_path(spec: ContractSpec, progress: Progress) -> Path:
-    source = spec.data or (DEMO if spec.model == DEMO else None)
-    if source is None:
-        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
-    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)

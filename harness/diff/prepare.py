@@ -26,8 +26,10 @@ from seatrial.harness.plan.files import makes_own_file, target_file
 from seatrial.harness.plan.plan import Plan, make_plan
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
+from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.diff import DiffSpec
-from seatrial.harness.spec.run import REFERENCE_ENGINE, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE_ENGINE, TargetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,18 +74,18 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
                         plan.calib,
                         plan.model.contract,
                         folder=cache_root() / "scratch",
-                        workers=spec.run.workers,
+                        workers=spec.run.work.workers,
                         progress=update,
                     )
                 )
-            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.calib_seed)
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed)
         with progress.stage("Decoding images", len(plan.data)) as update:
             images = stack.enter_context(
                 spool(
                     plan.data,
                     plan.model.contract,
                     folder=cache_root() / "scratch",
-                    workers=spec.run.workers,
+                    workers=spec.run.work.workers,
                     progress=update,
                 )
             )
@@ -103,13 +105,21 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
 def _plan(spec: DiffSpec, progress: Progress) -> Plan:
     others = () if spec.same_file or spec.against is None else (spec.reference,)
     planned = tuple(_plannable(target) for target in (spec.target, *others))
-    plan = make_plan(dataclasses.replace(spec.run, targets=planned, suite="quick", conditions=("clean",)), progress)
+    plan = make_plan(_planned(spec.run, planned), progress)
     if plan.released is not None:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
     for target in (spec.target, *others):
         if _written_out(target) and target.precision != plan.model.precision:
             ENGINES[target.engine].check_offered(target.precision, target.device)
     return plan
+
+
+def _planned(run: RunSpec, targets: tuple[TargetSpec, ...]) -> RunSpec:
+    return dataclasses.replace(
+        run,
+        targets=dataclasses.replace(run.targets, asked=targets),
+        conditions=ConditionsAsked(globs=("clean",)),
+    )
 
 
 def _written_out(target: TargetSpec) -> bool:
@@ -160,14 +170,14 @@ def _reference(
             target.model,
             precision=runs.precision,
             device=other.device,
-            threads=spec.run.threads,
-            optimization="disable" if literal else spec.run.optimization,
+            threads=spec.run.targets.threads,
+            optimization="disable" if literal else spec.run.targets.optimization,
             builder=spec.run.builder,
         )
         words = f"{other.id}, the same file{' node by node' if literal else ''}"
         return Side(words, other.engine, request, target.model), target.model
     if spec.float_model is not None:
-        loaded = exporters.load(spec.float_model, contract=spec.run.contract, output=spec.run.output)
+        loaded = exporters.load(spec.float_model, contract=spec.run.source.contract, output=spec.run.source.output)
         if loaded.fixed_batch is None:
             loaded = dataclasses.replace(loaded, fixed_batch=settled)
         model = float_view(loaded)

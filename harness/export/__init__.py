@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seatrial.harness.export.export import ExportSpec, export
+from seatrial.harness.export.export import export
 from seatrial.harness.export.verify import Verification
+from seatrial.harness.spec.export import ExportSpec
 
 __all__ = ["ExportSpec", "Verification", "export"]

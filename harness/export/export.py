@@ -18,7 +18,7 @@ from seatrial.cache import cache_root
 from seatrial.engines import places
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UsageError
-from seatrial.exporters import ContractOptions, DeployableModel, OnnxSource
+from seatrial.exporters import DeployableModel, OnnxSource
 from seatrial.exporters.axes import takes_one_image
 from seatrial.exporters.batch import with_batch
 from seatrial.exporters.contract import embed
@@ -32,31 +32,9 @@ from seatrial.harness.export.verify import Executor, OfTwoClasses, Verification,
 from seatrial.harness.pipeline import ImageStore, spool
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
-from seatrial.harness.spec.run import DEMO, REFERENCE_ENGINE, default_workers
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportSpec:
-    """One export.
-
-    model, weights, output, contract, classes: as in RunSpec. out: the .onnx file to write. data: images on which source
-    and export are compared, None for the demo's. limit, seed: the first N images of the seeded order. batch: a number
-    freezes the graph's batch at it, "free" frees it; None leaves an ONNX file's and frees a PyTorch module's. simplify:
-    whether the graph is simplified. workers: threads that decode.
-    """
-
-    model: str
-    out: Path
-    weights: Path | None = None
-    output: str | None = None
-    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
-    classes: Path | None = None
-    data: str | None = None
-    limit: int | None = None
-    seed: int = 0
-    batch: int | str | None = None
-    simplify: bool = True
-    workers: int = dataclasses.field(default_factory=default_workers)
+from seatrial.harness.spec.export import ExportSpec
+from seatrial.harness.spec.model import DEMO
+from seatrial.harness.spec.targets import REFERENCE_ENGINE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +87,13 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
         raise UsageError(f"--out {spec.out} is no .onnx file.")
     if spec.out.is_dir():
         raise UsageError(f"--out {spec.out} is a folder; name a file.")
-    source = exporters.open_source(spec.model, spec.weights)
+    source = exporters.open_source(spec.source.model, spec.source.weights)
     from_onnx = isinstance(source, OnnxSource)
     with progress.stage("Exporting", 1, "models") as update:
         frozen = spec.batch if isinstance(spec.batch, int) else None
-        model = exporters.deploy(source, contract=spec.contract, output=spec.output, batch=frozen, simplify=False)
+        model = exporters.deploy(
+            source, contract=spec.source.contract, output=spec.source.output, batch=frozen, simplify=False
+        )
         update(1)
     as_declared = model
     model, findings = settle(model, None, progress)
@@ -154,8 +134,8 @@ def opset(model: DeployableModel) -> int:
 
 def _finished(model: DeployableModel, spec: ExportSpec, from_onnx: bool) -> DeployableModel:
     names = model.class_names
-    if spec.classes is not None:
-        names = read_class_table(spec.classes, model.classes).names
+    if spec.source.classes is not None:
+        names = read_class_table(spec.source.classes, model.classes).names
     proto, batch = model.proto, model.fixed_batch
     if from_onnx and spec.batch is not None:
         batch = spec.batch if isinstance(spec.batch, int) else None
@@ -180,7 +160,7 @@ def _unlabelled(folders: Sequence[str]) -> dict[str, int]:
 def _images(
     spec: ExportSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
 ) -> tuple[ImageStore, npt.NDArray[np.int64] | None, str]:
-    demo = spec.data in (None, DEMO)
+    demo = spec.images.data in (None, DEMO)
     if demo:
         path = demo_folders(cache_root(), progress)[0]
         contract = (
@@ -188,10 +168,10 @@ def _images(
         )
         source = open_source(path, model.classes, _unlabelled)
     else:
-        path, contract = Path(str(spec.data)), model.contract
-        source = open_source(path, model.classes, labeller(model.classes, model.class_names, spec.classes))
-    selection: Selection = select(source, seed=spec.seed, limit=spec.limit)
+        path, contract = Path(str(spec.images.data)), model.contract
+        source = open_source(path, model.classes, labeller(model.classes, model.class_names, spec.source.classes))
+    selection: Selection = select(source, seed=spec.seed, limit=spec.images.limit)
     with progress.stage("Decoding images", len(selection)) as update:
-        store = spool(selection, contract, folder=cache_root() / "scratch", workers=spec.workers, progress=update)
+        store = spool(selection, contract, folder=cache_root() / "scratch", workers=spec.work.workers, progress=update)
     stack.enter_context(store)
     return store, None if demo else selection.labels, "the demo's images" if demo else source.name

@@ -11,7 +11,7 @@ from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import Guard, Guarded, guarded, sample_for
 from seatrial.harness.plan.files import makes_own_file, target_file
-from seatrial.harness.spec.run import TargetSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 def faithful(

@@ -15,7 +15,7 @@ from seatrial.engines.device import device_kind
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.exporters import DeployableModel
 from seatrial.exporters.float_view import float_view
-from seatrial.harness.spec.run import TargetSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 def needs_quantizing(model: DeployableModel, target: TargetSpec) -> bool:

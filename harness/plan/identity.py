@@ -24,7 +24,7 @@ from seatrial.harness.conditions.pipeline import PREFIX
 from seatrial.harness.data import Selection
 from seatrial.harness.plan.files import needs_quantizing
 from seatrial.harness.progress import Progress, Update
-from seatrial.harness.spec.run import Build, TargetSpec
+from seatrial.harness.spec.targets import Build, TargetSpec
 
 if TYPE_CHECKING:
     from seatrial.harness.plan.plan import Plan
@@ -128,8 +128,8 @@ def _target(plan: Plan, target: TargetSpec, digests: Digests) -> dict[str, Any]:
         **dataclasses.asdict(target),
         "version": ENGINES[target.engine].version(),
         "processor": processor().to_dict() if on_processor else None,
-        "threads": spec.threads,
-        "optimization": spec.optimization,
+        "threads": spec.targets.threads,
+        "optimization": spec.targets.optimization,
         "builder": None if on_processor else dataclasses.asdict(spec.builder),
         "quantization": _quantization(plan) if quantized else None,
         "calibration": _calibration(plan, digests) if plan.calibrates(target) else None,
@@ -149,7 +149,7 @@ def _calibration(plan: Plan, digests: Digests) -> dict[str, Any]:
     return {
         "digest": digests.calib,
         "condition": _constants(plan, plan.calib_condition),
-        "seed": plan.calib_seed,
+        "seed": plan.spec.calib_seed,
     }
 
 
@@ -180,9 +180,9 @@ def _constants(plan: Plan, condition: Condition) -> dict[str, Any]:
         return {"id": condition.id}
     frost = None
     if parse_corruption(condition.id)[0] == "frost":
-        with using_frost_textures(plan.spec.frost_textures):
+        with using_frost_textures(plan.spec.conditions.frost_textures):
             frost = describe_textures()
-    scale = plan.spec.corruption_scale or scale_for(*plan.model.contract.size)
+    scale = plan.spec.conditions.corruption_scale or scale_for(*plan.model.contract.size)
     return {"id": condition.id, "constants_px": scale, "frost_textures": frost}
 
 

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from seatrial import exporters
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
@@ -21,14 +20,16 @@ from seatrial.harness.conditions.pipeline import COMBINED
 from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
-from seatrial.harness.demo import demo_model_path
 from seatrial.harness.plan.files import needs_calibration
 from seatrial.harness.plan.identity import Digests, Identity, hash_images, identity_of
+from seatrial.harness.plan.load import images_path, load_model
 from seatrial.harness.plan.released import find_released
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.plan.surrogates import Network, files_of, load_networks, surrogate_names
 from seatrial.harness.progress import Progress
-from seatrial.harness.spec.run import DEMO, REFERENCE, Build, RunSpec, TargetSpec
+from seatrial.harness.spec.model import DEMO
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 from seatrial.packages import need
 
 
@@ -88,11 +89,6 @@ class Plan:
         return self.identity.images_key(condition.id, build if attack is not None and attack.kind.blackbox else None)
 
     @property
-    def calib_seed(self) -> int:
-        """Of the order of the calibration images, and of what degrades them."""
-        return self.spec.seed if self.spec.calib_seed is None else self.spec.calib_seed
-
-    @property
     def out(self) -> Path:
         """The run directory: as asked for, else `runs/MODEL-HASH`."""
         return self.spec.out or Path("runs") / f"{self.model.name}-{self.digest[:8]}"
@@ -101,7 +97,7 @@ class Plan:
     def builds(self) -> tuple[Build, ...]:
         """The engines: one for the reference, `rebuilds` for every other target, the first builds first."""
         first = tuple(Build(target) for target in self.targets)
-        further = range(2, self.spec.rebuilds + 1)
+        further = range(2, self.spec.targets.rebuilds + 1)
         return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)
 
     def answers(self, build: Build, condition: Condition) -> bool:
@@ -121,10 +117,10 @@ class Plan:
             model,
             precision=target.precision,
             device=target.device,
-            threads=self.spec.threads,
-            optimization=self.spec.optimization,
+            threads=self.spec.targets.threads,
+            optimization=self.spec.targets.optimization,
             builder=self.spec.builder,
-            cache=cache_root() / "engines" if self.spec.rebuilds == 1 else None,
+            cache=cache_root() / "engines" if self.spec.targets.rebuilds == 1 else None,
         )
 
 
@@ -141,37 +137,40 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
 
     held: what the plan asks for besides.
     """
-    _check_numbers(spec)
-    spec = dataclasses.replace(spec, targets=(*held.targets, *spec.targets))
+    spec = _with_targets(spec, held)
     targets = _targets(spec)
-    options = CorruptionOptions(spec.corruption_scale, spec.frost_textures)
+    options = CorruptionOptions(spec.conditions.corruption_scale, spec.conditions.frost_textures)
     # A wrong name is told before anything is loaded.
-    choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogate_names(targets, spec.attacks))
-    source = demo_model_path() if spec.model == DEMO else spec.model
-    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    choose(
+        spec.conditions.suite,
+        spec.conditions.globs,
+        spec.conditions.severities,
+        surrogates=surrogate_names(targets, spec.attacks),
+    )
+    model = load_model(spec.source)
     for target in targets:
         _check_reachable(model, target)
-    label_of = labeller(model.classes, model.class_names, spec.classes)
-    path = _data_path(spec, progress)
+    label_of = labeller(model.classes, model.class_names, spec.source.classes)
+    path = images_path(spec.images, spec.source, progress)
     released = find_released(path, model.classes, label_of)
     networks: dict[str, Network] = {}
     if released is None:
         surrogates = surrogate_names(targets, spec.attacks, model)
-        ids = choose(spec.suite, spec.conditions, spec.severities, surrogates=surrogates)
+        ids = choose(spec.conditions.suite, spec.conditions.globs, spec.conditions.severities, surrogates=surrogates)
         ids = _with_held(ids, held, surrogates=surrogates)
-        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.limit)
+        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.images.limit)
         selections = None
         # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
         contract = model.contract
         sized = contract.resize == "none" or (data.source.image_size == contract.size and not contract.crops)
-        asked = resolve(ids, spec.conditions, model, options, encoded=data.source.encoded, sized=sized)
+        asked = resolve(ids, spec.conditions.globs, model, options, encoded=data.source.encoded, sized=sized)
         asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
         networks = load_networks(spec, model, data, path)
     else:
-        ids = choose(spec.suite, spec.conditions, spec.severities, released.conditions)
+        ids = choose(spec.conditions.suite, spec.conditions.globs, spec.conditions.severities, released.conditions)
         ids = _with_held(ids, held, available=released.conditions)
         released.check_alike(ids)
-        data = select(released.source(ids[0]), seed=spec.seed, limit=spec.limit)
+        data = select(released.source(ids[0]), seed=spec.seed, limit=spec.images.limit)
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
     calib = None
@@ -180,11 +179,11 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
             _calibration_source(spec),
             model,
             label_of,
-            seed=spec.seed if spec.calib_seed is None else spec.calib_seed,
-            limit=spec.calib_limit,
+            seed=spec.calib_seed,
+            limit=spec.calibration.limit,
             progress=progress,
         )
-    degraded = make_condition(spec.calib_condition, options)
+    degraded = make_condition(spec.calibration.condition, options)
     plan = Plan(
         spec,
         model,
@@ -204,14 +203,19 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     return dataclasses.replace(plan, digests=digests, identity=identity_of(plan, digests))
 
 
+def _with_targets(spec: RunSpec, held: Held) -> RunSpec:
+    asked = (*held.targets, *spec.targets.asked)
+    return dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, asked=asked))
+
+
 def _with_held(ids: list[str], held: Held, **known: Any) -> list[str]:
     more = [name for name in held.conditions if name not in ids]
     return choose("quick", (*ids, *more), (), **known) if more else ids
 
 
 def _calibration_source(spec: RunSpec) -> str | None:
-    of_demo = spec.data == DEMO or (spec.data is None and spec.model == DEMO)
-    return spec.calib or (DEMO if of_demo else None)
+    of_demo = spec.images.data == DEMO or (spec.images.data is None and spec.source.model == DEMO)
+    return spec.calibration.data or (DEMO if of_demo else None)
 
 
 def _calibrates(spec: RunSpec, model: DeployableModel, target: TargetSpec) -> bool:
@@ -239,37 +243,12 @@ def _check_attacks(plan: Plan) -> None:
         ENGINES["pytorch"].check_device(plan.spec.attacks.device)
 
 
-def _check_numbers(spec: RunSpec) -> None:
-    for flag, seed in (("--seed", spec.seed), ("--calib-seed", spec.calib_seed)):
-        if seed is not None and not 0 <= seed < 2**63:
-            raise UsageError(f"{flag} is {seed}; it must be from 0 to 2**63 - 1.")
-    for flag, value in (
-        ("--limit", spec.limit),
-        ("--calib-limit", spec.calib_limit),
-        ("--threads", spec.threads),
-        ("--workers", spec.workers),
-        ("--batch-size", spec.batch_size),
-        ("--rebuilds", spec.rebuilds),
-    ):
-        if value is not None and value < 1:
-            raise UsageError(f"{flag} is {value}; it must be at least 1.")
-
-
 def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
-    if not spec.targets:
-        raise UsageError("A run needs at least one target: give --engine and --bits.")
-    targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets]
+    targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets.asked]
     unique = tuple(dict.fromkeys((REFERENCE, *targets)))
     for target in unique:
         ENGINES[target.engine].check_offered(target.precision, target.device)
     return unique
-
-
-def _data_path(spec: RunSpec, progress: Progress) -> Path:
-    source = spec.data or (DEMO if spec.model == DEMO else None)
-    if source is None:
-        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
-    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
 
 
 def calibration_images(

@@ -11,7 +11,7 @@ from seatrial.harness.metrics.pipeline import choose_stack
 from seatrial.harness.plan.identity import with_stacked
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.trials import is_finished, read_trial
-from seatrial.harness.spec.run import REFERENCE, Build
+from seatrial.harness.spec.targets import REFERENCE, Build
 
 
 def with_stack(plan: Plan, folder: Path) -> Plan:

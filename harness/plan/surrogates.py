@@ -18,7 +18,8 @@ from seatrial.harness.attacks.ids import QDQ, SOURCE
 from seatrial.harness.data import Selection, labeller, open_source
 from seatrial.harness.plan.files import recipe_of
 from seatrial.harness.spec.attacks import AttackOptions, named_surrogate
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ def load_networks(spec: RunSpec, model: DeployableModel, data: Selection, path: 
                 f"--surrogate {name} takes images of {_spell(network.contract.size)} px, {model.name} of "
                 f"{_spell(model.contract.size)}: adversarial images must fit both."
             )
-        label_of = labeller(network.classes, network.class_names, spec.classes)
+        label_of = labeller(network.classes, network.class_names, spec.source.classes)
         same = Selection(open_source(path, network.classes, label_of), data.indices)
         if same.ids != data.ids:
             raise UsageError(f"--surrogate {name} does not see the same images as {model.name}.")
@@ -80,7 +81,7 @@ def _load(source: str, spec: RunSpec) -> DeployableModel:
     try:
         return exporters.load(source)
     except UsageError:
-        return exporters.load(source, contract=spec.contract)
+        return exporters.load(source, contract=spec.source.contract)
 
 
 def _spell(size: tuple[int, int]) -> str:

@@ -7,9 +7,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from seatrial import calib, exporters
+from seatrial import calib
 from seatrial.cache import cache_root
-from seatrial.calib import CalibrationImages, QuantizeOptions, Recipe, chosen_recipe, needs_images
+from seatrial.calib import CalibrationImages, Recipe, chosen_recipe, needs_images
 from seatrial.calib.options import OURS
 from seatrial.calib.warn import warnings_of
 from seatrial.engines import ENGINES, Audit
@@ -17,43 +17,19 @@ from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import default_device
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.exporters import ContractOptions, DeployableModel
+from seatrial.exporters import DeployableModel
 from seatrial.exporters.float_view import float_view
 from seatrial.files import replacing
 from seatrial.harness.alike import IMAGES, settle
-from seatrial.harness.demo import demo_model_path
 from seatrial.harness.guard import Guard, Verdict, guarded, sample_for
 from seatrial.harness.plan.calibration import ONE_CLASS
+from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
-from seatrial.harness.spec.run import DEMO, default_workers
+from seatrial.harness.spec.quantize import QuantizeSpec
 
 _ALIASES = {"trt": "tensorrt", "trt-rtx": "tensorrt-rtx"}
-
-
-@dataclasses.dataclass(frozen=True)
-class QuantizeSpec:
-    """One file. engine: need not be installed, its recipe is data. out: the .onnx file to write. float_view: a model
-    that is quantized by itself gives its float32 form to begin with. The rest is as in RunSpec.
-    """
-
-    engine: str
-    precision: str
-    out: Path
-    model: str = DEMO
-    weights: Path | None = None
-    output: str | None = None
-    calib: str | None = None
-    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
-    classes: Path | None = None
-    quantization: QuantizeOptions = dataclasses.field(default_factory=QuantizeOptions)
-    float_view: bool = False
-    calib_condition: str = "clean"
-    calib_limit: int | None = None
-    calib_seed: int | None = None
-    seed: int = 0
-    workers: int = dataclasses.field(default_factory=default_workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,18 +58,15 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
 
     Raises what `exporters.load` and `calib.quantize` raise, and UsageError for an unusable `out`.
     """
-    if spec.out.suffix.lower() != ".onnx":
-        raise UsageError(f"--out {spec.out} is no .onnx file.")
     engine = _ALIASES.get(spec.engine, spec.engine)
     with contextlib.suppress(UsageError):  # a recipe may be there for an engine that is not
         engine = ENGINES.canonical(engine)
     recipe = chosen_recipe(engine, spec.precision, spec.quantization)
-    source = demo_model_path() if spec.model == DEMO else spec.model
-    model = exporters.load(source, contract=spec.contract, weights=spec.weights, output=spec.output)
+    model = load_model(spec.source)
     model = float_view(model) if spec.float_view else model
     with contextlib.ExitStack() as stack:
         images, one_class = None, False
-        if spec.calib is not None or needs_images(spec.precision, spec.quantization):
+        if spec.calibration.data is not None or needs_images(spec.precision, spec.quantization):
             images, one_class = open_calibration(spec, model, progress, stack)
         pixels = None if images is None else next(images.batches(IMAGES))
         model, findings = settle(model, pixels, progress)

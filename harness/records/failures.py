@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from seatrial.errors import BuildError, DeviceError, EngineDiedError, SeatrialError, UnsupportedError
-from seatrial.harness.spec.run import REFERENCE
+from seatrial.harness.spec.targets import REFERENCE
 
 # What ends one target. Anything else (a wrong flag, an unreadable file, a fault of our own) ends the run.
 TARGET_ERRORS = (BuildError, DeviceError, UnsupportedError)

@@ -12,6 +12,10 @@ AR_AND_ROBUST_ACCURACY = (
     "Robust accuracy is of all images; AR and WCAR are of those that the target gets right without attack, WCAR under "
     "every attack at once, so that a target that is wrong anyway does not look robust."
 )
+TRANSFER = (
+    "Transfer rate: of the images that the network they were made on and the target both get right without attack, the "
+    "share that the target then gets wrong."
+)
 FLOAT = "float: no 8-bit image but the clean one lies within eps, so these images stay floats."
 
 _VERDICTS = {"pass": "pass", "fail": "FAIL", "incomplete": "incomplete"}

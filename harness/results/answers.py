@@ -8,7 +8,7 @@ from pathlib import Path
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.trials import read_trial
-from seatrial.harness.spec.run import Build
+from seatrial.harness.spec.targets import Build
 
 
 class Answers(Mapping[str, Predictions]):

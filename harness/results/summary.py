@@ -37,7 +37,7 @@ from seatrial.harness.results.pipeline import describe_pipeline
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.robustness import robustness
 from seatrial.harness.results.shares import named
-from seatrial.harness.spec.run import REFERENCE, Build, TargetSpec
+from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
 SCHEMA = 1
 
@@ -146,7 +146,7 @@ def _data(plan: Plan) -> dict[str, Any]:
             "name": plan.calib.source.name,
             "images": len(plan.calib),
             "condition": plan.calib_condition.id,
-            "seed": plan.calib_seed,
+            "seed": plan.spec.calib_seed,
             "digest": digests.calib,
         }
     return {
@@ -262,8 +262,8 @@ def _checks(
             realized_check(
                 target["id"],
                 target["metrics"]["share_as_requested"],
-                limit=plan.spec.min_realized,
-                allowed=plan.spec.allow_fallback,
+                limit=plan.spec.gate.min_realized,
+                allowed=plan.spec.gate.allow_fallback,
                 fallback=describe_fallback(audit["targets"][target["id"]]["layers"]),
             )
         )

@@ -23,7 +23,7 @@ from seatrial.harness.pipeline.gray import OneChannel, ThreeChannels, in_three_c
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
-from seatrial.harness.spec.run import REFERENCE
+from seatrial.harness.spec.targets import REFERENCE
 
 if TYPE_CHECKING:
     from seatrial.harness.attacks.surrogate import Surrogate
@@ -53,7 +53,7 @@ def made_on_surrogates(
         copies[name] = functools.cache(functools.partial(_differentiable, model, plan.spec.attacks.device))
     orders = [_order(plan, attacks[one.id], models, copies) for one in by_surrogate]
     on_gpu = device_kind(plan.spec.attacks.device) == "cuda"
-    lab = _Making(session, "Making adversarial images", 1 if on_gpu else plan.spec.workers)
+    lab = _Making(session, "Making adversarial images", 1 if on_gpu else plan.spec.work.workers)
     yield from lab.make(by_surrogate, orders)
 
 
@@ -64,7 +64,7 @@ def found_by_queries(
     from seatrial.harness.attacks.queries import on_engine
 
     plan = session.plan
-    ask = functools.partial(_ask, target, session.arena, plan.spec.batch_size)
+    ask = functools.partial(_ask, target, session.arena, plan.spec.work.batch_size)
     shaped = {
         "target": target.id,
         "model": target.model.digest,
@@ -79,7 +79,7 @@ def found_by_queries(
         description = {**shaped, "attack": one.attack.name, "radius": one.attack.radius, "seed": plan.spec.seed}
         work = on_engine(one.attack, ask, plan.spec.attacks.queries, plan.spec.seed)
         orders.append(Order(description, plan.data.labels, work, _asked_together(plan)))
-    lab = _Making(session, f"Asking {target.id}", plan.spec.workers, target.engine.close)
+    lab = _Making(session, f"Asking {target.id}", plan.spec.work.workers, target.engine.close)
     yield from lab.make(conditions, orders)
 
 
@@ -146,7 +146,7 @@ def _differentiable(model: DeployableModel, device: str) -> Surrogate:
 
 def _asked_together(plan: Plan) -> int:
     # An engine answers large batches faster, and images leave as they are found.
-    return max(plan.spec.batch_size, 4 * chunk_size(*plan.model.contract.size))
+    return max(plan.spec.work.batch_size, 4 * chunk_size(*plan.model.contract.size))
 
 
 def _ask(target: BuiltTarget, arena: Arena, size: int, images: Images) -> Any:

@@ -12,7 +12,7 @@ from seatrial.harness.records.attack_rows import EVERYONE, AttackedBy, write_att
 from seatrial.harness.run.adversarial import found_by_queries, made_on_surrogates, surrogate_models
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.trials import Pending, run_trials
-from seatrial.harness.spec.run import REFERENCE, Build
+from seatrial.harness.spec.targets import REFERENCE, Build
 
 
 def run_attacks(session: Session, pending: Sequence[Pending]) -> None:

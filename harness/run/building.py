@@ -14,7 +14,7 @@ from seatrial.harness.plan.files import makes_own_file, target_file
 from seatrial.harness.records.failures import TARGET_ERRORS
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
-from seatrial.harness.spec.run import REFERENCE, Build, TargetSpec
+from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
 
 def build_targets(session: Session) -> None:

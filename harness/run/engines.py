@@ -7,7 +7,7 @@ import dataclasses
 from seatrial.engines.places import PlacedEngine
 from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import Verdict
-from seatrial.harness.spec.run import Build
+from seatrial.harness.spec.targets import Build
 
 
 @dataclasses.dataclass(frozen=True)

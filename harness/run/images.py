@@ -88,7 +88,7 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
         calibration = None
         if plan.calib is not None:
             store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.calib_seed)
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed)
         readers: Callable[[str], ImageReader]
         if plan.released is not None:
             # Released images are as large as they should be: cropped by whoever released them.
@@ -101,7 +101,7 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
             readers = lambda condition_id: images  # noqa: E731
 
         def originals() -> Originals:
-            return Originals(plan.data, cache_root() / "scratch", workers=plan.spec.workers)
+            return Originals(plan.data, cache_root() / "scratch", workers=plan.spec.work.workers)
 
         yield stack.enter_context(RunImages(contract, readers, originals)), calibration
 
@@ -109,5 +109,9 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
 def _spool(plan: Plan, selection: Selection, stage: str, progress: Progress) -> ImageStore:
     with progress.stage(stage, len(selection)) as update:
         return spool(
-            selection, plan.model.contract, folder=cache_root() / "scratch", workers=plan.spec.workers, progress=update
+            selection,
+            plan.model.contract,
+            folder=cache_root() / "scratch",
+            workers=plan.spec.work.workers,
+            progress=update,
         )

@@ -13,7 +13,7 @@ from seatrial.engines.device import device_kind
 from seatrial.engines.places import Arena, EngineProcess
 from seatrial.engines.places.arena import slot_bytes
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.spec.run import Build
+from seatrial.harness.spec.targets import Build
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +44,12 @@ def start(plan: Plan, build: Build, arena: Arena) -> EngineProcess:
     """
     target = build.target
     several = ENGINES[target.engine].thread_safe and device_kind(target.device) == "cpu"
-    at_once = max(1, (os.cpu_count() or 1) // plan.spec.threads) if several else 1
-    return EngineProcess(target.engine, plan.spec.limits, lanes=min(plan.spec.workers, at_once), arena=arena)
+    at_once = max(1, (os.cpu_count() or 1) // plan.spec.targets.threads) if several else 1
+    return EngineProcess(target.engine, plan.spec.limits, lanes=min(plan.spec.work.workers, at_once), arena=arena)
 
 
 def _arena(plan: Plan) -> Arena:
-    values = plan.spec.batch_size * math.prod(plan.model.contract.tensor_shape)
+    values = plan.spec.work.batch_size * math.prod(plan.model.contract.tensor_shape)
     # Targets may want different tensors of the same images (a float16 model's float32 form): room for all, in the
     # widest type. Only what is used takes memory.
-    return Arena(slot_bytes(*[(values, 4)] * len(plan.targets)), plan.spec.workers)
+    return Arena(slot_bytes(*[(values, 4)] * len(plan.targets)), plan.spec.work.workers)

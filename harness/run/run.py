@@ -23,11 +23,14 @@ from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.latencies import time_targets
 from seatrial.harness.run.processes import started
+from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.rewritten import rewritten
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.trials import remaining, run_trials
-from seatrial.harness.spec.run import RunSpec, target_of
+from seatrial.harness.spec.kept import anywhere, to_dict
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import target_of
 
 
 def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
@@ -81,6 +84,8 @@ def _measure(session: Session) -> None:
     findings = settle_models(session)
     build_targets(session)
     directory.begin(_description(session.plan, directory.description()))
+    if session.plan.spec.reuse is not None:
+        take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
     asked = ask_targets(session)
     audits = describe_audits(session.alive(), findings.to_dict(), asked)
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
@@ -106,6 +111,7 @@ def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]
     begun = stored or {"started": now, "environment": describe_environment()}
     return {
         "schema": 2,
+        "spec": to_dict(anywhere(plan.spec)),
         "asked": asked,
         "identity": plan.identity.to_dict(),
         "started": begun["started"],

@@ -97,8 +97,8 @@ def run_trials(session: Session, pending: Sequence[Pending], targets: Sequence[B
     filed = _Filed(session)
     with session.progress.stage("Running trials", count * sum(map(len, passes))) as update:
         update(0)
-        tasks = _tasks(passes, count, plan.spec.batch_size)
-        for found in ordered_map(answer, tasks, workers=plan.spec.workers, abandon=close):
+        tasks = _tasks(passes, count, plan.spec.work.batch_size)
+        for found in ordered_map(answer, tasks, workers=plan.spec.work.workers, abandon=close):
             filed.add(found)
             spent["engines"] += found.engines_s
             spent["conditions"] += found.conditions_s

@@ -7,6 +7,7 @@ import re
 
 from seatrial.engines.device import device_kind
 from seatrial.errors import UsageError
+from seatrial.harness.spec.checks import at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +24,7 @@ class AttackOptions:
 
     def __post_init__(self) -> None:
         """UsageError for what none can be."""
-        for flag, value in (("--restarts", self.restarts), ("--queries", self.queries)):
-            if value < 1:
-                raise UsageError(f"{flag} is {value}; it must be at least 1.")
+        at_least(1, restarts=self.restarts, queries=self.queries)
         if device_kind(self.device) not in ("cpu", "cuda"):
             raise UsageError(f"--attack-device is {self.device!r}; gradients are computed on cpu or cuda:N.")
         names = [name for name, _ in map(named_surrogate, self.surrogates)]

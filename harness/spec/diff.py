@@ -8,7 +8,9 @@ import math
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UsageError
-from seatrial.harness.spec.run import REFERENCE, RunSpec, TargetSpec
+from seatrial.harness.spec.checks import at_least
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec
 
 DEFAULT_LIMIT = 8
 VALUES = ("all", "rounded")
@@ -20,7 +22,7 @@ class DiffSpec:
 
     run: the target (its only one), the model, the images and how files are made, as for a run. against: the other
     target; its engine alone counts with `same_file`. None: fp32 on the reference engine, or ONNX Runtime without any
-    graph optimisation. same_file: both sides run the target's file. float_model: what `run.model` was quantized from.
+    graph optimisation. same_file: both sides run the target's file. float_model: what `run.source` was quantized from.
     threshold_db: below which a value has parted, None for the usual one. top: layers in each table. values: `all` of
     them, or only the `rounded` ones, at the Q/DQ nodes, between which a runtime keeps its fused kernels; None: rounded
     with `same_file`, where kernels are the question, else all.
@@ -36,14 +38,13 @@ class DiffSpec:
 
     def __post_init__(self) -> None:
         """UsageError for what cannot be meant."""
-        if len(self.run.targets) != 1:
+        if len(self.run.targets.asked) != 1:
             raise UsageError("diff compares one target: give one --engine and one --bits.")
         if self.threshold_db is not None and not math.isfinite(self.threshold_db):
             raise UsageError(f"--threshold-db is {self.threshold_db:g}; it must be a number.")
         if self.values not in (None, *VALUES):
             raise UsageError(f"--values {self.values!r} is unknown. Known: {', '.join(VALUES)}.")
-        if self.top < 1:
-            raise UsageError(f"--top is {self.top}; it must be at least 1.")
+        at_least(1, top=self.top)
         if self.same_file and self.float_model is not None:
             raise UsageError("--same-file compares one file on two engines; leave out --float-model.")
         if self.float_model is not None and self.against is not None and is_quantized(self.against.precision):
@@ -52,7 +53,7 @@ class DiffSpec:
     @property
     def target(self) -> TargetSpec:
         """What is looked at."""
-        return _canonical(self.run.targets[0])
+        return _canonical(self.run.targets.asked[0])
 
     @property
     def reference(self) -> TargetSpec:

@@ -13,18 +13,22 @@ import pytest
 import unlike_graphs
 from conftest import bench
 from small_graphs import CONTRACT
+from specs import flat
 from unlike_graphs import make
 
 from seatrial.exporters.onnx_file import load_onnx
-from seatrial.harness.build.build import BuildSpec, build
+from seatrial.harness.build.build import build
 from seatrial.harness.contract import ContractSpec, search
 from seatrial.harness.diff import DiffSpec, diff
 from seatrial.harness.export import ExportSpec, export
 from seatrial.harness.progress import Silent
-from seatrial.harness.quantize.quantize import QuantizeSpec, quantize
+from seatrial.harness.quantize.quantize import quantize
 from seatrial.harness.report.diff import sentences
 from seatrial.harness.run.run import run
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.build import BuildSpec
+from seatrial.harness.spec.quantize import QuantizeSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 class Ear(Silent):
@@ -54,7 +58,7 @@ def run_on(kind, folder, *arguments, **fields):
     make(kind, folder, *arguments)
     fields = {"conditions": ("clean",), "out": folder / "run", **fields}
     ear = Ear()
-    summary, _ = run(RunSpec(**spec_for(folder / f"{kind.__name__}.onnx", folder, **fields)), ear)
+    summary, _ = run(flat(RunSpec, **spec_for(folder / f"{kind.__name__}.onnx", folder, **fields)), ear)
     return summary, ear.heard
 
 
@@ -127,19 +131,19 @@ def test_the_other_commands_tell_before_their_figures(tmp_path):
     calibrated = {name: fields[name] for name in ("model", "calib", "contract")}
     compared = {name: fields[name] for name in ("model", "data", "contract")}
     target = TargetSpec("onnxruntime", "int8")
-    report = export(ExportSpec(out=tmp_path / "exported.onnx", **compared), ear := Ear())
+    report = export(flat(ExportSpec, out=tmp_path / "exported.onnx", **compared), ear := Ear())
     assert "'culprit'" in ear.heard[0]
     assert not report.proven
     assert report.file.name == "exported.differs.onnx"
-    made = quantize(QuantizeSpec("onnxruntime", "int8", tmp_path / "int8.onnx", **calibrated), ear := Ear())
+    made = quantize(flat(QuantizeSpec, out=tmp_path / "int8.onnx", **calibrated), ear := Ear())
     assert "'culprit'" in ear.heard[0]
     assert "'culprit'" in made.warnings[0]
-    build(BuildSpec((target,), **calibrated), ear := Ear())
+    build(flat(BuildSpec, targets=(target,), **calibrated), ear := Ear())
     assert "'culprit'" in ear.heard[0]
-    found = diff(DiffSpec(RunSpec(targets=(target,), **fields)), ear := Ear())
+    found = diff(DiffSpec(flat(RunSpec, targets=(target,), **fields)), ear := Ear())
     assert "'culprit'" in ear.heard[0]
     assert "'culprit'" in sentences(found)[0]
-    result = search(ContractSpec(**compared), ear := Ear())
+    result = search(flat(ContractSpec, **compared), ear := Ear())
     assert "'culprit'" in ear.heard[0]
     assert "'culprit'" in result.notes[0]
 
@@ -148,12 +152,12 @@ def test_an_exported_file_that_mixes_its_batch_stays_free(tmp_path):
     make(unlike_graphs.batch_norm_by_hand, tmp_path)
     fields = spec_for(tmp_path / "batch_norm_by_hand.onnx", tmp_path)
     compared = {name: fields[name] for name in ("model", "data", "contract")}
-    report = export(ExportSpec(out=tmp_path / "exported.onnx", **compared), ear := Ear())
+    report = export(flat(ExportSpec, out=tmp_path / "exported.onnx", **compared), ear := Ear())
     assert "'culprit'" in ear.heard[0]
     assert report.proven
     assert report.model.fixed_batch is None
     assert load_onnx(report.file).fixed_batch is None
-    report = export(ExportSpec(out=tmp_path / "one.onnx", batch=1, **compared), Silent())
+    report = export(flat(ExportSpec, out=tmp_path / "one.onnx", batch=1, **compared), Silent())
     assert report.proven
     assert load_onnx(report.file).fixed_batch == 1
 
@@ -165,17 +169,17 @@ def test_the_other_commands_take_a_held_batch(tmp_path):
     compared = {name: fields[name] for name in ("model", "data", "contract")}
     target = TargetSpec("openvino", "int8")
     out = tmp_path / "exported.onnx"
-    assert export(ExportSpec(out=out, **compared), Silent()).proven
+    assert export(flat(ExportSpec, out=out, **compared), Silent()).proven
     assert load_onnx(out).fixed_batch == 4
-    assert export(ExportSpec(out=out, batch="free", **compared), Silent()).proven
+    assert export(flat(ExportSpec, out=out, batch="free", **compared), Silent()).proven
     assert load_onnx(out).fixed_batch is None
-    made = quantize(QuantizeSpec("openvino", "int8", tmp_path / "int8.onnx", **calibrated), Silent())
+    made = quantize(flat(QuantizeSpec, engine="openvino", out=tmp_path / "int8.onnx", **calibrated), Silent())
     assert made.realized is not None
-    (built,) = build(BuildSpec((target,), **calibrated), Silent())
+    (built,) = build(flat(BuildSpec, targets=(target,), **calibrated), Silent())
     assert built.error is None
-    found = diff(DiffSpec(RunSpec(targets=(target,), **fields)), Silent())
+    found = diff(DiffSpec(flat(RunSpec, targets=(target,), **fields)), Silent())
     assert found.images == 33
-    assert search(ContractSpec(**compared), Silent()).images == 33
+    assert search(flat(ContractSpec, **compared), Silent()).images == 33
 
 
 @pytest.fixture

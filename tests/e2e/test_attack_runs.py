@@ -94,7 +94,7 @@ def stored_images(shared, out, cache, condition, target="all"):
 )
 def test_every_stored_image_is_8_bit_and_within_eps_in_whole_pixel_values(shared, attacked, condition, norm, limit):
     out, cache, *_ = attacked
-    owner = "onnxruntime.int8@cpu" if condition.startswith("blackbox") else "all"
+    owner = "onnxruntime/int8@cpu" if condition.startswith("blackbox") else "all"
     clean, images, table = stored_images(shared, out, cache, condition, owner)
     assert images.dtype == np.uint8
     change = images.astype(np.int64) - clean.astype(np.int64)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, bench, make_folders, make_model
 from PIL import Image
+from specs import flat
 from trial_files import trials
 
 from seatrial import harness
 from seatrial.exporters import ContractOptions
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 CONDITIONS = 76
 
@@ -207,7 +209,8 @@ def test_fp32_alone_needs_no_calibration_images(world, tmp_path):
 
 def test_python_makes_the_same_calls(world, tmp_path):
     root, model, data, calib, _ = world
-    spec = RunSpec(
+    spec = flat(
+        RunSpec,
         model=str(model),
         data=str(data),
         calib=str(calib),

@@ -7,7 +7,7 @@ from conftest import make_folders, make_model
 from trial_files import trial_files
 
 import bench
-from seatrial.harness.spec.run import REFERENCE
+from seatrial.harness.spec.targets import REFERENCE
 
 QUICK = ["--timeout", "2", "--build-timeout", "4", "--memory-limit", "1"]
 

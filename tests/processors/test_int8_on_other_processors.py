@@ -10,6 +10,7 @@ import onnx
 import pytest
 from conftest import ROOT
 from small_graphs import Images
+from specs import flat
 
 from seatrial import calib, exporters, harness
 from seatrial.calib.options import QuantizeOptions
@@ -19,7 +20,8 @@ from seatrial.exporters.contract import embed
 from seatrial.exporters.presets import PRESETS
 from seatrial.harness.data import open_source, select
 from seatrial.harness.pipeline.reader import SourceReader
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 ENGINES = ("onnxruntime", "openvino")
 COUNT = 8
@@ -171,7 +173,8 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     folder, _ = made
     for module in ("seatrial.harness.run.audits", "seatrial.harness.plan.identity", "seatrial.harness.guard.look"):
         monkeypatch.setattr(f"{module}.processor", lambda: Processor("x86_64", frozenset(features)))
-    spec = RunSpec(
+    spec = flat(
+        RunSpec,
         model=str(folder / "wide-onnxruntime.onnx"),
         data=str(shared / "data/cifar10/test.npz"),
         limit=4,
@@ -190,4 +193,6 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     page = (directory / "report.html").read_text()
     assert "right on x86 processors with VNNI" in page
     assert ("can saturate on this processor" in page) is cautioned
-    assert json.loads((directory / "run.json").read_text())["identity"]["processor"]["features"] == sorted(features)
+    assert json.loads((directory / "run.json").read_text())["identity"]["targets"]["onnxruntime/int8@cpu"]["processor"][
+        "features"
+    ] == sorted(features)

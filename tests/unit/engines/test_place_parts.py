@@ -191,12 +191,12 @@ def test_the_memory_limit_is_below_the_machines():
 
 
 def test_flags_of_limits_are_checked():
-    from seatrial.harness.command.groups import take_limits
+    from seatrial.harness.command.flags import limits
 
     given = {"timeout": 2.0, "memory_limit": 0.5, "other": 1}
-    assert take_limits(given) == Limits(call_s=2.0, memory_bytes=1 << 29)
+    assert limits.take(given, Limits()) == Limits(call_s=2.0, memory_bytes=1 << 29)
     assert given == {"other": 1}
     for name in ("timeout", "build_timeout", "memory_limit"):
         for value in (0.0, -1.0, float("nan"), float("inf")):
             with pytest.raises(UsageError, match="above 0"):
-                take_limits({name: value})
+                limits.take({name: value}, Limits())

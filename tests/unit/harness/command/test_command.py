@@ -9,7 +9,8 @@ from seatrial.errors import UsageError
 from seatrial.exporters import ContractOptions
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.run import make_parser, spec_of
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 def parse(words):
@@ -19,13 +20,13 @@ def parse(words):
 def test_no_flags_are_the_demo_at_int8():
     spec = parse([])
     assert spec == RunSpec()
-    assert (spec.model, spec.data) == ("demo", None)
-    assert spec.targets == (TargetSpec("onnxruntime", "int8"),)
+    assert (spec.source.model, spec.images.data) == ("demo", None)
+    assert spec.targets.asked == (TargetSpec("onnxruntime", "int8"),)
 
 
 def test_engines_precisions_and_devices_are_a_grid():
     spec = parse(["--engine", "ort", "--engine=null", "--bits", "8", "--precision", "fp32"])
-    assert [target.id for target in spec.targets] == [
+    assert [target.id for target in spec.targets.asked] == [
         "onnxruntime/int8@cpu",
         "onnxruntime/fp32@cpu",
         "null/int8@cpu",
@@ -47,7 +48,7 @@ def test_engines_precisions_and_devices_are_a_grid():
     ],
 )
 def test_contract_flags(words, contract):
-    assert parse(words).contract == contract
+    assert parse(words).source.contract == contract
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,10 @@ def test_a_yaml_file_says_the_same_as_flags(tmp_path):
     assert parse(["--config", str(path)]) == parse([*words.split(), "--out", "runs/x", "--seed", "5"])
     overridden = parse(["--config", str(path), "--seed", "0", "--bits", "32"])
     assert overridden.seed == 0
-    assert overridden.targets == (TargetSpec("onnxruntime", "fp32"),)
+    assert overridden.targets.asked == (TargetSpec("onnxruntime", "fp32"),)
     assert overridden.out == Path("runs/x")
     by_name = parse(["--config", str(path), "--precision", "int8"])
-    assert by_name.targets == (TargetSpec("onnxruntime", "int8"),)
+    assert by_name.targets.asked == (TargetSpec("onnxruntime", "int8"),)
 
 
 @pytest.mark.parametrize(

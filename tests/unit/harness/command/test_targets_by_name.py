@@ -4,13 +4,13 @@ import pytest
 
 from seatrial.errors import UsageError
 from seatrial.harness.command import parse_flags
+from seatrial.harness.command.flags.targets import parse_target
 from seatrial.harness.command.run import make_parser, spec_of
-from seatrial.harness.command.targets import parse_target
-from seatrial.harness.spec.run import TargetSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 
 def targets(*words):
-    return [target.id for target in spec_of(parse_flags(make_parser(), words)).targets]
+    return [target.id for target in spec_of(parse_flags(make_parser(), words)).targets.asked]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.conditions import choose, make_condition
 from seatrial.harness.plan.surrogates import files_of, surrogate_names
 from seatrial.harness.spec.attacks import AttackOptions
-from seatrial.harness.spec.run import TargetSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 TWO_FILES = ("fp32", "qdq-onnxruntime-int8", "qdq-openvino-int8", "resnet56")
 

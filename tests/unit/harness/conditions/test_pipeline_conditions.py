@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import make_folders, make_model
 from PIL import Image
+from specs import flat
 
 from seatrial import exporters
 from seatrial.errors import UsageError
@@ -25,7 +26,8 @@ from seatrial.harness.plan.plan import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.run.images import way
 from seatrial.harness.run.trials import Pending, passes_of
-from seatrial.harness.spec.run import REFERENCE, RunSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE
 
 CROPPED = ContractOptions(resize=20, crop=(16, 16))
 
@@ -88,7 +90,7 @@ def test_arrays_that_the_contract_resizes_and_crops_are_asked_as_files_are(tmp_p
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "d.npz", images=rng.integers(0, 256, (6, 16, 16, 3), dtype=np.uint8), labels=np.arange(6) % 4)
     model, data = str(tmp_path / "m.onnx"), str(tmp_path / "d.npz")
-    spec = RunSpec(model=model, data=data, contract=CROPPED, suite="pipeline", targets=(REFERENCE,))
+    spec = flat(RunSpec, model=model, data=data, contract=CROPPED, suite="pipeline", targets=(REFERENCE,))
     plan = make_plan(spec, Silent())
     assert {"pipeline/rule=letterbox", "pipeline/crop=down"} <= {one.id for one in plan.conditions}
     for condition in plan.conditions:

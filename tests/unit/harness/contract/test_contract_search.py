@@ -9,13 +9,14 @@ import pytest
 from conftest import make_folders, make_model
 from PIL import Image
 from scipy import optimize, special, stats
+from specs import flat
 
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import ContractOptions
 from seatrial.exporters.contract import InputContract
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.contract import make_parser
-from seatrial.harness.command.groups import take_contract
+from seatrial.harness.command.flags import contract as contract_flags
 from seatrial.harness.contract import ContractSpec, candidates, search, statistics
 from seatrial.harness.contract import flags as flags_module
 from seatrial.harness.contract.answers import Answers, Asker
@@ -244,7 +245,7 @@ def test_the_rules_of_a_224_px_network_are_those_of_torchvision():
     ],
 )
 def test_the_printed_flags_mean_the_contract_whatever_the_model_carries(contract):
-    options = take_contract(parse_flags(make_parser(), flags_of(contract)))
+    options = contract_flags.take(parse_flags(make_parser(), flags_of(contract)), ContractOptions())
     other = InputContract(
         (8, 8), "exact", divisor=3.0, mean=(9.0,) * 3, color="bgr", decoder="opencv", crop_offset="down"
     )
@@ -435,7 +436,7 @@ def test_a_race_without_any_signal_ends_early():
 )
 def test_numbers_out_of_range_are_refused(change, says):
     with pytest.raises(UsageError, match=says):
-        ContractSpec(**change)
+        flat(ContractSpec, **change)
 
 
 def test_a_model_of_free_size_needs_one(tmp_path, data_folder):
@@ -445,17 +446,17 @@ def test_a_model_of_free_size_needs_one(tmp_path, data_folder):
 
     model = make_model(tmp_path / "free.onnx", change=free)
     with pytest.raises(UsageError, match="--size"):
-        search(ContractSpec(model=str(model), data=str(data_folder)), Silent())
+        search(flat(ContractSpec, model=str(model), data=str(data_folder)), Silent())
 
 
 def test_too_few_images_are_refused(model_file, data_folder):
     with pytest.raises(BadInputError, match="24 images; at least 32"):
-        search(ContractSpec(model=str(model_file), data=str(data_folder)), Silent())
+        search(flat(ContractSpec, model=str(model_file), data=str(data_folder)), Silent())
 
 
 def test_a_network_that_knows_nothing_has_no_best_contract(model_file, tmp_path):
     data = make_folders(tmp_path / "more", images=10)
-    found = search(ContractSpec(model=str(model_file), data=str(data), workers=2), Silent())
+    found = search(flat(ContractSpec, model=str(model_file), data=str(data), workers=2), Silent())
     assert found.best is None
     assert found.to_dict()["verdict"] == "near chance"
 
@@ -464,8 +465,12 @@ def test_workers_change_nothing(model_file, tmp_path):
     data = make_folders(tmp_path / "more", images=10)
     one, other = (
         search(
-            ContractSpec(
-                model=str(model_file), data=str(data), contract=ContractOptions(size=(16, 16)), workers=workers
+            flat(
+                ContractSpec,
+                model=str(model_file),
+                data=str(data),
+                contract=ContractOptions(size=(16, 16)),
+                workers=workers,
             ),
             Silent(),
         )

@@ -8,13 +8,15 @@ import pytest
 from conftest import make_folders
 from onnx import TensorProto, helper, numpy_helper
 from small_graphs import CONTRACT, Images, Net, branches, build, residual
+from specs import flat
 
 from seatrial import calib
 from seatrial.calib import QuantizeOptions
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.harness.diff import DiffSpec, diff
 from seatrial.harness.diff.shown import QUANTIZED_DB, parted_db
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 INT8 = TargetSpec("onnxruntime", "int8")
 FP32 = TargetSpec("onnxruntime", "fp32")
@@ -26,9 +28,9 @@ def data(tmp_path):
 
 
 def spec_for(path, data, target=INT8, limit=5, **more):
-    options = {name: more.pop(name) for name in list(more) if name in RunSpec.__dataclass_fields__}
-    run = RunSpec(model=str(path), data=str(data), contract=CONTRACT, targets=(target,), limit=limit, **options)
-    return DiffSpec(run=run, **more)
+    own = {name: more.pop(name) for name in list(more) if name in DiffSpec.__dataclass_fields__}
+    run = flat(RunSpec, model=str(path), data=str(data), contract=CONTRACT, targets=(target,), limit=limit, **more)
+    return DiffSpec(run=run, **own)
 
 
 def saved(tmp_path, model, name="net.onnx"):
@@ -313,7 +315,7 @@ def test_an_engine_that_shows_nothing_is_refused(tmp_path, data):
     ],
 )
 def test_the_threshold_is_that_of_the_coarser_side(target, more, threshold):
-    assert parted_db(DiffSpec(run=RunSpec(targets=(target,)), **more)) == threshold
+    assert parted_db(DiffSpec(run=flat(RunSpec, targets=(target,)), **more)) == threshold
 
 
 @pytest.mark.parametrize(
@@ -328,4 +330,4 @@ def test_the_threshold_is_that_of_the_coarser_side(target, more, threshold):
 )
 def test_contradictions_are_refused(more, says):
     with pytest.raises(UsageError, match=says):
-        DiffSpec(run=RunSpec(targets=(INT8,)), **more)
+        DiffSpec(run=flat(RunSpec, targets=(INT8,)), **more)

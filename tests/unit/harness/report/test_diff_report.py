@@ -8,13 +8,15 @@ import re
 
 import pytest
 from rich.console import Console
+from specs import flat
 
 from seatrial.errors import UsageError
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.diff import make_parser, spec_of
 from seatrial.harness.diff.result import Answers, DiffResult, Image, Instrumented, LayerDifference, Unmatched
 from seatrial.harness.report.diff import decibels, print_diff, render_diff, sentences, tables
-from seatrial.harness.spec.run import RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import TargetSpec
 
 NASTY = "<script>alert(1)</script>|[red]`x`\x1b[31m\n"
 
@@ -200,10 +202,10 @@ def parse(*words):
 
 def test_flags_mean_what_they_mean_in_a_run():
     spec = parse("--model", "m.onnx", "--engine", "ov", "--limit", "3", "--calib-limit", "9", "--threads", "2")
-    assert spec.run == RunSpec(
-        model="m.onnx", targets=(TargetSpec("openvino", "int8"),), limit=3, calib_limit=9, threads=2
+    assert spec.run == flat(
+        RunSpec, model="m.onnx", targets=(TargetSpec("openvino", "int8"),), limit=3, calib_limit=9, threads=2
     )
-    assert parse().run.limit == 8
+    assert parse().run.images.limit == 8
     assert parse("--same-file", "--against", "torch").reference == TargetSpec("pytorch", "int8")
 
 

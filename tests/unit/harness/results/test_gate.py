@@ -135,9 +135,9 @@ def test_flags_and_files_give_the_same_and_nothing_is_the_default(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("min_realized: 0.75\nallow-fallback: true\n")
     for found in (spec("--min-realized", "0.75", "--allow-fallback"), spec("--config", str(config))):
-        assert (found.min_realized, found.allow_fallback) == (0.75, True)
-    assert spec("--config", str(config), "--min-realized", "1").min_realized == 1
-    assert (RunSpec().min_realized, RunSpec().allow_fallback) == (None, False)
+        assert (found.gate.min_realized, found.gate.allow_fallback) == (0.75, True)
+    assert spec("--config", str(config), "--min-realized", "1").gate.min_realized == 1
+    assert (RunSpec().gate.min_realized, RunSpec().gate.allow_fallback) == (None, False)
     assert math.isclose(MIN_REALIZED, 0.9)
 
 

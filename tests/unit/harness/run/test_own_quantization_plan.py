@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import make_model
 from onnx_files import brevitas_style, changed, half, softmax
+from specs import flat
 
 from seatrial import exporters
 from seatrial.calib import QuantizeOptions
@@ -20,14 +21,15 @@ from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.session import Session
-from seatrial.harness.spec.run import REFERENCE, RunSpec, TargetSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 INT8 = TargetSpec("onnxruntime", "int8")
 
 
 def spec_for(model, data, **changes):
-    return RunSpec(model=str(model), data=str(data), contract=SMALL, suite="quick", **changes)
+    return flat(RunSpec, model=str(model), data=str(data), contract=SMALL, suite="quick", **changes)
 
 
 @contextlib.contextmanager

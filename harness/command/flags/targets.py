@@ -1,22 +1,22 @@
-"""Flags that name targets: engines x precisions x devices."""
+"""Flags that name targets, engines x precisions x devices: Targets."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 import re
-from typing import Any
 
 from seatrial.engines import ENGINES
-from seatrial.engines.precision import BITS, precision_of_bits
+from seatrial.engines.precision import BITS, check_precision, precision_of_bits
 from seatrial.engines.registry import default_device
 from seatrial.errors import UsageError
-from seatrial.harness.spec.run import TargetSpec
+from seatrial.harness.command.flags.parser import Given, replaced
+from seatrial.harness.spec.targets import Targets, TargetSpec
 
 _TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@(?P<device>.+))?")
 
 
-def add_target_flags(parser: argparse.ArgumentParser, description: str | None = None) -> argparse._ArgumentGroup:
+def add(parser: argparse.ArgumentParser, description: str | None = None) -> argparse._ArgumentGroup:
     """--engine, --bits, --precision, --device, --target, --threads, --optimization."""
     group = parser.add_argument_group("targets", description)
     group.add_argument("--engine", action="append", metavar="NAME", help=f"repeatable: {', '.join(ENGINES)}")
@@ -29,21 +29,55 @@ def add_target_flags(parser: argparse.ArgumentParser, description: str | None = 
         metavar="TARGET",
         help="repeatable; one by name, beside or in place of the grid: ENGINE[/PRECISION][@DEVICE]",
     )
+    add_building(group)
+    return group
+
+
+def add_one(group: argparse._ArgumentGroup) -> None:
+    """--engine, --bits and --precision of commands that look at a single target."""
+    group.add_argument("--engine", metavar="NAME", help=f"{', '.join(ENGINES)} (default: onnxruntime)")
+    group.add_argument("--bits", type=_integer, metavar="N", help=f"{_spell_bits()} (default: 8)")
+    group.add_argument("--precision", metavar="NAME", help="in place of --bits, by name")
+
+
+def add_building(group: argparse._ArgumentGroup) -> None:
+    """--threads, --optimization."""
     group.add_argument("--threads", type=int, metavar="N", help="threads of one inference call (default: 1)")
     group.add_argument(
         "--optimization",
         choices=("disable", "basic", "extended", "all"),
         help="graph optimisation level (default: all)",
     )
-    return group
 
 
-def take_targets(given: dict[str, Any]) -> tuple[TargetSpec, ...]:
-    """Takes engines, precisions and devices out of `given`: their grid, and targets by name; UsageError for unknown
-    names.
-    """
+def add_compute_capability(group: argparse._ArgumentGroup) -> None:
+    """--compute-capability."""
+    group.add_argument(
+        "--compute-capability", metavar="X.Y", help="the GPU to build for, as in 8.9 (default: this one's)"
+    )
+
+
+def take(given: Given, base: Targets, *, extends: bool = False) -> Targets:
+    """The part. extends: what is named goes beside what is asked for already."""
+    named = _named(given)
+    if named:
+        given["asked"] = tuple(dict.fromkeys((*base.asked, *named))) if extends else named
+    return replaced(base, given, {name: name for name in ("asked", "threads", "optimization", "rebuilds")})
+
+
+def take_one(given: Given) -> tuple[str, str]:
+    """The engine, as named, and the precision; UsageError for an unknown precision, or two."""
+    if "bits" in given and "precision" in given:
+        raise UsageError("--bits and --precision say the same thing; give one.")
+    precision = check_precision(given.pop("precision", None) or precision_of_bits(given.pop("bits", 8)))
+    return given.pop("engine", "onnxruntime"), precision
+
+
+def _named(given: Given) -> tuple[TargetSpec, ...]:
+    """The grid of engines, precisions and devices, and targets by name; empty where none is given."""
+    grid_flags = {"engine", "bits", "precision", "device"} & given.keys()
     named = tuple(parse_target(text, "int8") for text in given.pop("target", ()))
-    if named and not {"engine", "bits", "precision", "device"} & given.keys():
+    if not grid_flags:
         return named
     engines = given.pop("engine", ["onnxruntime"])
     precisions = [*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())]

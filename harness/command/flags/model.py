@@ -1,0 +1,32 @@
+"""--model, --weights, --output, --classes and the input contract's: a ModelSource."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from seatrial.harness.command.flags import contract
+from seatrial.harness.command.flags.parser import Given, replaced
+from seatrial.harness.spec.model import ModelSource
+
+
+def add(group: argparse._ArgumentGroup) -> None:
+    """Those of the file; the contract's have a group of their own."""
+    group.add_argument(
+        "--model",
+        metavar="M",
+        help="an ONNX file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME (default: the demo network)",
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="state dict for the factory's module: .pt, .pth or .safetensors"
+    )
+    group.add_argument("--output", metavar="NAME", help="which of several outputs holds the logits")
+    group.add_argument(
+        "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
+    )
+
+
+def take(given: Given, base: ModelSource) -> ModelSource:
+    """The part."""
+    given["contract"] = contract.take(given, base.contract)
+    return replaced(base, given, {name: name for name in ("model", "weights", "output", "classes", "contract")})

@@ -1,0 +1,29 @@
+"""The model that a spec names, and the images that it is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seatrial import exporters
+from seatrial.cache import cache_root
+from seatrial.errors import UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.demo import demo_model_path
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.images import ImageSource
+from seatrial.harness.spec.model import DEMO, ModelSource
+
+
+def load_model(source: ModelSource) -> DeployableModel:
+    """The model; raises what `exporters.load` raises."""
+    path = demo_model_path() if source.model == DEMO else source.model
+    return exporters.load(path, contract=source.contract, weights=source.weights, output=source.output)
+
+
+def images_path(images: ImageSource, model: ModelSource, progress: Progress) -> Path:
+    """Where the images lie; those of the demo are made where they are not there. UsageError where none are named."""
+    source = images.data or (DEMO if model.model == DEMO else None)
+    if source is None:
+        raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
+    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)

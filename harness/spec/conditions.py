@@ -1,0 +1,20 @@
+"""Which conditions are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionsAsked:
+    """suite: a name. globs: over condition ids, instead of the suite's. severities: only these. corruption_scale: the
+    size in px whose severity constants are used, None for the images' own. frost_textures: a folder of ImageNet-C's
+    frost photographs.
+    """
+
+    suite: str = "standard"
+    globs: tuple[str, ...] = ()
+    severities: tuple[int, ...] = ()
+    corruption_scale: int | None = None
+    frost_textures: Path | None = None

@@ -1,0 +1,23 @@
+"""Where a model comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from seatrial.exporters.options import ContractOptions
+
+DEMO = "demo"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSource:
+    """model: as `exporters.load` takes it, or DEMO. weights: a state dict for a factory's module. output: which of
+    several holds the logits. contract: overrides of the model's input contract. classes: the class file.
+    """
+
+    model: str = DEMO
+    weights: Path | None = None
+    output: str | None = None
+    contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
+    classes: Path | None = None

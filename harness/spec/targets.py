@@ -1,0 +1,73 @@
+"""What is tested: engines at precisions on devices, and their independent builds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from seatrial.engines.precision import check_precision
+from seatrial.errors import UsageError
+from seatrial.harness.spec.checks import at_least
+
+REFERENCE_ENGINE = "onnxruntime"
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """Engine x precision x device; `id` is its name everywhere."""
+
+    engine: str
+    precision: str
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """UsageError for an unknown precision."""
+        check_precision(self.precision)
+
+    @property
+    def id(self) -> str:
+        """`ENGINE/PRECISION@DEVICE`."""
+        return f"{self.engine}/{self.precision}@{self.device}"
+
+
+def target_of(target_id: str) -> TargetSpec:
+    """The inverse of `TargetSpec.id`; UsageError for anything else."""
+    engine, _, rest = target_id.partition("/")
+    precision, _, device = rest.partition("@")
+    if not engine or not device:
+        raise UsageError(f"{target_id!r} is no target's id: they look like onnxruntime/int8@cpu.")
+    return TargetSpec(engine, precision, device)
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """One of a target's independent builds, counted from 1."""
+
+    target: TargetSpec
+    number: int = 1
+
+    @property
+    def id(self) -> str:
+        """Its name in files: the target's own for the first, then with `#2`, `#3`, ..."""
+        return self.target.id if self.number == 1 else f"{self.target.id}#{self.number}"
+
+
+# The pair of every comparison.
+REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """asked: besides the reference, which a run always adds. threads: of one inference call. optimization: the graph
+    optimisation level. rebuilds: how often each target is built, independently; builds vary.
+    """
+
+    asked: tuple[TargetSpec, ...] = (TargetSpec(REFERENCE_ENGINE, "int8"),)
+    threads: int = 1
+    optimization: str = "all"
+    rebuilds: int = 1
+
+    def __post_init__(self) -> None:
+        """UsageError for no target, and numbers that none can be."""
+        if not self.asked:
+            raise UsageError("At least one target is needed: give --engine and --bits.")
+        at_least(1, threads=self.threads, rebuilds=self.rebuilds)
