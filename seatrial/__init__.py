@@ -1,6 +1,24 @@
-"""The ground floor of seatrial: errors, registries, content hashes, atomic files and the cache folder.
+"""seatrial tests the model that ships: built engines, asked how accurate, robust and fast they really are.
 
-Every other package may import this one; it imports none of them and nothing heavier than the standard library.
+`seatrial.run`, `.build`, `.quantize`, `.load` and `.compare` do what the command does (`seatrial.api`). Beside the
+rooms (harness, calib, engines, exporters) stands here what all of them share: errors, registries, content hashes,
+atomic files and the cache folder.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seatrial.api import build, compare, load, quantize, run
+
 __version__ = "0.3.0"
+__all__ = ["__version__", "build", "compare", "load", "quantize", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """The calls of `seatrial.api`, imported when one is first named: an engine's process does without them."""
+    if name in __all__:
+        return getattr(importlib.import_module("seatrial.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

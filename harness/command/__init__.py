@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from seatrial.errors import UsageError
-from seatrial.harness.command.config import read_config
+from seatrial.harness.command.config import arguments_of, read_config
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.progress import Progress
 
@@ -37,9 +37,14 @@ def parse_flags(parser: Parser, words: Sequence[str]) -> dict[str, Any]:
     """The flags that are given, those of a --config file included, by their names in Python."""
     typed = vars(parser.parse_args(words))
     config = typed.pop("config", None)
-    known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
-    switches = {action.option_strings[0].lstrip("-") for action in parser._actions if action.nargs == 0}
-    file = {} if config is None else vars(parser.parse_args(read_config(config, known, switches)))
+    file = {} if config is None else flags_of(parser, read_config(config), f"--config {config}")
     if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
         file = {name: value for name, value in file.items() if name not in ("bits", "precision")}
     return {**file, **typed}
+
+
+def flags_of(parser: Parser, pairs: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """Pairs of flags and values as if they had been typed; `where` names them in errors."""
+    known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
+    switches = {action.option_strings[0].lstrip("-") for action in parser._actions if action.nargs == 0}
+    return vars(parser.parse_args(arguments_of(pairs, known, switches, where)))

@@ -1,8 +1,8 @@
-"""A YAML file of flags, as if they had been typed."""
+"""Flags as a mapping, in a YAML file or a call from Python, as if they had been typed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,11 @@ import yaml
 from seatrial.errors import UsageError
 
 _MAX_BYTES = 1 << 20
-_NOT_IN_FILES = ("config", "help", "version")
+_NOT_AMONG = ("config", "help", "version")
 
 
-def read_config(path: Path, known: Collection[str], switches: Collection[str] = ()) -> list[str]:
-    """`flag: value` pairs -> arguments; a list repeats the flag, except for mean and std, whose numbers it gives.
-
-    switches: flags without a value, for which the file says true or false. Raises UsageError for a missing file,
-    another layout and unknown flags.
-    """
+def read_config(path: Path) -> dict[str, Any]:
+    """The pairs of a YAML file, flag -> value; UsageError for a missing file and another layout."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path} is above 1 MiB: not a configuration.")
@@ -28,22 +24,31 @@ def read_config(path: Path, known: Collection[str], switches: Collection[str] = 
         raise UsageError(f"--config {path} cannot be read: {error}.") from error
     if not isinstance(content, dict):
         raise UsageError(f"--config {path} is not a mapping of flags to values, as in `bits: 8`.")
+    return content
+
+
+def arguments_of(flags: Mapping[Any, Any], known: Collection[str], switches: Collection[str], where: str) -> list[str]:
+    """`flag: value` pairs -> arguments; a list repeats the flag, except for mean and std, whose numbers it gives.
+
+    switches: flags without a value, for which true or false is said. where: names the pairs in errors. UsageError for
+    unknown flags, and values that none can be.
+    """
     arguments: list[str] = []
-    for name, value in content.items():
+    for name, value in flags.items():
         flag = str(name).replace("_", "-")
-        if flag not in known or flag in _NOT_IN_FILES:
-            raise UsageError(f"--config {path} has {name!r}, which is no flag. See `bench.py --help`.")
+        if flag not in known or flag in _NOT_AMONG:
+            raise UsageError(f"{where} has {name!r}, which is no flag. See `bench.py --help`.")
         if flag in switches and isinstance(value, bool):
             arguments.extend([f"--{flag}"] if value else [])
         else:
-            arguments.extend(_arguments(flag, value, path))
+            arguments.extend(_arguments(flag, value, where))
     return arguments
 
 
-def _arguments(flag: str, value: Any, path: Path) -> list[str]:
+def _arguments(flag: str, value: Any, where: str) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in values):
-        raise UsageError(f"--config {path}: {flag} is {value!r}; expected a word, a number or a list of them.")
+        raise UsageError(f"{where}: {flag} is {value!r}; expected a word, a number or a list of them.")
     if flag in ("mean", "std"):
         return [f"--{flag}", *map(str, values)]
     return [f"--{flag}={item}" for item in values]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,17 @@ def is_finished(folder: Path, key: str) -> bool:
 def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
     """Reads a finished trial; BadInputError where its rows are not those of `ids`, in order."""
     path = trial_path(folder, key)
-    try:
+    stored, rows = read_any_trial(path)
+    if stored != list(ids):
+        raise BadInputError(
+            f"{path} does not hold the rows of this run's images. Remove it, and it will be computed again."
+        )
+    return rows
+
+
+def read_any_trial(path: Path) -> tuple[list[str], Predictions]:
+    """The image ids of a trial's file, and its rows; BadInputError where it is not what was written."""
+    with _as_written(path):
         table = pq.read_table(path)
         top = table["top5"].combine_chunks()
         rows = Predictions(
@@ -77,13 +88,26 @@ def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
             p_top1=table["p_top1"].to_numpy().astype(np.float32),
             margin=table["margin"].to_numpy().astype(np.float32),
         )
-        stored = table["image_id"].to_pylist()
-    except (pa.ArrowInvalid, KeyError, OSError, ValueError, AttributeError) as error:
+        if rows.top.shape[1] > TOP_K:
+            raise ValueError(f"{rows.top.shape[1]} classes in a row")
+        return list(map(str, table["image_id"].to_pylist())), rows
+
+
+def trials_in(folder: Path) -> dict[tuple[str, str], Path]:
+    """(target, condition) -> the file, of all trials in a folder, by name; BadInputError for a file that is none."""
+    found = {}
+    for path in sorted(folder.glob("[!.]*.parquet")):
+        with _as_written(path):
+            table = pq.read_table(path, columns=["target", "condition"]).slice(0, 1)
+            found[str(table["target"][0]), str(table["condition"][0])] = path
+    return found
+
+
+@contextlib.contextmanager
+def _as_written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, KeyError, IndexError, OSError, ValueError, AttributeError) as error:
         raise BadInputError(
             f"{path} is not a trial file ({error}). Remove it, and it will be computed again."
         ) from error
-    if stored != list(ids) or rows.top.shape[1] > TOP_K:
-        raise BadInputError(
-            f"{path} does not hold the rows of this run's images. Remove it, and it will be computed again."
-        )
-    return rows

@@ -1,0 +1,33 @@
+"""Two runs side by side, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seatrial.harness.report import words
+from seatrial.harness.results.versus import Difference
+
+
+def print_comparison(found: Sequence[Difference], console: Console) -> None:
+    """A row for each target and condition."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("target", "condition", "images", "first", "second", "points", "95 % interval", "p"):
+        table.add_column(heading, justify="left" if heading in ("target", "condition") else "right")
+    for one in found:
+        low, high = one.change.ci95
+        table.add_row(
+            escape(one.target),
+            escape(one.condition),
+            str(one.images),
+            words.percent(one.first),
+            words.percent(one.second),
+            words.points(one.change.delta),
+            f"{words.points(low)} to {words.points(high)}",
+            f"{one.change.mcnemar_p:.2g}",
+        )
+    console.print(table)

@@ -1,0 +1,268 @@
+"""seatrial from Python, in a notebook for example: what the command does, on arrays as well as on paths.
+
+Keywords are the command's flags with underscores, lists for repeatable ones; or a spec (`harness.spec`) is given whole.
+What comes back has fields, and prints as a table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import html
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+from rich.console import Console
+
+from seatrial.cache import cache_root
+from seatrial.errors import UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.exporters.contract import embed
+from seatrial.files import replacing
+from seatrial.harness.build.build import BuildResult
+from seatrial.harness.build.build import build as _build
+from seatrial.harness.command import build as _build_command
+from seatrial.harness.command import flags_of
+from seatrial.harness.command import quantize as _quantize_command
+from seatrial.harness.command import run as _run_command
+from seatrial.harness.command.flags import model as _model_flags
+from seatrial.harness.plan.load import load_model
+from seatrial.harness.progress import Progress
+from seatrial.harness.quantize.quantize import Quantized
+from seatrial.harness.quantize.quantize import quantize as _quantize
+from seatrial.harness.report.build import print_built
+from seatrial.harness.report.compare import print_comparison
+from seatrial.harness.report.console import RichProgress, print_summary
+from seatrial.harness.report.quantize import print_quantized
+from seatrial.harness.results.versus import Difference, versus
+from seatrial.harness.run.run import run as _run
+from seatrial.harness.spec.build import BuildSpec
+from seatrial.harness.spec.model import ModelSource
+from seatrial.harness.spec.quantize import QuantizeSpec
+from seatrial.harness.spec.run import RunSpec
+
+_WIDTH = 120
+
+
+class _Printed:
+    """Prints as the command's own tables."""
+
+    def _print(self, console: Console) -> None:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        console = Console(file=io.StringIO(), width=_WIDTH, color_system=None)
+        self._print(console)
+        return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A target's answers under one condition. top1: 0 to 1, with ci95, its 95 % interval; delta, delta_ci95: against
+    the reference, None of the reference itself.
+    """
+
+    images: int
+    top1: float
+    ci95: tuple[float, float]
+    delta: float | None
+    delta_ci95: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A built target. realized: precision -> share of the multiply-accumulates. p50_ms, p99_ms: of single queries.
+    scores: condition id -> answers.
+    """
+
+    id: str
+    precision: str
+    realized: Mapping[str, float]
+    engine_bytes: int
+    build_s: float
+    p50_ms: float
+    p99_ms: float
+    scores: Mapping[str, Score]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class RunResult(_Printed):
+    """directory: of the run. verdict: of its gate. targets: the reference first. summary: all of summary.json."""
+
+    directory: Path
+    verdict: str
+    targets: tuple[Target, ...]
+    summary: Mapping[str, Any]
+
+    def _print(self, console: Console) -> None:
+        print_summary(self.summary, self.directory, console)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class BuildResults(_Printed):
+    """One for each target."""
+
+    targets: tuple[BuildResult, ...]
+
+    def _print(self, console: Console) -> None:
+        print_built(self.targets, console)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class QuantizeResult(_Printed):
+    """file: what was written. made: the model in it, and what the engine makes of it."""
+
+    file: Path
+    made: Quantized
+
+    def _print(self, console: Console) -> None:
+        print_quantized(self.made, console)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Comparison(_Printed):
+    """What two runs have in common."""
+
+    differences: tuple[Difference, ...]
+
+    def _print(self, console: Console) -> None:
+        print_comparison(self.differences, console)
+
+
+def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> RunResult:
+    """Tests a model, as `bench.py` does; continues a run of the same `out`.
+
+    flags: the command's. model: a path or name, an onnx.ModelProto, or what `load` gives; data, calib: a path, or uint8
+    images [N, H, W, 3] and int labels [N] (calib: images alone will do). Raises a SeatrialError that says what to do.
+    """
+    asked = spec or _spec(_run_command, _run_command.spec_of, flags)
+    summary, directory = _run(asked, progress or RichProgress())
+    return RunResult(directory, summary["gate"]["verdict"], tuple(map(_target, summary["targets"])), summary)
+
+
+def build(spec: BuildSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> BuildResults:
+    """Builds engines and asks them nothing, as `bench.py build` does. flags: as for `run`."""
+    asked = spec or _spec(_build_command, lambda given: _build_command.spec_of(given, Console(stderr=True)), flags)
+    return BuildResults(tuple(_build(asked, progress or RichProgress())))
+
+
+def quantize(spec: QuantizeSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> QuantizeResult:
+    """Writes the file that an engine executes at a precision to `out`, as `bench.py quantize` does.
+
+    flags: as for `run`.
+    """
+    asked = spec or _spec(_quantize_command, _quantize_command.spec_of, flags)
+    made = _quantize(asked, progress or RichProgress())
+    return QuantizeResult(made.file, made)
+
+
+def load(model: Any, **flags: Any) -> DeployableModel:
+    """The model as it would be deployed, its input contract with it.
+
+    flags: weights, output, classes, and the contract's.
+    """
+    given = flags_of(_run_command.make_parser(), _words({"model": model, **flags}), "load")
+    return load_model(_model_flags.take(given, ModelSource()))
+
+
+def compare(first: RunResult | str | Path, second: RunResult | str | Path) -> Comparison:
+    """The second run against the first, paired by image, for every target and condition that both have."""
+    return Comparison(versus(_directory(first), _directory(second)))
+
+
+def _spec(command: ModuleType, spec_of: Callable[[Mapping[str, Any]], Any], flags: Mapping[str, Any]) -> Any:
+    parser = command.make_parser()
+    return spec_of(flags_of(parser, _words(flags), parser.prog.partition(" ")[2].strip("[]")))
+
+
+def _words(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Flags as a file would say them."""
+    words: dict[str, Any] = {}
+    for key, value in flags.items():
+        name = key.rstrip("_")  # `from` is a word of Python's own
+        if name == "model":
+            words[name] = _model_path(value)
+        elif name in ("data", "calib") and not isinstance(value, (str, Path)):
+            words[name] = str(_arrays_path(name, value))
+        elif name in ("size", "crop", "resize") and isinstance(value, tuple):
+            words[name] = "x".join(map(str, value))
+        elif isinstance(value, tuple):
+            words[name] = list(value)
+        elif isinstance(value, Path):
+            words[name] = str(value)
+        else:
+            words[name] = value
+    return words
+
+
+def _model_path(model: Any) -> str:
+    if isinstance(model, (str, Path)):
+        return str(model)
+    if isinstance(model, DeployableModel):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(model.proto)
+        embed(proto, model.contract, model.class_names or ())
+    elif isinstance(model, onnx.ModelProto):
+        proto = model
+    else:
+        raise UsageError(f"A model is a path, a name, an onnx.ModelProto or what load() gives, not {type(model)}.")
+    return str(_kept(proto.SerializeToString(deterministic=True), "onnx"))
+
+
+def _arrays_path(name: str, value: Any) -> Path:
+    """Arrays as the archive that a command would be given; kept under the hash of what is in it."""
+    parts = value if isinstance(value, tuple) else (value,)
+    arrays = dict(zip(("images", "labels"), map(np.asarray, parts), strict=False))
+    images = arrays["images"]
+    if len(parts) > 2 or images.dtype != np.uint8 or images.ndim != 4 or (name == "data" and len(parts) < 2):
+        raise UsageError(
+            f"{name} is a path, or arrays: uint8 images [N, H, W, 3]{' and labels [N]' if name == 'data' else ''}, "
+            f"not {images.dtype} {list(images.shape)}."
+        )
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    return _kept(stream.getvalue(), "npz")
+
+
+def _kept(content: bytes, suffix: str) -> Path:
+    path = cache_root() / "given" / f"{hashlib.sha256(content).hexdigest()}.{suffix}"
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def _directory(run: RunResult | str | Path) -> Path:
+    return run.directory if isinstance(run, RunResult) else Path(run)
+
+
+def _target(values: Mapping[str, Any]) -> Target:
+    latency = values["latency"]["single_stream"]
+    return Target(
+        values["id"],
+        values["precision"],
+        values["realized"],
+        values["engine_bytes"],
+        values["build_s"],
+        latency["p50_ms"],
+        latency["p99_ms"],
+        {name: _score(figures) for name, figures in values["conditions"].items()},
+    )
+
+
+def _score(figures: Mapping[str, Any]) -> Score:
+    against = figures["vs_reference"]
+    return Score(
+        figures["images"],
+        figures["top1"],
+        tuple(figures["top1_ci95"]),
+        None if against is None else against["delta"],
+        None if against is None else tuple(against["ci95"]),
+    )
