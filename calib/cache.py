@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from seatrial import __version__
 from seatrial.calib.quantizers import Request
 from seatrial.exporters.model import DeployableModel
 from seatrial.files import replacing, value_digest
+from seatrial.packages import installed_versions
 
 _KEY, _PRECISION = "seatrial.quantized", "seatrial.precision"
 
@@ -69,10 +69,4 @@ _PACKAGES = {
 
 def versions_of(quantizer: str) -> dict[str, str | None]:
     """Package -> version, None where it is missing, of all that may shape a file."""
-    found: dict[str, str | None] = {}
-    for package in ("onnxruntime", "onnxruntime-gpu", "numpy", "onnx", *_PACKAGES.get(quantizer, ())):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    return installed_versions(["onnxruntime", "onnxruntime-gpu", "numpy", "onnx", *_PACKAGES.get(quantizer, ())])

@@ -27,6 +27,17 @@ class PackageError(UnsupportedError):
         self.mend = mend
 
 
+def installed_versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Name of a distribution -> version, None where it is missing."""
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
 def need(module: str, what: str, install: str) -> ModuleType:
     """The module, imported now.
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.attacks.eightbit import distances
+from seatrial.harness.attacks.rows import AttackRows
 from seatrial.harness.attacks.store import Chunk, ChunkReader, ChunkStore, Images, chunk_key
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ordered_map
-from seatrial.harness.records.attack_rows import AttackRows
 
 # Ids, labels and clean images of a chunk -> what becomes of them.
 Make = Callable[["Part"], Chunk]

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.files import replacing, value_digest
+from seatrial.harness.attacks.rows import AttackRows
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader
-from seatrial.harness.records.attack_rows import AttackRows
 
 _ROWS = tuple(field.name for field in dataclasses.fields(AttackRows))
 _HELD = 8  # chunks in memory at once: more than there usually are readers

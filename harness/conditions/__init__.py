@@ -1,29 +1,10 @@
-"""The conditions: clean images and corrupted ones. Later ones register beside them."""
+"""The conditions: what happens to images on their way to the engine."""
 
 from __future__ import annotations
 
-from seatrial.harness.conditions.condition import Condition
-from seatrial.harness.conditions.suites import (
-    CLEAN,
-    CORRUPTION,
-    SUITES,
-    CorruptionOptions,
-    choose,
-    corruption_id,
-    known_ids,
-    make_condition,
-    parse_corruption,
-)
+import seatrial.harness.conditions.kinds  # noqa: F401  (the kinds register themselves)
+from seatrial.harness.conditions.choose import choose, known_ids, make_condition, suites
+from seatrial.harness.conditions.condition import CLEAN, Condition
+from seatrial.harness.conditions.resolve import resolve
 
-__all__ = [
-    "CLEAN",
-    "CORRUPTION",
-    "SUITES",
-    "Condition",
-    "CorruptionOptions",
-    "choose",
-    "corruption_id",
-    "known_ids",
-    "make_condition",
-    "parse_corruption",
-]
+__all__ = ["CLEAN", "Condition", "choose", "known_ids", "make_condition", "resolve", "suites"]

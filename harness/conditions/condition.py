@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from seatrial.harness.attacks.ids import AttackId
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.draws import generator
 
 Transform = Callable[[Pixels, np.random.Generator], Pixels]
+
+# The images as they are: what all other conditions are compared with.
+CLEAN = "clean"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Condition:
     leaves images as they are. contract: fields of the image side of the input contract, in place of the contract's own.
     reencode, enlarge: what makes decoding and resizing a question for images that are stored as arrays, or at the
     model's size. numbers: a name of `harness.pipeline.numbers`, in place of the contract's arithmetic. rewrites: names
-    of `exporters.rewrites`, applied to every target's graph. parts: ids of the
-    conditions that this one stacks. attack: the images are adversarial ones, made by it.
+    of `exporters.rewrites`, applied to every target's graph. parts: ids of the conditions that this one stacks; they
+    are known only once the single ones are answered.
     """
 
     id: str
@@ -35,7 +37,6 @@ class Condition:
     numbers: str | None = None
     rewrites: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    attack: AttackId | None = None
 
     @property
     def from_source(self) -> bool:

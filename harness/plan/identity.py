@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from seatrial import __version__
@@ -17,22 +16,20 @@ from seatrial.engines import ENGINES
 from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
 from seatrial.files import value_digest
-from seatrial.harness.attacks.ids import SOURCE
-from seatrial.harness.conditions import CORRUPTION, Condition, parse_corruption
-from seatrial.harness.conditions.corruptions import describe_textures, scale_for, using_frost_textures
-from seatrial.harness.conditions.pipeline import PREFIX
+from seatrial.harness.conditions import Condition
+from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.data import Selection
+from seatrial.harness.pipeline.libraries import LIBRARIES
 from seatrial.harness.plan.files import needs_quantizing
 from seatrial.harness.progress import Progress, Update
 from seatrial.harness.spec.targets import Build, TargetSpec
+from seatrial.packages import installed_versions
 
 if TYPE_CHECKING:
     from seatrial.harness.plan.plan import Plan
 
 SCHEMA = 1
 _PACKAGES = ("numpy", "pillow", "onnx", "opencv-python-headless")
-# What only pipeline conditions, or a contract that names them, may use.
-_PIPELINE_PACKAGES = ("av", "simplejpeg", "torch", "torchvision", "nvidia-dali-cuda120", "nvidia-nvimgcodec-cu12")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +54,8 @@ class Identity:
         """The name of one trial: the hash of its material."""
         return value_digest(self.material(build, condition_id))
 
-    def images_key(self, condition_id: str, build: Build | None) -> str:
-        """The name of adversarial images: the same for all targets, or found by asking one build."""
-        if build is not None:
-            return self.key(build, condition_id)
+    def images_key(self, condition_id: str) -> str:
+        """The name of a condition's images, where they are the same for all targets."""
         return value_digest({"schema": SCHEMA, "run": self.run, "condition": self.conditions[condition_id]})
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,16 +84,17 @@ def hash_images(plan: Plan, progress: Progress) -> Digests:
 def identity_of(plan: Plan, digests: Digests) -> Identity:
     """The identity of a plan's targets and conditions."""
     targets = {target.id: _target(plan, target, digests) for target in plan.targets}
-    conditions: dict[str, Any] = {}
-    for condition in plan.conditions:
-        conditions[condition.id] = _condition(plan, condition, digests, targets)
-    return Identity(_run(plan, digests), targets, conditions)
+    identity = Identity(_run(plan, digests), targets, {})
+    return with_conditions(dataclasses.replace(plan, digests=digests, identity=identity), plan.conditions)
 
 
-def with_stacked(identity: Identity, steps: Sequence[Condition]) -> Identity:
-    """With conditions that stack others, which are there."""
-    made = {step.id: {"id": step.id, "parts": [identity.conditions[part] for part in step.parts]} for step in steps}
-    return dataclasses.replace(identity, conditions={**identity.conditions, **made})
+def with_conditions(plan: Plan, conditions: Sequence[Condition]) -> Identity:
+    """The plan's identity with further conditions."""
+    world, data = plan.world, plan.digests.data
+    made = {one.id: kind_of(one.id).shape(one, world) for one in conditions}
+    if not isinstance(data, str):
+        made = {name: {**shape, "images": data[name]} for name, shape in made.items()}
+    return dataclasses.replace(plan.identity, conditions={**plan.identity.conditions, **made})
 
 
 def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
@@ -106,7 +102,7 @@ def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
     packages = list(_PACKAGES)
     contract = model.contract
     if not {contract.decoder, contract.interpolation.partition("-")[0]} <= {"pillow", "opencv"}:
-        packages.extend(_PIPELINE_PACKAGES)
+        packages.extend(LIBRARIES)
     return {
         "model": {
             "digest": model.digest,
@@ -116,7 +112,7 @@ def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
         },
         "images": digests.data if isinstance(digests.data, str) else None,
         "seed": plan.spec.seed,
-        "versions": {"seatrial": __version__, **_versions(packages)},
+        "versions": {"seatrial": __version__, **installed_versions(packages)},
     }
 
 
@@ -148,50 +144,9 @@ def _quantization(plan: Plan) -> dict[str, Any]:
 def _calibration(plan: Plan, digests: Digests) -> dict[str, Any]:
     return {
         "digest": digests.calib,
-        "condition": _constants(plan, plan.calib_condition),
+        "condition": kind_of(plan.calib_condition.id).shape(plan.calib_condition, plan.world),
         "seed": plan.spec.calib_seed,
     }
-
-
-def _condition(plan: Plan, condition: Condition, digests: Digests, targets: Mapping[str, Any]) -> dict[str, Any]:
-    found = _constants(plan, condition)
-    if not isinstance(digests.data, str):
-        return {**found, "images": digests.data[condition.id]}
-    if condition.id.startswith(PREFIX):
-        return {**found, "versions": _versions(_PIPELINE_PACKAGES)}
-    attack = condition.attack
-    if attack is None:
-        return found
-    options = plan.spec.attacks
-    if attack.kind.blackbox:
-        return {**found, "queries": options.queries}
-    return {
-        **found,
-        "restarts": options.restarts,
-        "device": device_kind(options.device),
-        "surrogate": _surrogate(plan, str(attack.surrogate), targets),
-        "versions": _versions(["torch"]),
-    }
-
-
-def _constants(plan: Plan, condition: Condition) -> dict[str, Any]:
-    """The id of a condition, and the constants behind that of a corruption."""
-    if not condition.id.startswith(CORRUPTION):
-        return {"id": condition.id}
-    frost = None
-    if parse_corruption(condition.id)[0] == "frost":
-        with using_frost_textures(plan.spec.conditions.frost_textures):
-            frost = describe_textures()
-    scale = plan.spec.conditions.corruption_scale or scale_for(*plan.model.contract.size)
-    return {"id": condition.id, "constants_px": scale, "frost_textures": frost}
-
-
-def _surrogate(plan: Plan, name: str, targets: Mapping[str, Any]) -> Any:
-    """What the images are made on: the source (None), another network, or the file of a target."""
-    if name in plan.networks:
-        return {"digest": plan.networks[name].model.digest}
-    owners = [target for target, file in plan.files.items() if file == name]
-    return None if name == SOURCE or not owners else targets[owners[0].id]
 
 
 def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
@@ -206,13 +161,3 @@ def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
 
 def _after(update: Update, before: int) -> Callable[[int], None]:
     return lambda done: update(before + done)
-
-
-def _versions(packages: Sequence[str]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found

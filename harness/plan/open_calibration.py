@@ -6,7 +6,8 @@ import contextlib
 
 from seatrial.cache import cache_root
 from seatrial.exporters import DeployableModel
-from seatrial.harness.conditions import CorruptionOptions, make_condition
+from seatrial.harness.conditions import make_condition
+from seatrial.harness.conditions.kinds.protocol import World
 from seatrial.harness.data import labeller
 from seatrial.harness.pipeline import spool
 from seatrial.harness.plan.calibration import CalibrationSet, of_one_class
@@ -32,5 +33,5 @@ def open_calibration(
             chosen, model.contract, folder=cache_root() / "scratch", workers=spec.work.workers, progress=update
         )
     stack.enter_context(store)
-    condition = make_condition(spec.calibration.condition, CorruptionOptions(None, None))
+    condition = make_condition(spec.calibration.condition, World())
     return CalibrationSet(store, chosen.ids, condition, seed), of_one_class(chosen.labels)

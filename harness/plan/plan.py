@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.device import device_kind
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
-from seatrial.harness.conditions import Condition, CorruptionOptions, choose, make_condition
-from seatrial.harness.conditions.asked import Asked, resolve, with_note_on_jpeg
-from seatrial.harness.conditions.pipeline import COMBINED
+from seatrial.harness.conditions import Condition, choose, make_condition, resolve
+from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network, Resolved, World
 from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
@@ -25,22 +23,20 @@ from seatrial.harness.plan.identity import Digests, Identity, hash_images, ident
 from seatrial.harness.plan.load import images_path, load_model
 from seatrial.harness.plan.released import find_released
 from seatrial.harness.plan.request import build_request
-from seatrial.harness.plan.surrogates import Network, files_of, load_networks, surrogate_names
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
-from seatrial.packages import need
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """All that a run needs to start.
 
-    data: the images, in their order; data_name: for people. released: for data that are corrupted already, the same
-    images under each condition. targets: the reference first. notes: what was left out, and why. combined: whether the
-    worst of the pipeline conditions are stacked once they are known. networks: other architectures that attacks are
-    made on, by name. digests: of the images. identity: what shapes the answers.
+    data: the images, in their order; data_path: where they lie. released: for data that are corrupted already, the same
+    images under each condition. targets: the reference first. notes: what was left out, and why. later: ids of
+    conditions that hang on the answers to the others. networks: other models that conditions need, by name. digests: of
+    the images. identity: what shapes the answers.
     """
 
     spec: RunSpec
@@ -51,22 +47,31 @@ class Plan:
     calib_condition: Condition
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
-    data_name: str
+    data_path: Path
     notes: tuple[str, ...] = ()
-    combined: bool = False
-    networks: dict[str, Network] = dataclasses.field(default_factory=dict)
+    later: tuple[str, ...] = ()
+    networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
     digests: Digests = dataclasses.field(default_factory=lambda: Digests("", None))
     identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
 
     @property
-    def files(self) -> dict[TargetSpec, str]:
-        """The surrogate that is each target's own graph."""
-        return files_of(self.targets, self.model)
+    def data_name(self) -> str:
+        """The images', for people."""
+        return self.data_path.resolve().name
 
     @property
-    def attacks(self) -> tuple[Condition, ...]:
-        """The conditions of adversarial images."""
-        return tuple(condition for condition in self.conditions if condition.attack is not None)
+    def world(self) -> LoadedWorld:
+        """What the kinds of conditions know of the run."""
+        return LoadedWorld(
+            spec=self.spec,
+            targets=self.targets,
+            model=self.model,
+            data=self.data,
+            path=self.data_path,
+            networks=self.networks,
+            shared=self.identity.run,
+            of_targets=self.identity.targets,
+        )
 
     @property
     def digest(self) -> str:
@@ -76,17 +81,15 @@ class Plan:
     @property
     def asked_ids(self) -> tuple[str, ...]:
         """The ids that ask for the plan's conditions; of stacked ones, what they are stacked for."""
-        ids = [one.id for one in self.conditions if not one.parts]
-        return (*ids, COMBINED) if self.combined else tuple(ids)
+        return (*(one.id for one in self.conditions if not one.parts), *self.later)
 
     def key(self, build: Build, condition: Condition) -> str:
         """The name of a trial."""
         return self.identity.key(build, condition.id)
 
-    def images_key(self, build: Build, condition: Condition) -> str:
-        """The name of what is known of the adversarial images that a build is asked about."""
-        attack = condition.attack
-        return self.identity.images_key(condition.id, build if attack is not None and attack.kind.blackbox else None)
+    def key_of(self, condition_id: str, build: Build | None) -> str:
+        """The name of a trial; without a build, of the condition's images, where all targets get the same."""
+        return self.identity.images_key(condition_id) if build is None else self.identity.key(build, condition_id)
 
     @property
     def out(self) -> Path:
@@ -139,40 +142,30 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     """
     spec = _with_targets(spec, held)
     targets = _targets(spec)
-    options = CorruptionOptions(spec.conditions.corruption_scale, spec.conditions.frost_textures)
+    asked = spec.conditions
     # A wrong name is told before anything is loaded.
-    choose(
-        spec.conditions.suite,
-        spec.conditions.globs,
-        spec.conditions.severities,
-        surrogates=surrogate_names(targets, spec.attacks),
-    )
+    choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
+    degraded = make_condition(spec.calibration.condition, World(spec, targets))
     model = load_model(spec.source)
     for target in targets:
         _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
     released = find_released(path, model.classes, label_of)
-    networks: dict[str, Network] = {}
+    world = World(spec, targets, model)
     if released is None:
-        surrogates = surrogate_names(targets, spec.attacks, model)
-        ids = choose(spec.conditions.suite, spec.conditions.globs, spec.conditions.severities, surrogates=surrogates)
-        ids = _with_held(ids, held, surrogates=surrogates)
+        ids = _with_held(choose(asked.suite, world, asked.globs, asked.severities), held, world)
         data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.images.limit)
         selections = None
-        # Whether all images have the model's size is known of arrays, and of files that the contract does not resize.
-        contract = model.contract
-        sized = contract.resize == "none" or (data.source.image_size == contract.size and not contract.crops)
-        asked = resolve(ids, spec.conditions.globs, model, options, encoded=data.source.encoded, sized=sized)
-        asked = with_note_on_jpeg(asked, data.ids if data.source.encoded else None)
-        networks = load_networks(spec, model, data, path)
+        loaded = LoadedWorld(spec=spec, targets=targets, model=model, data=data, path=path)
+        resolved = resolve(ids, asked.globs, loaded)
     else:
-        ids = choose(spec.conditions.suite, spec.conditions.globs, spec.conditions.severities, released.conditions)
-        ids = _with_held(ids, held, available=released.conditions)
+        ids = choose(asked.suite, world, asked.globs, asked.severities, released.conditions)
+        ids = _with_held(ids, held, world, released.conditions)
         released.check_alike(ids)
         data = select(released.source(ids[0]), seed=spec.seed, limit=spec.images.limit)
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
-        asked = Asked(tuple(Condition(condition_id) for condition_id in ids), False, ())
+        resolved = Resolved(tuple(Condition(condition_id) for condition_id in ids))
     calib = None
     if any(_calibrates(spec, model, target) for target in targets):
         calib = calibration_images(
@@ -183,7 +176,6 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
             limit=spec.calibration.limit,
             progress=progress,
         )
-    degraded = make_condition(spec.calibration.condition, options)
     plan = Plan(
         spec,
         model,
@@ -192,13 +184,12 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         calib,
         degraded,
         targets,
-        asked.conditions,
-        path.resolve().name,
-        notes=(*model.notes, *asked.notes),
-        combined=asked.combined,
-        networks=networks,
+        resolved.conditions,
+        path,
+        notes=(*model.notes, *resolved.notes),
+        later=resolved.later,
+        networks=resolved.networks,
     )
-    _check_attacks(plan)
     digests = hash_images(plan, progress)
     return dataclasses.replace(plan, digests=digests, identity=identity_of(plan, digests))
 
@@ -208,9 +199,9 @@ def _with_targets(spec: RunSpec, held: Held) -> RunSpec:
     return dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, asked=asked))
 
 
-def _with_held(ids: list[str], held: Held, **known: Any) -> list[str]:
+def _with_held(ids: list[str], held: Held, world: World, available: Sequence[str] | None = None) -> list[str]:
     more = [name for name in held.conditions if name not in ids]
-    return choose("quick", (*ids, *more), (), **known) if more else ids
+    return choose(world.spec.conditions.suite, world, (*ids, *more), (), available) if more else ids
 
 
 def _calibration_source(spec: RunSpec) -> str | None:
@@ -232,15 +223,6 @@ def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
             "Ask "
             f"for --precision {model.precision}, or give the float model that it was made from."
         )
-
-
-def _check_attacks(plan: Plan) -> None:
-    gradients = [one for one in plan.attacks if one.attack is not None and not one.attack.kind.blackbox]
-    if not gradients:
-        return
-    need("torch", f"{gradients[0].id}, for its gradients,", "pip install 'seatrial[torch]', or leave attacks out")
-    if device_kind(plan.spec.attacks.device) == "cuda":  # on the CPU PyTorch is imported when it is needed
-        ENGINES["pytorch"].check_device(plan.spec.attacks.device)
 
 
 def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:

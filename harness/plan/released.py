@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from seatrial.errors import BadInputError
 from seatrial.files import file_digest
-from seatrial.harness.conditions import corruption_id
 from seatrial.harness.conditions.corruptions import SEVERITIES, names
+from seatrial.harness.conditions.kinds.corruption.ids import corruption_id
 from seatrial.harness.data.folder import FolderSource
 from seatrial.harness.data.labels import LabelOf, check_labels
 from seatrial.harness.data.source import DataSource, Payload, Pixels

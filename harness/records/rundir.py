@@ -28,11 +28,6 @@ class RunDirectory:
         return self.root / "trials"
 
     @property
-    def attacks(self) -> Path:
-        """Folder of what is known of adversarial images, Parquet."""
-        return self.root / "attacks"
-
-    @property
     def latency(self) -> Path:
         """Raw latency samples, Parquet."""
         return self.root / "latency.parquet"
@@ -117,7 +112,7 @@ class RunDirectory:
         """
         if not self.run_json.exists() or read_json(self.run_json) != description:
             write_json(self.run_json, description)
-        for folder in (self.root, self.trials, self.attacks):
+        for folder in (self.root, *filter(Path.is_dir, self.root.iterdir())):
             for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from seatrial.harness.build.build import BuildResult
 from seatrial.harness.report import words
 from seatrial.harness.report.guard import cautions
+from seatrial.harness.typeset import numbers
 
 
 def print_built(results: Sequence[BuildResult], console: Console) -> None:
@@ -28,7 +29,7 @@ def print_built(results: Sequence[BuildResult], console: Console) -> None:
             continue
         seconds = f"{built.build_s:.2f}{' (cached)' if built.from_cache else ''}"
         realized = "seen on the device only" if built.realized is None else words.realized(built.realized)
-        table.add_row(escape(result.target.id), nodes, words.size(built.engine_bytes), seconds, realized)
+        table.add_row(escape(result.target.id), nodes, numbers.size(built.engine_bytes), seconds, realized)
     console.print(table)
     for result in results:
         if result.error is not None:

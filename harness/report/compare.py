@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seatrial.harness.report import words
 from seatrial.harness.results.versus import Difference
+from seatrial.harness.typeset import numbers
 
 
 def print_comparison(found: Sequence[Difference], console: Console) -> None:
@@ -24,10 +24,10 @@ def print_comparison(found: Sequence[Difference], console: Console) -> None:
             escape(one.target),
             escape(one.condition),
             str(one.images),
-            words.percent(one.first),
-            words.percent(one.second),
-            words.points(one.change.delta),
-            f"{words.points(low)} to {words.points(high)}",
+            numbers.percent(one.first),
+            numbers.percent(one.second),
+            numbers.points(one.change.delta),
+            f"{numbers.points(low)} to {numbers.points(high)}",
             f"{one.change.mcnemar_p:.2g}",
         )
     console.print(table)

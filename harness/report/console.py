@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -24,10 +23,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.progress import Update
 from seatrial.harness.report import words
-from seatrial.harness.report.attack import print_attacks
-from seatrial.harness.report.pipeline import print_pipeline
+from seatrial.harness.typeset.numbers import milliseconds, percent, points
+from seatrial.harness.typeset.tables import titled
 
 
 class RichProgress:
@@ -78,17 +78,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for sentence in (summary.get("alike") or {}).get("says", ()):
         console.print(Text(sentence, "bold yellow"), soft_wrap=True)
     console.print(_targets_table(summary))
-    if words.corruption_names(summary["targets"][0]["conditions"]):
-        console.print(_corruptions_table(summary))
-        for target in summary["targets"]:
-            if target["metrics"]["mean_corruption_error"] is not None:
-                console.print(
-                    f"{target['id']}: {words.corruption_error(target['metrics'])}", markup=False, highlight=False
-                )
-    if summary.get("pipeline"):
-        print_pipeline(summary["pipeline"], console)
-    if summary.get("attacks"):
-        print_attacks(summary["attacks"], summary["reference"], console)
+    for kind in KINDS.values():
+        kind.show(summary, console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             console.print(words.headline(summary, target), highlight=False, markup=False)
@@ -127,8 +118,10 @@ def _print_fallback(check: Mapping[str, Any], console: Console) -> None:
 
 
 def _targets_table(summary: Mapping[str, Any]) -> Table:
-    table = _table(f"{summary['model']['name']} on {summary['data']['images']} images of {summary['data']['name']}")
-    for heading in ("target", "realized", "top-1", "vs fp32", "corrupted", "p50 ms", "p99 ms"):
+    table = titled(f"{summary['model']['name']} on {summary['data']['images']} images of {summary['data']['name']}")
+    columns = [column for kind in KINDS.values() for column in kind.columns()]
+    further = (column.heading for column in columns)
+    for heading in ("target", "realized", "top-1", "vs fp32", *further, "p50 ms", "p99 ms"):
         table.add_column(
             heading, justify="left" if heading in ("target", "realized") else "right", no_wrap=heading == "target"
         )
@@ -137,17 +130,17 @@ def _targets_table(summary: Mapping[str, Any]) -> Table:
         table.add_row(
             escape(target["id"]),
             words.realized(target["realized"], target["simulated"]),
-            words.with_spread(words.percent(clean and clean["top1"]), target["rebuilds"]),
-            words.points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
-            words.percent(target["metrics"]["corruption_top1"]),
-            words.milliseconds(latency["p50_ms"]),
-            words.milliseconds(latency["p99_ms"]),
+            words.with_spread(percent(clean and clean["top1"]), target["rebuilds"]),
+            points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
+            *(column.cell(target) for column in columns),
+            milliseconds(latency["p50_ms"]),
+            milliseconds(latency["p99_ms"]),
         )
     return table
 
 
 def _disagreements_table(summary: Mapping[str, Any], rows: list[tuple[str, list[str]]]) -> Table:
-    table = _table(
+    table = titled(
         f"images to which two targets give different classes ({summary['agreement']['condition']}); =: same file"
     )
     table.add_column("target", no_wrap=True)
@@ -156,27 +149,3 @@ def _disagreements_table(summary: Mapping[str, Any], rows: list[tuple[str, list[
     for number, (name, cells) in enumerate(rows, start=1):
         table.add_row(f"{number} {escape(name)}", *cells)
     return table
-
-
-def _corruptions_table(summary: Mapping[str, Any]) -> Table:
-    table = _table("mean top-1 over the severities, and points against fp32")
-    table.add_column("corruption")
-    for target in summary["targets"]:
-        table.add_column(escape(target["id"]), justify="right")
-    for name in words.corruption_names(summary["targets"][0]["conditions"]):
-        cells = (words.mean_over_severities(target["conditions"], name) for target in summary["targets"])
-        table.add_row(escape(name), *(_cell(top1, delta) for top1, delta in cells))
-    for family in summary["targets"][0]["metrics"]["families"]:
-        means = [target["metrics"]["families"][family] for target in summary["targets"]]
-        table.add_row(f"mean of {family}", *(_cell(mean["top1"], mean["delta"]) for mean in means), style="bold")
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-
-
-def _cell(top1: float, delta: float | None) -> str:
-    return words.percent(top1) if delta is None else f"{words.percent(top1)} ({words.points(delta)})"

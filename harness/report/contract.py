@@ -14,7 +14,7 @@ from seatrial.exporters import InputContract
 from seatrial.harness.contract.candidates import numbers_name, rule_name
 from seatrial.harness.contract.result import Deviation, Difference, SearchResult, Stage
 from seatrial.harness.metrics import wilson_interval
-from seatrial.harness.report import words
+from seatrial.harness.typeset import numbers
 
 _MOST_ROWS = 10
 _WORDS = {
@@ -83,7 +83,7 @@ def _table(stage: Stage) -> Table:
         table.add_row(
             *(escape(_SPELL[factor](row.contract)) for factor in stage.factors),
             str(row.images),
-            words.percent(row.top1, 1),
+            numbers.percent(row.top1, 1),
             f"{low * 100:.1f}-{high * 100:.1f}",
             "" if named else f"{row.difference.delta * 100:+.1f}",
             f"{row.log_likelihood:.3f}",
@@ -103,8 +103,8 @@ def _print_best(result: SearchResult, console: Console) -> None:
     side = ("resize", "decoder") if best.resize == "none" else ("resize", "interpolation", "decoder")
     parts = ", ".join(f"{_WORDS[factor]} {_SPELL[factor](best)}" for factor in ("color", "numbers", *side))
     console.print(
-        f"[bold green]Best:[/] {escape(parts)}. {words.percent(result.best_correct / result.images, 1)} "
-        f"({words.percent(low, 1)} to {words.percent(high, 1)}) of {result.images} images",
+        f"[bold green]Best:[/] {escape(parts)}. {numbers.percent(result.best_correct / result.images, 1)} "
+        f"({numbers.percent(low, 1)} to {numbers.percent(high, 1)}) of {result.images} images",
         highlight=False,
     )
     for factor in _WORDS if best.resize != "none" else ("color", "numbers"):
@@ -142,9 +142,9 @@ def _spell(difference: Difference) -> str:
     low, high = difference.interval
     before, after = difference.first_correct / difference.images, difference.second_correct / difference.images
     return (
-        f"{words.percent(before, 1)} -> {words.percent(after, 1)} ({difference.delta * 100:+.1f} points, 95 % "
-        f"{low * 100:+.1f} to {high * 100:+.1f}; p accuracy {words.probability(difference.mcnemar_p)}, "
-        f"likelihood {words.probability(difference.likelihood_p)})"
+        f"{numbers.percent(before, 1)} -> {numbers.percent(after, 1)} ({difference.delta * 100:+.1f} points, 95 % "
+        f"{low * 100:+.1f} to {high * 100:+.1f}; p accuracy {numbers.probability(difference.mcnemar_p)}, "
+        f"likelihood {numbers.probability(difference.likelihood_p)})"
     )
 
 

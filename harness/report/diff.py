@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
-from seatrial.harness.report import words
+from seatrial.harness.typeset import numbers
 
 _MOST_READERS = 3
 _MOST_UNMATCHED = 12
@@ -266,7 +266,7 @@ def _trust(result: DiffResult) -> list[str]:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else words.percent(value, 1)
+    return "-" if value is None else numbers.percent(value, 1)
 
 
 def _clean(text: str) -> str:

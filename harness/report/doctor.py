@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from seatrial.harness.report import words
+from seatrial.harness.typeset import numbers
 
 # What an engine's message repeats of the line that it stands in.
 _KNOWN = re.compile(r"Engine '[^']*' cannot use '[^']*': ")
@@ -128,7 +128,7 @@ def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("board", machine["board"]))
     none = machine["gpu_problem"] or "no NVIDIA GPU that nvidia-smi or NVML shows"
     lines += [("GPU", _gpu(gpu)) for gpu in machine["gpus"]] or [("GPU", none)]
-    lines.append(("cache", f"{cache['path']}, {cache['files']} files, {words.size(cache['bytes'])}"))
+    lines.append(("cache", f"{cache['path']}, {cache['files']} files, {numbers.size(cache['bytes'])}"))
     return lines
 
 

@@ -10,10 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seatrial.files import write_text
-from seatrial.harness.report import attack_words, guard, pipeline_words, words
-from seatrial.harness.report.attack_plot import accuracy_by_strength
-from seatrial.harness.report.plots import accuracy_by_severity
-from seatrial.harness.report.stacked_plot import stacked_loss
+from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.report import guard, words
+from seatrial.harness.typeset import numbers
 
 
 def render_report(summary: Mapping[str, Any]) -> str:
@@ -25,19 +24,14 @@ def render_report(summary: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    figure = accuracy_by_severity(summary)
-    stacked = stacked_loss(summary["pipeline"]) if summary.get("pipeline") else None
-    strengths = accuracy_by_strength(summary["attacks"]) if summary.get("attacks") else None
+    shared = {"summary": summary, "targets": summary["targets"], "numbers": numbers}
+    sections = [section for kind in KINDS.values() if (section := kind.section(summary)) is not None]
+    rendered = [environment.from_string(one.template).render(shared, values=one.values) for one in sections]
     return environment.get_template("report.html").render(
-        summary=summary,
-        targets=summary["targets"],
-        corruptions=words.corruption_names(summary["targets"][0]["conditions"]),
-        figure=None if figure is None else Markup(figure),  # noqa: S704  (matplotlib escapes the text in its SVG)
-        stacked=None if stacked is None else Markup(stacked),  # noqa: S704  (as above)
-        strengths=None if strengths is None else Markup(strengths),  # noqa: S704  (as above)
-        attack=attack_words,
+        shared,
+        columns=[column for kind in KINDS.values() for column in kind.columns()],
+        sections=list(map(Markup, rendered)),  # they are escaped already
         guard=guard,
-        pipeline=pipeline_words,
         words=words,
     )
 

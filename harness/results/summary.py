@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.engines.precision import is_simulated
 from seatrial.files import read_json, value_digest
-from seatrial.harness.attacks.ids import SOURCE
 from seatrial.harness.conditions import CLEAN
+from seatrial.harness.conditions.kinds.protocol import Figures, Finished
+from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
 from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.records.attack_rows import AttackRows, read_attack_rows
 from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.answers import Answers
-from seatrial.harness.results.attack import describe_attacks
 from seatrial.harness.results.fallback import describe_fallback
 from seatrial.harness.results.gate import (
     Check,
@@ -33,9 +31,7 @@ from seatrial.harness.results.gate import (
     realized_check,
     recovery_check,
 )
-from seatrial.harness.results.pipeline import describe_pipeline
 from seatrial.harness.results.rebuilds import describe_rebuilds
-from seatrial.harness.results.robustness import robustness
 from seatrial.harness.results.shares import named
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
@@ -51,7 +47,7 @@ def summarise(
     no figures.
     """
     failed = {failure["target"] for failure in failures}
-    plan = _without_lost_surrogates(plan, failed)
+    plan = _answerable(plan, failed)
     builds = [build for build in plan.builds if build.id not in failed]
     whole = [target for target in plan.targets if target.id not in failed]
     latencies = read_latencies(directory.latency, [build.id for build in builds])
@@ -88,7 +84,7 @@ def summarise(
                 "conditions": measured[target.id],
                 "metrics": {
                     "share_as_requested": built["share_as_requested"],
-                    **robustness(measured[target.id], measured[REFERENCE.id], plan.model.classes),
+                    **_metrics(plan, measured[target.id], measured[REFERENCE.id]),
                 },
                 "latency": {
                     SINGLE_STREAM: latency_summary(latencies[target.id]),
@@ -102,30 +98,20 @@ def summarise(
                 ),
             }
         )
+    finished = _finished(plan, directory, whole)
+    blocks = {kind.block: kind.describe(finished) for kind in KINDS.values() if kind.block is not None}
     return {
         "schema": SCHEMA,
         "status": "partial" if failures else "complete",
         "model": {"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
         "data": _data(plan),
-        "corruptions": _constants(plan),
         "alike": audit.get("alike"),
-        "notes": _notes(plan, audit),
+        "notes": _notes(plan, audit, blocks),
         "timing": _timing(directory),
         "seed": plan.spec.seed,
         "reference": REFERENCE.id,
         "targets": targets,
-        "pipeline": describe_pipeline(
-            {target.id: Answers(directory.trials, Build(target), plan) for target in whole},
-            REFERENCE.id,
-            plan.spec.seed,
-        ),
-        "attacks": describe_attacks(
-            {target.id: Answers(directory.trials, Build(target), plan) for target in whole},
-            functools.partial(_attack_rows, plan, directory),
-            REFERENCE.id,
-            {target.id: plan.files[target] for target in whole},
-            plan.spec.seed,
-        ),
+        **blocks,
         "agreement": {"condition": first, "pairs": _agreement(whole, answers, audit)},
         "failed": [dict(failure) for failure in failures],
         "gate": decide(
@@ -158,28 +144,31 @@ def _data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _constants(plan: Plan) -> dict[str, Any] | None:
-    """The constants of the corruptions that were made here; None where none were."""
-    made = [one for one in plan.identity.conditions.values() if "constants_px" in one]
-    calibrations = [one["calibration"] for one in plan.identity.targets.values() if one["calibration"] is not None]
-    made.extend(one["condition"] for one in calibrations if "constants_px" in one["condition"])
-    if not made:
-        return None
-    frost = [one["frost_textures"] for one in made if one["frost_textures"] is not None]
-    return {"constants_px": made[0]["constants_px"], "frost_textures": frost[0] if frost else None}
-
-
-def _without_lost_surrogates(plan: Plan, failed: Collection[str]) -> Plan:
-    """Without the attacks on files of which every target came to no end: their images were never made."""
-    there = {SOURCE, *plan.networks, *(name for target, name in plan.files.items() if target.id not in failed)}
-    kept = [one for one in plan.conditions if one.attack is None or one.attack.surrogate in (None, *there)]
+def _answerable(plan: Plan, failed: set[str]) -> Plan:
+    """Without the conditions whose images were never made, since these targets came to no end."""
+    kept = [one for one in plan.conditions if kind_of(one.id).answerable(one, failed, plan.world)]
     return dataclasses.replace(plan, conditions=tuple(kept))
 
 
-def _attack_rows(plan: Plan, directory: RunDirectory, target: str, condition: str) -> AttackRows:
-    build = next(build for build in plan.builds if build.id == target)
-    asked = next(one for one in plan.conditions if one.id == condition)
-    return read_attack_rows(directory.attacks, plan.images_key(build, asked), plan.data.ids)
+def _finished(plan: Plan, directory: RunDirectory, targets: Sequence[TargetSpec]) -> Finished:
+    calibrations = [one["calibration"] for one in plan.identity.targets.values() if one["calibration"] is not None]
+    return Finished(
+        world=plan.world,
+        directory=directory,
+        targets=tuple(targets),
+        answers={target.id: Answers(directory.trials, Build(target), plan) for target in targets},
+        reference=REFERENCE.id,
+        shapes=[*plan.identity.conditions.values(), *(one["condition"] for one in calibrations)],
+        key=plan.key_of,
+    )
+
+
+def _metrics(plan: Plan, figures: Figures, reference: Figures) -> dict[str, Any]:
+    """What the kinds say of one target over all of its conditions."""
+    found: dict[str, Any] = {}
+    for kind in KINDS.values():
+        found.update(kind.metrics(figures, reference, plan.world))
+    return found
 
 
 def _agreement(
@@ -198,7 +187,7 @@ def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     return {**read_json(directory.spent), "cores": os.cpu_count()} if directory.spent.exists() else None
 
 
-def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
+def _notes(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) -> list[str]:
     """What a reader must know to judge the figures."""
     notes = list(plan.notes)
     if plan.calib is not None and of_one_class(plan.calib.labels):
@@ -216,15 +205,8 @@ def _notes(plan: Plan, audit: Mapping[str, Any]) -> list[str]:
         unknown = audit["targets"][target.id].get("unknown")
         if unknown:
             notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
-    made = _constants(plan)
-    if made is not None:
-        notes.append(f"Corruptions with the severity constants for {made['constants_px']} px.")
-        if made["frost_textures"] == "rendered":
-            notes.append(
-                "Frost with rendered textures, like ImageNet-C's photographs in brightness, contrast and spectrum."
-            )
-        elif made["frost_textures"] is not None:
-            notes.append("Frost with the photographs of --frost-textures.")
+    for kind in KINDS.values():
+        notes.extend(kind.notes(blocks.get(kind.block or "")))
     if plan.released is not None:
         notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
     return notes

@@ -34,19 +34,19 @@ class RunImages:
         self._contract, self._readers, self._open = contract, readers, originals
         self._originals: Originals | None = None
         self._lock = threading.Lock()
-        self._adversarial: dict[str, ImageReader] = {}
+        self._made: dict[str, ImageReader] = {}
 
     def reader(self, condition_id: str) -> ImageReader:
         """The images of one condition, read as the contract says."""
-        return self._adversarial.get(condition_id) or self._readers(condition_id)
+        return self._made.get(condition_id) or self._readers(condition_id)
 
     def replace(self, condition_id: str, reader: ImageReader) -> None:
-        """From now on a condition's images are these: adversarial ones, which exist only once they are made."""
-        self._adversarial[condition_id] = reader
+        """From now on a condition's images are these, which exist only once they are made."""
+        self._made[condition_id] = reader
 
     def read(self, conditions: Sequence[Condition], start: int, stop: int) -> Mapping[str, Pixels]:
-        """Condition id -> uint8 RGB [stop - start, height, width, 3], or float32 of the same range for adversarial
-        images that no 8 bits hold; one decoding serves all that share it.
+        """Condition id -> uint8 RGB [stop - start, height, width, 3], or float32 of the same range for images
+        that no 8 bits hold; one decoding serves all that share it.
         """
         anew = {one.id: way(one, self._contract) for one in conditions if one.from_source}
         found = {one.id: self.reader(one.id).read(start, stop) for one in conditions if not one.from_source}

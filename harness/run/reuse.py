@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seatrial.errors import UsageError
 from seatrial.files import replacing
+from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished, trial_path
@@ -21,12 +22,12 @@ def take_over(plan: Plan, directory: RunDirectory, other: RunDirectory) -> int:
     taken = 0
     for pending in remaining(plan, directory.trials):
         for build in map(builds.__getitem__, pending.targets):
-            key, images = plan.key(build, pending.condition), plan.images_key(build, pending.condition)
-            attacked = pending.condition.attack is not None
-            if not is_finished(other.trials, key) or (attacked and not trial_path(other.attacks, images).exists()):
+            name = pending.condition.id
+            key, beside = plan.key_of(name, build), kind_of(name).beside(name, build, plan.key_of)
+            if not is_finished(other.trials, key) or not all((other.root / path).exists() for path in beside):
                 continue
-            if attacked:
-                _copy(trial_path(other.attacks, images), trial_path(directory.attacks, images))
+            for path in beside:
+                _copy(other.root / path, directory.root / path)
             _copy(trial_path(other.trials, key), trial_path(directory.trials, key))
             taken += 1
     return taken

@@ -8,26 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.files import read_json, write_json
+from seatrial.harness.plan.following import with_following
 from seatrial.harness.plan.plan import Held, Plan, make_plan
-from seatrial.harness.plan.stack import with_stack
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.records.latencies import timed_targets, write_latencies
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
-from seatrial.harness.run.adversarial_trials import run_attacks
 from seatrial.harness.run.alike import ask_targets
+from seatrial.harness.run.answer import answer
 from seatrial.harness.run.audits import describe_audits
 from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.latencies import time_targets
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
-from seatrial.harness.run.rewritten import rewritten
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
-from seatrial.harness.run.trials import remaining, run_trials
+from seatrial.harness.run.trials import remaining
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import target_of
@@ -45,10 +44,12 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     directory = RunDirectory(plan.out)
     stored = directory.description()
     directory.check(stored, plan.identity.to_dict())
-    if not _finished(with_stack(plan, directory.trials), directory):
+    if not _finished(with_following(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             _measure(Session(plan, directory, images, calibration, fleet, progress))
-    summary = summarise(with_stack(plan, directory.trials), directory, read_json(directory.audit), _failures(directory))
+    summary = summarise(
+        with_following(plan, directory.trials), directory, read_json(directory.audit), _failures(directory)
+    )
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
     return summary, directory.root
@@ -96,11 +97,11 @@ def _measure(session: Session) -> None:
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
         samples, phases = time_targets(session)  # of all targets, in turn: blocks of one time are what is compared
         write_latencies(directory.latency, samples, phases)
-    _answer(session)
-    whole = with_stack(session.plan, directory.trials)
-    if whole is not session.plan:  # the single conditions decide what the stacked ones are
+    answer(session)
+    whole = with_following(session.plan, directory.trials)
+    if whole is not session.plan:  # answers decide which further conditions there are
         session.plan = whole
-        _answer(session)
+        answer(session)
     session.tell_failures()
 
 
@@ -117,18 +118,3 @@ def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]
         "started": begun["started"],
         "environment": begun["environment"],
     }
-
-
-def _answer(session: Session) -> None:
-    """Runs the trials that are left, of the targets that have not failed."""
-    pending = remaining(session.plan, session.directory.trials)
-    plain = [one for one in pending if one.condition.attack is None]
-    for rewrites in dict.fromkeys(one.condition.rewrites for one in plain):
-        part = [one for one in plain if one.condition.rewrites == rewrites]
-        asked = {name for one in part for name in one.targets}
-        alive = [target for target in session.alive() if target.id in asked]
-        if not alive:
-            continue
-        with rewritten(session, alive, rewrites) as built:
-            run_trials(session, part, built)
-    run_attacks(session, [one for one in pending if one.condition.attack is not None])

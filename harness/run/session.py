@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from seatrial.engines.places import Arena
 from seatrial.errors import SeatrialError
 from seatrial.harness.conditions import Condition
+from seatrial.harness.conditions.kinds.protocol import LoadedWorld
 from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.plan import Plan
@@ -21,6 +22,7 @@ from seatrial.harness.records.trials import About, write_trial
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import RunImages
 from seatrial.harness.run.processes import Fleet
+from seatrial.harness.spec.targets import Build
 
 
 @dataclasses.dataclass
@@ -38,6 +40,15 @@ class Session:
     targets: list[BuiltTarget] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def world(self) -> LoadedWorld:
+        """What the kinds of conditions know of the run."""
+        return self.plan.world
+
+    def key(self, condition_id: str, build: Build | None) -> str:
+        """As `Plan.key_of`."""
+        return self.plan.key_of(condition_id, build)
 
     @property
     def arena(self) -> Arena:

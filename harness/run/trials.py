@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 
 from seatrial.exporters import InputContract
 from seatrial.harness.conditions import Condition
+from seatrial.harness.conditions.kinds.protocol import Pending
 from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
 from seatrial.harness.plan.plan import Plan
@@ -20,20 +21,6 @@ from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import way
 from seatrial.harness.run.session import Session
-
-
-@dataclasses.dataclass(frozen=True)
-class Pending:
-    """The trials of one condition that are left. targets: ids of the builds that have not answered it."""
-
-    condition: Condition
-    targets: tuple[str, ...]
-
-    def of(self, targets: Iterable[str]) -> Pending:
-        """Those of some targets alone."""
-        kept = set(targets)
-        return Pending(self.condition, tuple(name for name in self.targets if name in kept))
-
 
 # Conditions whose images are read together.
 Pass = tuple[Pending, ...]

@@ -9,6 +9,7 @@ from PIL import Image
 from trial_files import trials
 
 from seatrial.harness.conditions import make_condition
+from seatrial.harness.conditions.kinds.protocol import World
 
 NAMES = ("gaussian_noise", "fog")
 
@@ -26,7 +27,7 @@ def world(tmp_path):
 
 def corrupted(images, name, severity):
     ids = [f"{index:06d}" for index in range(len(images))]
-    return make_condition(f"corruption/{name}@{severity}").apply(images, ids, 0)
+    return make_condition(f"corruption/{name}@{severity}", World()).apply(images, ids, 0)
 
 
 def words(root, data, out, *more):

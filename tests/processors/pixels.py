@@ -92,8 +92,8 @@ def _digest(found: Iterable[np.ndarray]) -> str:
 
 
 def _parts() -> tuple[types.ModuleType, ...]:
-    import seatrial.harness.conditions.color as color
     import seatrial.harness.conditions.corruptions as corruptions
+    import seatrial.harness.conditions.kinds.pipeline.color as color
     from seatrial.harness.conditions.corruptions import frost_textures
     from seatrial.harness.pipeline import resizers
 

@@ -7,14 +7,14 @@ import dataclasses
 from pathlib import Path
 
 from seatrial.harness.command.flags.parser import Given, replaced
-from seatrial.harness.conditions import SUITES
+from seatrial.harness.conditions import suites
 from seatrial.harness.spec.conditions import ConditionsAsked
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """A group of them."""
     group = parser.add_argument_group("conditions")
-    group.add_argument("--suite", metavar="NAME", help=f"{', '.join(SUITES)} (default: standard)")
+    group.add_argument("--suite", metavar="NAME", help=f"{', '.join(suites())} (default: standard)")
     group.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
     group.add_argument("--severity", action="append", type=int, metavar="N", help="repeatable; only these, 1 to 5")
     group.add_argument(

@@ -16,9 +16,16 @@ from hypothesis import strategies as st
 
 from seatrial.errors import BadInputError
 from seatrial.harness.attacks.chunks import Order, Part, chunk_size, make, with_distance
+from seatrial.harness.attacks.rows import (
+    EVERYONE,
+    AttackedBy,
+    AttackRows,
+    read_attack_rows,
+    rows_path,
+    write_attack_rows,
+)
 from seatrial.harness.attacks.store import Chunk, ChunkStore, chunk_key
 from seatrial.harness.data.source import Pixels
-from seatrial.harness.records.attack_rows import EVERYONE, AttackedBy, AttackRows, read_attack_rows, write_attack_rows
 
 
 class Images:
@@ -185,7 +192,7 @@ def test_rows_lie_beside_the_trials_and_belong_to_their_run(tmp_path: Path) -> N
     ids = list("abcd")
     write_attack_rows(tmp_path, "k", AttackedBy("attack/pgd-linf@2", EVERYONE, ["chunk"]), ids, rows)
     assert same_rows(read_attack_rows(tmp_path, "k", ids), rows)
-    (tmp_path / "l.parquet").hardlink_to(tmp_path / "k.parquet")
+    (tmp_path / rows_path("l")).hardlink_to(tmp_path / rows_path("k"))
     for key, order in (("k", list("abdc")), ("l", ids), ("other", ids)):
         with pytest.raises(BadInputError, match="Remove the trials"):
             read_attack_rows(tmp_path, key, order)

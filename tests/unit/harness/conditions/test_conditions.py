@@ -4,15 +4,23 @@ import numpy as np
 import pytest
 
 from seatrial.errors import UsageError
-from seatrial.harness.conditions import CorruptionOptions, choose, known_ids, make_condition
-from seatrial.harness.conditions.pipeline import known_pipeline_ids
+from seatrial.harness.conditions import choose, known_ids, make_condition
+from seatrial.harness.conditions.kinds.pipeline.ids import known_pipeline_ids
+from seatrial.harness.conditions.kinds.protocol import World
+from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.draws import generator
+from seatrial.harness.spec.conditions import ConditionsAsked
+from seatrial.harness.spec.run import RunSpec
 
-ALL = known_ids()
+ALL = [name for name in known_ids(World()) if not KINDS["attack"].owns(name)]
 
 
 def ids(**options):
-    return choose(options.pop("suite", "standard"), **options)
+    return choose(options.pop("suite", "standard"), World(), **options)
+
+
+def scaled(scale):
+    return World(RunSpec(conditions=ConditionsAsked(corruption_scale=scale)))
 
 
 def test_suites():
@@ -35,12 +43,12 @@ def test_only_what_the_data_can_answer_is_chosen():
 def test_a_scale_can_be_forced():
     images = np.full((1, 32, 32, 3), 128, np.uint8)
     noise = [
-        make_condition("corruption/gaussian_noise@3", CorruptionOptions(scale)).apply(images, ["a"], 0).std()
+        make_condition("corruption/gaussian_noise@3", scaled(scale)).apply(images, ["a"], 0).std()
         for scale in (None, 32, 224)
     ]
     assert noise[0] == noise[1] < noise[2]
     with pytest.raises(UsageError, match="for 224, 64, 32"):
-        CorruptionOptions(96)
+        choose("quick", scaled(96))
 
 
 def test_globs_and_severities_choose():
@@ -68,18 +76,18 @@ def test_what_cannot_be_meant_is_refused(options, says):
 @pytest.mark.parametrize("name", ["corruption/pixelate@6", "corruption/none@1", "clean@1", "corruption/pixelate@", ""])
 def test_unknown_ids_are_refused(name):
     with pytest.raises(UsageError, match="Known: clean"):
-        make_condition(name)
+        make_condition(name, World())
 
 
 def test_clean_leaves_images_alone():
     images = np.zeros((2, 4, 4, 3), np.uint8)
-    assert make_condition("clean").apply(images, ["a", "b"], 0) is images
+    assert make_condition("clean", World()).apply(images, ["a", "b"], 0) is images
 
 
 def test_an_images_noise_depends_on_seed_id_and_condition_alone():
     images = np.full((6, 32, 32, 3), 128, np.uint8)
     names = list("abcdef")
-    condition = make_condition("corruption/gaussian_noise@3")
+    condition = make_condition("corruption/gaussian_noise@3", World())
     whole = condition.apply(images, names, 0)
     alone = np.concatenate([condition.apply(images[i : i + 1], names[i : i + 1], 0) for i in range(6)])
     turned = condition.apply(images, names[::-1], 0)[::-1]

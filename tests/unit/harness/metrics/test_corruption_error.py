@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seatrial.harness.conditions.corruptions import MCE_CORRUPTIONS
+from seatrial.harness.conditions.kinds.corruption.robustness import robustness
 from seatrial.harness.metrics.corruption_error import (
     ALEXNET,
     ALEXNET_CLEAN,
@@ -11,7 +12,6 @@ from seatrial.harness.metrics.corruption_error import (
     plain_mean_error,
     relative_mean_corruption_error,
 )
-from seatrial.harness.results.robustness import robustness
 
 # torchvision's ResNet-50 V1, mean error per corruption in per cent on RobustBench's 5,000 images.
 RESNET50 = dict(

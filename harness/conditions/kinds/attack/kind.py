@@ -1,0 +1,178 @@
+"""Attacks as a kind of conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.engines import ENGINES
+from seatrial.engines.device import device_kind
+from seatrial.errors import UsageError
+from seatrial.harness.attacks.ids import (
+    ATTACK,
+    ATTACK_SUITES,
+    ATTACKS,
+    BLACKBOX,
+    SOURCE,
+    AttackId,
+    in_order,
+    is_attack,
+    known_attack_ids,
+    matching_ids,
+    parse_attack,
+    refusal,
+    suite_ids,
+)
+from seatrial.harness.attacks.rows import AttackRows, read_attack_rows, rows_path
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.kinds.attack.block import describe_attacks
+from seatrial.harness.conditions.kinds.attack.running import run_attacks
+from seatrial.harness.conditions.kinds.attack.surrogates import files_of, load_networks, surrogate_names
+from seatrial.harness.conditions.kinds.protocol import (
+    Ask,
+    Finished,
+    Key,
+    Kind,
+    LoadedWorld,
+    Pending,
+    Resolved,
+    Section,
+    Session,
+    World,
+)
+from seatrial.harness.spec.targets import Build
+from seatrial.packages import installed_versions, need
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Attacks(Kind):
+    """`attack/NAME@EPS`, `attack/NAME@EPS+SURROGATE` and `blackbox/NAME@EPS`."""
+
+    name = "attack"
+    prefix = ATTACK
+    suites = ATTACK_SUITES
+    block = "attacks"
+
+    def owns(self, condition_id: str) -> bool:
+        """Also those without gradients."""
+        return is_attack(condition_id)
+
+    def ids(self, world: World) -> list[str]:
+        """At the papers' strengths; others can be named."""
+        return known_attack_ids(surrogate_names(world))
+
+    def spelled(self) -> str:
+        """Without strengths and surrogates."""
+        return ", ".join(f"{BLACKBOX if one.blackbox else ATTACK}{name}@EPS" for name, one in ATTACKS.items())
+
+    def matching(self, glob: str, world: World) -> list[str]:
+        """Also strengths that only the glob names, and `+qdq` for every quantized file."""
+        return matching_ids(glob, surrogate_names(world))
+
+    def of_suite(self, suite: str, world: World) -> list[str]:
+        """The attacks, and what the masking checks need."""
+        return suite_ids(suite, surrogate_names(world))
+
+    def chosen(self, suite: str, globs: Sequence[str], severities: Sequence[int], world: World) -> list[str]:
+        """By attack, surrogate and strength."""
+        if not globs:
+            return super().chosen(suite, globs, severities, world)
+        found = [parse_attack(name) for glob in globs for name in self.matching(glob, world)]
+        return in_order(found, surrogate_names(world))
+
+    def resolve(self, ids: Sequence[str], named: Sequence[str], world: LoadedWorld) -> Resolved:
+        """Those that the model's classes and input type give sense to, and the networks of --surrogate."""
+        refused: dict[str, list[str]] = {}
+        kept: list[AttackId] = []
+        for attack in map(parse_attack, ids):
+            reason = refusal(attack, world.model.classes, world.model.contract.dtype)
+            if reason is None:
+                kept.append(attack)
+            elif str(attack) in named:
+                raise UsageError(f"{attack} cannot be asked of this model: {reason}.")
+            else:
+                refused.setdefault(reason, []).append(str(attack))
+        notes = [f"Left out of the attacks: {', '.join(names)} ({reason})." for reason, names in refused.items()]
+        networks = load_networks(world)
+        _check_gradients(kept, world.spec.attacks.device)
+        return Resolved(tuple(Condition(str(one)) for one in kept), (), tuple(notes), networks)
+
+    def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
+        """Of queries, how many; of gradients, restarts, the device, the surrogate and PyTorch's version."""
+        attack, options = parse_attack(condition.id), world.spec.attacks
+        if attack.kind.blackbox:
+            return {"id": condition.id, "queries": options.queries}
+        return {
+            "id": condition.id,
+            "restarts": options.restarts,
+            "device": device_kind(options.device),
+            "surrogate": _surrogate_shape(str(attack.surrogate), world),
+            "versions": installed_versions(["torch"]),
+        }
+
+    def run(self, session: Session, pending: Sequence[Pending], ask: Ask) -> None:
+        """Images are made first, on surrogates or by asking each engine."""
+        run_attacks(session, pending, ask)
+
+    def answerable(self, condition: Condition, failed: Iterable[str], world: LoadedWorld) -> bool:
+        """False for images on a file of which every target came to no end."""
+        lost = set(failed)
+        there = {SOURCE, *world.networks, *(name for one, name in files_of(world).items() if one.id not in lost)}
+        return parse_attack(condition.id).surrogate in (None, *there)
+
+    def beside(self, condition_id: str, build: Build, key: Key) -> list[Path]:
+        """What is known of the images."""
+        return [rows_path(_images_key(condition_id, build, key))]
+
+    def describe(self, finished: Finished) -> dict[str, Any] | None:
+        """What is left of each target, and whether that can be believed."""
+
+        def rows(target: str, condition_id: str) -> AttackRows:
+            asked = next(one for one in finished.targets if one.id == target)
+            key = _images_key(condition_id, Build(asked), finished.key)
+            return read_attack_rows(finished.directory.root, key, finished.world.data.ids)
+
+        made_of = files_of(finished.world)
+        files = {target.id: made_of[target] for target in finished.targets}
+        return describe_attacks(finished.answers, rows, finished.reference, files, finished.world.spec.seed)
+
+    def show(self, summary: Mapping[str, Any], console: Console) -> None:
+        """Robust accuracy, worst cases, who passes whom, and whether the gradients can be believed."""
+        from seatrial.harness.conditions.kinds.attack.console import print_attacks
+
+        if summary.get(self.block):
+            print_attacks(summary[self.block], summary["reference"], console)
+
+    def section(self, summary: Mapping[str, Any]) -> Section | None:
+        """The same, with every figure."""
+        from seatrial.harness.conditions.kinds.attack import words
+        from seatrial.harness.conditions.kinds.attack.figure import accuracy_by_strength
+
+        if not summary.get(self.block):
+            return None
+        return Section.of(__package__, {"figure": accuracy_by_strength(summary[self.block]), "words": words})
+
+
+def _images_key(condition_id: str, build: Build, key: Key) -> str:
+    """Images on a surrogate are the same for all targets."""
+    return key(condition_id, build if parse_attack(condition_id).kind.blackbox else None)
+
+
+def _check_gradients(attacks: Sequence[AttackId], device: str) -> None:
+    gradients = [one for one in attacks if not one.kind.blackbox]
+    if not gradients:
+        return
+    need("torch", f"{gradients[0]}, for its gradients,", "pip install 'seatrial[torch]', or leave attacks out")
+    if device_kind(device) == "cuda":  # on the CPU PyTorch is imported when it is needed
+        ENGINES["pytorch"].check_device(device)
+
+
+def _surrogate_shape(name: str, world: LoadedWorld) -> Any:
+    """What the images are made on: the source (None), another network, or the file of a target."""
+    if name in world.networks:
+        return {"digest": world.networks[name].model.digest}
+    owners = [target for target, file in files_of(world).items() if file == name]
+    return None if name == SOURCE or not owners else world.of_targets[owners[0].id]

@@ -1,0 +1,163 @@
+"""The adversarial images of a run: made on its surrogates, or found by asking its engines."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seatrial.cache import cache_root
+from seatrial.engines.device import device_kind
+from seatrial.engines.places import Arena
+from seatrial.exporters import DeployableModel
+from seatrial.harness.attacks.chunks import Made, Order, chunk_size, make
+from seatrial.harness.attacks.ids import SOURCE, AttackId, parse_attack
+from seatrial.harness.attacks.search import Images
+from seatrial.harness.attacks.store import ChunkStore
+from seatrial.harness.conditions.condition import CLEAN, Condition
+from seatrial.harness.conditions.kinds.attack.surrogates import files_of
+from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Session, Target
+from seatrial.harness.pipeline.gray import OneChannel, ThreeChannels, in_three_channels
+from seatrial.harness.spec.targets import REFERENCE
+from seatrial.packages import installed_versions
+
+if TYPE_CHECKING:
+    from seatrial.harness.attacks.surrogate import Surrogate
+
+
+def surrogate_models(session: Session) -> dict[str, DeployableModel]:
+    """Surrogate name -> model; those of targets that are lost are missing."""
+    world, targets = session.world, session.alive()
+    files = files_of(world)
+    models = {files[target.build.target]: target.model for target in targets if target.build.number == 1}
+    models[SOURCE] = next(target.model for target in targets if target.build.target == REFERENCE)
+    models.update({name: network.model for name, network in world.networks.items()})
+    return models
+
+
+def made_on_surrogates(
+    session: Session, conditions: Sequence[Condition], models: Mapping[str, DeployableModel]
+) -> Iterator[tuple[Condition, Made]]:
+    """The images of gradient attacks, condition by condition, those on one surrogate after each other.
+
+    Raises UnsupportedError for a graph that cannot be differentiated, or a device that is not there.
+    """
+    world = session.world
+    by_surrogate = sorted(conditions, key=lambda one: list(models).index(str(parse_attack(one.id).surrogate)))
+    copies: dict[str, Callable[[], Surrogate]] = {}
+    for name, model in models.items():
+        copies[name] = functools.cache(functools.partial(_differentiable, model, world.spec.attacks.device))
+    orders = [_order(world, parse_attack(one.id), models, copies) for one in by_surrogate]
+    on_gpu = device_kind(world.spec.attacks.device) == "cuda"
+    lab = _Making(session, "Making adversarial images", 1 if on_gpu else world.spec.work.workers)
+    yield from lab.make(by_surrogate, orders)
+
+
+def found_by_queries(
+    session: Session, conditions: Sequence[Condition], target: Target
+) -> Iterator[tuple[Condition, Made]]:
+    """The images that black-box attacks find by asking one built engine; raises what its engine raises."""
+    from seatrial.harness.attacks.queries import on_engine
+
+    world = session.world
+    ask = functools.partial(_ask, target, session.arena, world.spec.work.batch_size)
+    shaped = {
+        "target": target.id,
+        "model": target.model.digest,
+        "contract": target.model.contract.to_dict(),
+        "engine": target.engine.describe(),
+        "versions": world.shared["versions"],
+        "queries": world.spec.attacks.queries,
+    }
+    orders = []
+    for one in conditions:
+        attack = parse_attack(one.id)
+        description = {**shaped, "attack": attack.name, "radius": attack.radius, "seed": world.spec.seed}
+        work = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
+        orders.append(Order(description, world.data.labels, work, _asked_together(world)))
+    lab = _Making(session, f"Asking {target.id}", world.spec.work.workers, target.engine.close)
+    yield from lab.make(conditions, orders)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Making:
+    """stage: its name. abandon: what ends the work of all `workers`."""
+
+    session: Session
+    stage: str
+    workers: int
+    abandon: Callable[[], None] = lambda: None
+
+    def make(self, conditions: Sequence[Condition], orders: Sequence[Order]) -> Iterator[tuple[Condition, Made]]:
+        """Each condition with what came of its order."""
+        world, store = self.session.world, ChunkStore(cache_root() / "adversarial")
+        with self.session.progress.stage(self.stage, len(world.data) * len(orders)) as update:
+
+            def tell(done: int, number: int) -> None:
+                update(done, f"{number + 1}/{len(orders)} {conditions[number].id}")
+
+            update(0)
+            clean, gray = self.session.images.reader(CLEAN), world.model.contract.color == "gray"
+            clean = OneChannel(clean) if gray else clean
+            made = make(orders, world.data.ids, clean, store, workers=self.workers, progress=tell, abandon=self.abandon)
+            with contextlib.closing(made):
+                for condition, one in zip(conditions, made, strict=True):
+                    yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
+
+
+def _order(
+    world: LoadedWorld,
+    attack: AttackId,
+    models: Mapping[str, DeployableModel],
+    copies: Mapping[str, Callable[[], Surrogate]],
+) -> Order:
+    name = str(attack.surrogate)
+    options, seed = world.spec.attacks, world.spec.seed
+    description: dict[str, Any] = {
+        "attack": attack.name,
+        "radius": attack.radius,
+        "seed": seed,
+        "restarts": options.restarts,
+        "surrogate": _shape(models[name]),
+        "source": _shape(models[SOURCE]) if attack.kind.pair else None,
+        "device": device_kind(options.device),
+        "versions": {**world.shared["versions"], **installed_versions(["torch"])},
+    }
+
+    def work(part: Any) -> Any:
+        from seatrial.harness.attacks.gradients import on_surrogate  # imports PyTorch
+
+        return on_surrogate(attack, copies[name], copies[SOURCE], options, seed)(part)
+
+    labels = world.networks[name].labels if name in world.networks else world.data.labels
+    return Order(description, labels, work, chunk_size(*world.model.contract.size))
+
+
+def _shape(model: DeployableModel) -> dict[str, Any]:
+    return {"digest": model.digest, "contract": model.contract.to_dict()}
+
+
+def _differentiable(model: DeployableModel, device: str) -> Surrogate:
+    from seatrial.harness.attacks.surrogate import Surrogate  # imports PyTorch
+
+    return Surrogate(model, device)
+
+
+def _asked_together(world: LoadedWorld) -> int:
+    # An engine answers large batches faster, and images leave as they are found.
+    return max(world.spec.work.batch_size, 4 * chunk_size(*world.model.contract.size))
+
+
+def _ask(target: Target, arena: Arena, size: int, images: Images) -> Any:
+    scores = []
+    for start in range(0, len(images), size):
+        with arena.slot() as slot:
+            place = slot.put(target.model.contract.normalise(in_three_channels(images[start : start + size])))
+            scores.append(target.engine.infer(place))
+    found = np.concatenate(scores)
+    # Of a network that is sure of itself, the others' probabilities still differ by orders of magnitude.
+    return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if target.model.scores == "probabilities" else found

@@ -1,0 +1,1 @@
+"""Corruptions: ImageNet-C's, and how far accuracy falls under them."""

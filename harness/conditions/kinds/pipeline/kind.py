@@ -1,0 +1,111 @@
+"""Pipeline conditions as a kind of conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import UsageError
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.kinds.pipeline.block import describe_pipeline
+from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
+from seatrial.harness.conditions.kinds.pipeline.options import AS_CONTRACT, pipeline_options
+from seatrial.harness.conditions.kinds.pipeline.stack import choose_stack, stacked
+from seatrial.harness.conditions.kinds.protocol import Finished, Kind, LoadedWorld, Resolved, Section, World
+from seatrial.harness.pipeline.libraries import LIBRARIES
+from seatrial.harness.records.predictions import Predictions
+from seatrial.packages import installed_versions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Pipeline(Kind):
+    """`pipeline/FACTOR=OPTION`, and `pipeline/combined` for the worst of them on top of each other."""
+
+    name = "pipeline"
+    prefix = PREFIX
+    suites = ("pipeline",)
+    block = "pipeline"
+
+    def ids(self, world: World) -> list[str]:
+        """Factor by factor, the combination last."""
+        return known_pipeline_ids()
+
+    def resolve(self, ids: Sequence[str], named: Sequence[str], world: LoadedWorld) -> Resolved:
+        """The combination takes all single conditions with it."""
+        if not ids:
+            return Resolved()
+        encoded = world.data.source.encoded
+        options = pipeline_options(world.model, encoded=encoded, sized=_sized(world))
+        for name in named:
+            if name in options.refused:
+                raise UsageError(f"{name} cannot be asked of this model and these images: {options.refused[name]}.")
+        combined = COMBINED in ids
+        wanted = [name for name in (*options.conditions, *options.refused) if combined or name in ids]
+        found = tuple(condition for name, condition in options.conditions.items() if name in wanted)
+        refused = {name: why for name, why in options.refused.items() if name in wanted and why != AS_CONTRACT}
+        notes = [*_left_out(refused), *jpeg_notes(found, world.data.ids if encoded else None)]
+        return Resolved(found, (COMBINED,) if combined else (), tuple(notes))
+
+    def following(
+        self, later: Sequence[str], conditions: Sequence[Condition], answers: Mapping[str, Predictions]
+    ) -> list[Condition]:
+        """`pipeline/combined@1`, `@2`, ...: the worst option of the first factor, of the first two, ..."""
+        singles = {one.id: one for one in conditions}
+        parts = [singles[name] for name in choose_stack(answers)]
+        return [stacked(f"{COMBINED}@{count}", parts[:count]) for count in range(1, len(parts) + 1)]
+
+    def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
+        """The versions of libraries that decode and resize; of a stacked condition, what shapes its parts."""
+        if condition.parts:
+            return {"id": condition.id, "parts": [_single(part) for part in condition.parts]}
+        return _single(condition.id)
+
+    def describe(self, finished: Finished) -> dict[str, Any] | None:
+        """What each step costs each target."""
+        return describe_pipeline(finished.answers, finished.reference, finished.world.spec.seed)
+
+    def show(self, summary: Mapping[str, Any], console: Console) -> None:
+        """A table of the factors, and one of the stack."""
+        from seatrial.harness.conditions.kinds.pipeline.console import print_pipeline
+
+        if summary.get(self.block):
+            print_pipeline(summary[self.block], console)
+
+    def section(self, summary: Mapping[str, Any]) -> Section | None:
+        """The same, the stack as a drawing, and every condition."""
+        from seatrial.harness.conditions.kinds.pipeline import words
+        from seatrial.harness.conditions.kinds.pipeline.figure import stacked_loss
+
+        if not summary.get(self.block):
+            return None
+        return Section.of(__package__, {"figure": stacked_loss(summary[self.block]), "words": words})
+
+
+def jpeg_notes(conditions: Sequence[Condition], files: Sequence[str] | None) -> list[str]:
+    """Where decoders are asked about and not all images are JPEG: others give the same pixels in all.
+
+    files: names of the images, None for arrays, which are made JPEG.
+    """
+    if files is None or not any(one.id.startswith(f"{PREFIX}decode=") for one in conditions):
+        return []
+    count = sum(name.lower().endswith((".jpg", ".jpeg")) for name in files)
+    if count == len(files):
+        return []
+    return [f"{count} of {len(files)} images are JPEG files: what loses nothing has the same pixels in all decoders."]
+
+
+def _left_out(refused: Mapping[str, str]) -> list[str]:
+    told = "; ".join(f"{name} ({why})" for name, why in refused.items())
+    return [f"Left out of the pipeline conditions: {told}."] if told else []
+
+
+def _sized(world: LoadedWorld) -> bool:
+    """Whether all images have the model's size: known of arrays, and of files that the contract does not resize."""
+    contract = world.model.contract
+    return contract.resize == "none" or (world.data.source.image_size == contract.size and not contract.crops)
+
+
+def _single(condition_id: str) -> dict[str, Any]:
+    return {"id": condition_id, "versions": installed_versions(LIBRARIES)}

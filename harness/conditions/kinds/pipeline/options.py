@@ -1,0 +1,144 @@
+"""Pipeline conditions: one step between the stored image and the engine done as another library or device does it.
+
+SysNoise (Wang et al., MLSys 2023) calls the differences system noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from seatrial.exporters import DeployableModel, InputContract
+from seatrial.exporters.rewrites import REWRITES
+from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.kinds.pipeline.color import COLORS
+from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.pipeline import decoders, resizers
+from seatrial.harness.pipeline.numbers import NUMBERS
+
+# Why an option is left out that is not worth a word.
+AS_CONTRACT = "it is what the contract says"
+_CROPPED = ("short-side", "squash-crop")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The pipeline conditions that a model and its images give sense to, by id in the order of reports; and why the
+    others have none.
+    """
+
+    conditions: Mapping[str, Condition]
+    refused: Mapping[str, str]
+
+
+def pipeline_options(model: DeployableModel, *, encoded: bool, sized: bool) -> Options:
+    """Which options there are for `model`.
+
+    encoded: the images are stored as files, not as arrays. sized: they all have the model's size already.
+    """
+    contract = model.contract
+    conditions: dict[str, Condition] = {}
+    refused: dict[str, str] = {}
+    for condition_id in known_pipeline_ids():
+        if condition_id == COMBINED:
+            continue
+        factor, _, option = condition_id.removeprefix(PREFIX).partition("=")
+        found = _MAKERS[factor](condition_id, option, _Given(model, contract, encoded, sized))
+        if isinstance(found, str):
+            refused[condition_id] = found
+        else:
+            conditions[condition_id] = found
+    return Options(conditions, refused)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Given:
+    model: DeployableModel
+    contract: InputContract
+    encoded: bool
+    sized: bool
+
+
+def _decode(name: str, option: str, given: _Given) -> Condition | str:
+    if given.encoded and option == given.contract.decoder:
+        return AS_CONTRACT
+    reason = decoders.unavailable(option)
+    if reason is not None:
+        return reason
+    return Condition(name, contract=(("decoder", option),), reencode=not given.encoded)
+
+
+def _orientation(name: str, option: str, given: _Given) -> Condition | str:
+    if not given.encoded:
+        return "arrays carry no EXIF orientation"
+    if option == given.contract.orientation:
+        return AS_CONTRACT
+    return Condition(name, contract=(("orientation", option),))
+
+
+def _resize(name: str, option: str, given: _Given) -> Condition | str:
+    reason = resizers.unavailable(option)
+    if reason is not None:
+        return reason
+    if given.sized:
+        return Condition(
+            name, contract=(("interpolation", option), ("resize", "exact"), ("resize_to", None)), enlarge=True
+        )
+    if option == given.contract.interpolation:
+        return AS_CONTRACT
+    return Condition(name, contract=(("interpolation", option),))
+
+
+def _rule(name: str, option: str, given: _Given) -> Condition | str:
+    if given.sized:
+        return "the images have the model's size already"
+    if option == given.contract.resize:
+        return AS_CONTRACT
+    if option == "squash-crop":
+        if given.contract.resize_to is None:
+            return "the contract crops nothing"
+        return Condition(name, contract=(("resize", option),))
+    return Condition(name, contract=(("resize", option), ("resize_to", None)))
+
+
+def _crop(name: str, option: str, given: _Given) -> Condition | str:
+    if given.contract.resize not in _CROPPED:
+        return "the contract crops nothing"
+    if option == given.contract.crop_offset:
+        return AS_CONTRACT
+    return Condition(name, contract=(("crop_offset", option),))
+
+
+def _color(name: str, option: str, given: _Given) -> Condition | str:
+    change = COLORS[option]
+    return Condition(name, transform=functools.partial(_without_chance, change))
+
+
+def _input(name: str, option: str, given: _Given) -> Condition | str:
+    reason = NUMBERS[option].refuses(given.contract)
+    return Condition(name, numbers=option) if reason is None else reason
+
+
+def _graph(name: str, option: str, given: _Given) -> Condition | str:
+    found = REWRITES[option](given.model)
+    return found if isinstance(found, str) else Condition(name, rewrites=(option,))
+
+
+_MAKERS = {
+    "decode": _decode,
+    "orientation": _orientation,
+    "resize": _resize,
+    "rule": _rule,
+    "crop": _crop,
+    "color": _color,
+    "input": _input,
+    "graph": _graph,
+}
+
+
+def _without_chance(change: object, image: Pixels, rng: np.random.Generator) -> Pixels:
+    return change(image)  # type: ignore[operator, no-any-return]

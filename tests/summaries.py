@@ -1,0 +1,86 @@
+"""A summary as in summary.json, made up, and what stands in a page made of one."""
+
+import html.parser
+
+EVIL = '<script>alert("x")</script>&{{7*7}}[red]'
+
+
+def condition(top1, delta=None):
+    against = delta is not None and {
+        "delta": delta,
+        "ci95": [delta - 0.01, delta + 0.01],
+        "mcnemar_p": 0.0004,
+        "agreement": 0.98,
+        "negative_flips": 0.01,
+        "positive_flips": 0.0,
+    }
+    return {"images": 500, "top1": top1, "top1_ci95": [0.8, 0.95], "top5": 1.0, "vs_reference": against or None}
+
+
+def guard(**changes):
+    found = {"images": 32, "source": "calibration", "snr_db": 2.34, "labels_changed": 5, "faithful": False}
+    return {**found, "nodes": ["attend<"], "kept_float": {}, "not_looked": None, **changes}
+
+
+def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean=True):
+    def target(engine, delta, p50):
+        conditions = {"clean": condition(0.9, delta)} if clean else {}
+        for corruption in corruptions:
+            for severity in (1, 3):
+                conditions[f"corruption/{corruption}@{severity}"] = condition(0.9 - severity / 10, delta)
+        return {
+            "id": f"{engine}/x@cpu",
+            "realized": {"int8": 0.75, "fp32": 0.25},
+            "engine_bytes": 123456,
+            "guard": None if engine == "a" else guard(),
+            "build_s": 0.5,
+            "simulated": False,
+            "rebuilds": None,
+            "conditions": conditions,
+            "metrics": {
+                "corruption_top1": 0.7,
+                "corruption_delta": delta,
+                "share_as_requested": 0.75,
+                "families": {"noise": {"top1": 0.5, "delta": delta}},
+                "mean_corruption_error": 60.52,
+                "mce": 76.38,
+                "relative_mce": None,
+                "mce_vs_reference": 101.5,
+            },
+            "latency": {
+                "single_stream": {"p50_ms": p50, "p90_ms": p50, "p99_ms": p50 * 2, "mean_ms": p50, "samples": 9}
+            },
+        }
+
+    return {
+        "schema": 1,
+        "model": {"name": name, "digest": "d", "contract": {"size": [8, 8], "color": name}, "classes": 4},
+        "data": {"name": name, "digest": "e", "images": 500, "calibration": {"name": name, "images": 3, "digest": "f"}},
+        "notes": [name],
+        "seed": 0,
+        "reference": "ref/x@cpu",
+        "targets": [target("ref", None, 2.0), target("new", -0.02, 1.0)],
+        "failed": [{"target": "bad/x@cpu", "stage": "build", "outcome": "crashed", "says": name}],
+        "gate": {
+            "verdict": "REGRESSION",
+            "enforced": False,
+            "checks": [{"name": "realized", "target": "new/x@cpu", "passed": False, "says": name}],
+        },
+    }
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+        self.links = []
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append(tag)
+        self.links.extend(value for name, value in attributes if name in ("src", "href", "xlink:href"))
+
+
+def parsed(text):
+    tags = Tags()
+    tags.feed(text)
+    return tags
