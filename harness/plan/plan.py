@@ -15,13 +15,14 @@ from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition, choose, make_condition, resolve
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network, Resolved, World
+from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.plan.files import needs_calibration
 from seatrial.harness.plan.identity import Digests, Identity, hash_images, identity_of
 from seatrial.harness.plan.load import images_path, load_model
-from seatrial.harness.plan.released import find_released
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.model import DEMO
@@ -151,7 +152,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
-    released = find_released(path, model.classes, label_of)
+    released = _released(path, model, label_of)
     world = World(spec, targets, model)
     if released is None:
         ids = _with_held(choose(asked.suite, world, asked.globs, asked.severities), held, world)
@@ -192,6 +193,11 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     )
     digests = hash_images(plan, progress)
     return dataclasses.replace(plan, digests=digests, identity=identity_of(plan, digests))
+
+
+def _released(path: Path, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:
+    found = (kind.released(path, model.classes, label_of) for kind in KINDS.values())
+    return next((one for one in found if one is not None), None)
 
 
 def _with_targets(spec: RunSpec, held: Held) -> RunSpec:

@@ -22,7 +22,9 @@ from seatrial.engines.places import Arena, PlacedEngine
 from seatrial.errors import UsageError
 from seatrial.exporters import DeployableModel
 from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data import Selection
+from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.predictions import Predictions
@@ -248,6 +250,12 @@ class Kind(abc.ABC):
         pattern reaches are left out with a note.
         """
         return Resolved(tuple(self.make(name, world) for name in ids))
+
+    def released(self, path: Path, classes: int, label_of: LabelOf) -> ReleasedSet | None:
+        """The images at `path` where they came under conditions of this kind; None where they did not. classes,
+        label_of: of the model.
+        """
+        return None
 
     def following(
         self, later: Sequence[str], conditions: Sequence[Condition], answers: Mapping[str, Predictions]

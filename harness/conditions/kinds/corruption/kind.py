@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from seatrial.harness.conditions.kinds.corruption.ids import (
     parse_corruption,
     suite_ids,
 )
+from seatrial.harness.conditions.kinds.corruption.released import find_released
 from seatrial.harness.conditions.kinds.corruption.robustness import robustness
 from seatrial.harness.conditions.kinds.protocol import Column, Figures, Finished, Kind, LoadedWorld, Section, World
 from seatrial.harness.conditions.kinds.registry import spelled
+from seatrial.harness.conditions.released import ReleasedSet
+from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.typeset.numbers import percent, points
@@ -65,6 +69,10 @@ class Corruptions(Kind):
         name, severity = parse_corruption(condition_id)
         check_scale(world.spec.conditions.corruption_scale)
         return Condition(condition_id, functools.partial(_corrupt, name, severity, world.spec.conditions))
+
+    def released(self, path: Path, classes: int, label_of: LabelOf) -> ReleasedSet | None:
+        """An ImageNet-C tree, or CIFAR-10-C's files."""
+        return find_released(path, classes, label_of)
 
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
         """The constants and, of frost, the textures."""
