@@ -27,6 +27,10 @@ class BadInputError(SeatrialError):
     """A model, image, archive or run directory that is not what it should be."""
 
 
+class DamagedError(BadInputError):
+    """A file that seatrial wrote, and that is not any more what was written."""
+
+
 class UnsupportedError(SeatrialError):
     """An engine that is not installed, or cannot do the precision on the device."""
 

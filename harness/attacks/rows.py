@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from seatrial.errors import BadInputError
-from seatrial.files import replacing
+from seatrial.harness.records.checked import read_table, write_table
 from seatrial.harness.records.trials import about_columns, trial_path
 
 _KEY, _CHUNKS = b"seatrial.images", b"seatrial.chunks"
@@ -64,22 +63,27 @@ def write_attack_rows(root: Path, key: str, about: AttackedBy, ids: Sequence[str
     table = pa.table(
         {**about_columns(about.target, about.condition, len(ids)), "image_id": pa.array(ids, pa.string()), **columns}
     ).replace_schema_metadata({_KEY: key.encode(), _CHUNKS: json.dumps(list(about.chunks)).encode()})
-    with replacing(root / rows_path(key)) as temporary, temporary.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
+    write_table(root / rows_path(key), table)
 
 
 def read_attack_rows(root: Path, key: str, ids: Sequence[str]) -> AttackRows:
-    """Reads what `write_attack_rows` wrote; BadInputError where it is not there or not of this run's images."""
+    """Reads what `write_attack_rows` wrote; DamagedError where its file is not that any more, BadInputError where it is
+    not of this run's images.
+    """
     path = root / rows_path(key)
-    wrong = f"{path} does not hold the rows of this run's adversarial images. Remove the trials on them, too, and "
+    wrong = f"{path} does not hold the rows of this run's adversarial images"
+    table = read_table(path)
     try:
-        table = pq.read_table(path)
         columns = [table[field.name].to_numpy() for field in dataclasses.fields(AttackRows)]
         kinds = (np.bool_, np.bool_, np.float32, np.bool_, np.int32)
         rows = AttackRows(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True)))
-        stored, owner = table["image_id"].to_pylist(), (table.schema.metadata or {}).get(_KEY)
-    except (pa.ArrowInvalid, KeyError, OSError, ValueError) as error:
-        raise BadInputError(f"{wrong}they will be made again ({error}).") from error
-    if stored != list(ids) or owner != key.encode():
-        raise BadInputError(f"{wrong}they will be made again.")
+        stored = table["image_id"].to_pylist()
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise BadInputError(f"{wrong} ({error}).") from error
+    if stored != list(ids) or not _named(table, key):
+        raise BadInputError(f"{wrong}.")
     return rows
+
+
+def _named(table: pa.Table, key: str) -> bool:
+    return bool((table.schema.metadata or {}).get(_KEY) == key.encode())

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from seatrial.errors import BadInputError
-from seatrial.files import replacing
+from seatrial.harness.records.checked import read_table, write_table
 
 SINGLE_STREAM = "single_stream"
 Samples = Mapping[str, npt.NDArray[np.int64]]
@@ -35,21 +34,19 @@ def write_latencies(path: Path, samples: Samples, phases: Phases | None = None) 
             "nanoseconds": pa.array(np.concatenate(list(samples.values()))),
         }
     )
-    table = table.replace_schema_metadata({_PHASES: json.dumps(phases or {}).encode()})
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
+    write_table(path, table.replace_schema_metadata({_PHASES: json.dumps(phases or {}).encode()}))
 
 
 def timed_targets(path: Path) -> set[str]:
     """The targets that have samples; BadInputError where the file is not what was written."""
     with _as_written(path):
-        return set(pq.read_table(path, columns=["target"])["target"].to_pylist())
+        return set(read_table(path)["target"].to_pylist())
 
 
 def read_phases(path: Path) -> Phases:
     """Target -> median milliseconds of h2d, compute, d2h, where a device's clock told."""
     with _as_written(path):
-        found: Phases = json.loads((pq.read_schema(path).metadata or {}).get(_PHASES, b"{}"))
+        found: Phases = json.loads((read_table(path).schema.metadata or {}).get(_PHASES, b"{}"))
         return {str(name): {str(part): float(ms) for part, ms in parts.items()} for name, parts in found.items()}
 
 
@@ -57,16 +54,14 @@ def read_phases(path: Path) -> Phases:
 def _as_written(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowInvalid, KeyError, OSError, ValueError, AttributeError, TypeError) as error:
-        raise BadInputError(
-            f"{path} is not a latency file ({error}). Remove it, and it will be measured again."
-        ) from error
+    except (pa.ArrowException, KeyError, ValueError, AttributeError, TypeError) as error:
+        raise BadInputError(f"{path} is not a latency file ({error}).") from error
 
 
 def read_latencies(path: Path, targets: list[str]) -> dict[str, npt.NDArray[np.int64]]:
     """target -> int64 nanoseconds; BadInputError where the file is not what was written."""
     with _as_written(path):
-        table = pq.read_table(path)
+        table = read_table(path)
         samples = {}
         for target in targets:
             values = table.filter(pc.equal(table["target"], target))["nanoseconds"]

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import BadInputError, UsageError
-from seatrial.files import TEMPORARY_PREFIX, read_json, write_json
+from seatrial.errors import BadInputError, DamagedError, UsageError
+from seatrial.files import TEMPORARY_PREFIX
+from seatrial.harness.records.checked import read_values, write_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,13 @@ class RunDirectory:
     def tell_failures(self, failures: list[dict[str, Any]]) -> None:
         """Writes them, or removes those of an earlier try."""
         if failures:
-            write_json(self.failures, failures)
+            write_values(self.failures, {"failed": failures})
         else:
             self.failures.unlink(missing_ok=True)
+
+    def told_failures(self) -> list[dict[str, Any]]:
+        """Those that are written there."""
+        return list(read_values(self.failures)["failed"]) if self.failures.exists() else []
 
     @property
     def spent(self) -> Path:
@@ -58,9 +63,9 @@ class RunDirectory:
         """Adds one process's seconds to those that are there."""
         total = dict(seconds)
         if self.spent.exists():
-            for name, value in read_json(self.spent).items():
+            for name, value in read_values(self.spent).items():
                 total[name] = total.get(name, 0.0) + float(value)
-        write_json(self.spent, total)
+        write_values(self.spent, total)
 
     @property
     def summary(self) -> Path:
@@ -73,19 +78,33 @@ class RunDirectory:
         return self.root / "report.html"
 
     def description(self) -> dict[str, Any] | None:
-        """run.json, None where the folder is new or empty; UsageError where it holds something else, BadInputError for
-        a file that is no run's description.
+        """run.json, None where the folder is new or empty, or a run's without it; UsageError where it holds something
+        else, BadInputError for a file that is no run's description.
         """
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"--out {self.root} is a file, not a folder.")
         if not self.root.exists() or not any(self.root.iterdir()):
             return None
         if not self.run_json.exists():
+            if self.is_begun():
+                return None
             raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
-        stored = read_json(self.run_json)
+        try:
+            stored = read_values(self.run_json)
+        except DamagedError as error:
+            raise DamagedError(
+                f"{self.run_json} is damaged, or not a run's description. Choose another --out."
+            ) from error
         if not _is_description(stored):
             raise BadInputError(f"{self.run_json} is not a run's description. Choose another --out.")
-        return dict(stored)
+        return stored
+
+    def is_begun(self) -> bool:
+        """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
+        parts = (self.run_json, self.latency, self.audit, self.failures, self.spent)
+        known = {path.name for path in (*parts, self.summary, self.report)}
+        found = {one.name for one in self.root.iterdir() if one.is_file() and not one.name.startswith(TEMPORARY_PREFIX)}
+        return self.trials.is_dir() and found <= known
 
     def check(self, stored: Mapping[str, Any] | None, identity: Mapping[str, Any]) -> None:
         """UsageError where what the folder holds was shaped otherwise than what is asked for now: a run is extended by
@@ -110,8 +129,8 @@ class RunDirectory:
         """Creates the folder with its run.json, or brings the one that is there up to date; removes what a killed
         process left.
         """
-        if not self.run_json.exists() or read_json(self.run_json) != description:
-            write_json(self.run_json, description)
+        if not self.run_json.exists() or read_values(self.run_json) != description:
+            write_values(self.run_json, description)
         for folder in (self.root, *filter(Path.is_dir, self.root.iterdir())):
             for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)

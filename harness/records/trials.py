@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from seatrial.errors import BadInputError
-from seatrial.files import replacing
+from seatrial.errors import BadInputError, DamagedError
+from seatrial.harness.records.checked import read_table, write_table
 from seatrial.harness.records.predictions import TOP_K, Predictions
 
 _KEY = b"seatrial.trial"
@@ -47,40 +46,37 @@ def write_trial(folder: Path, key: str, about: About, ids: Sequence[str], rows: 
         "p_top1": pa.array(rows.p_top1),
         "margin": pa.array(rows.margin),
     }
-    table = pa.table(columns).replace_schema_metadata({_KEY: key.encode()})
-    with replacing(trial_path(folder, key)) as temporary, temporary.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
+    write_table(trial_path(folder, key), pa.table(columns).replace_schema_metadata({_KEY: key.encode()}))
 
 
 def is_finished(folder: Path, key: str) -> bool:
-    """True where the trial's file is there; BadInputError where it is not what was written."""
+    """True where the trial's file is there and holds what was written: the rows of that trial."""
     path = trial_path(folder, key)
-    if not path.exists():
-        return False
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BadInputError(
-            f"{path} is not a trial file ({error}). Remove it, and it will be computed again."
-        ) from error
-    return bool(metadata.get(_KEY) == key.encode())
+        return path.exists() and _named(read_table(path), key)
+    except DamagedError:
+        return False
 
 
 def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
-    """Reads a finished trial; BadInputError where its rows are not those of `ids`, in order."""
+    """Reads a finished trial; DamagedError where its file is not what was written, BadInputError where its rows are not
+    those of `ids`, in order.
+    """
     path = trial_path(folder, key)
-    stored, rows = read_any_trial(path)
-    if stored != list(ids):
-        raise BadInputError(
-            f"{path} does not hold the rows of this run's images. Remove it, and it will be computed again."
-        )
+    table = read_table(path)
+    stored, rows = _rows(path, table)
+    if stored != list(ids) or not _named(table, key):
+        raise BadInputError(f"{path} does not hold the rows of this run's images.")
     return rows
 
 
 def read_any_trial(path: Path) -> tuple[list[str], Predictions]:
-    """The image ids of a trial's file, and its rows; BadInputError where it is not what was written."""
+    """The image ids of a trial's file, and its rows; DamagedError where it is not what was written."""
+    return _rows(path, read_table(path))
+
+
+def _rows(path: Path, table: pa.Table) -> tuple[list[str], Predictions]:
     with _as_written(path):
-        table = pq.read_table(path)
         top = table["top5"].combine_chunks()
         rows = Predictions(
             label=table["label"].to_numpy().astype(np.int32),
@@ -94,11 +90,13 @@ def read_any_trial(path: Path) -> tuple[list[str], Predictions]:
 
 
 def trials_in(folder: Path) -> dict[tuple[str, str], Path]:
-    """(target, condition) -> the file, of all trials in a folder, by name; BadInputError for a file that is none."""
+    """(target, condition) -> the file, of all trials in a folder, by name; DamagedError for one that is not what was
+    written.
+    """
     found = {}
     for path in sorted(folder.glob("[!.]*.parquet")):
         with _as_written(path):
-            table = pq.read_table(path, columns=["target", "condition"]).slice(0, 1)
+            table = read_table(path).slice(0, 1)
             found[str(table["target"][0]), str(table["condition"][0])] = path
     return found
 
@@ -107,7 +105,9 @@ def trials_in(folder: Path) -> dict[tuple[str, str], Path]:
 def _as_written(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowInvalid, KeyError, IndexError, OSError, ValueError, AttributeError) as error:
-        raise BadInputError(
-            f"{path} is not a trial file ({error}). Remove it, and it will be computed again."
-        ) from error
+    except (pa.ArrowException, KeyError, IndexError, ValueError, AttributeError) as error:
+        raise BadInputError(f"{path} is not a trial file ({error}).") from error
+
+
+def _named(table: pa.Table, key: str) -> bool:
+    return bool((table.schema.metadata or {}).get(_KEY) == key.encode())

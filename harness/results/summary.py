@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.engines.precision import is_simulated
-from seatrial.files import read_json, value_digest
+from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.conditions.kinds.protocol import Figures, Finished
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
@@ -16,6 +16,7 @@ from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_
 from seatrial.harness.metrics.agreement import pairs
 from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
 from seatrial.harness.plan.plan import Plan
+from seatrial.harness.records.checked import read_values
 from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
@@ -184,7 +185,7 @@ def _agreement(
 
 def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     # A process that is killed leaves its trials but not its seconds.
-    return {**read_json(directory.spent), "cores": os.cpu_count()} if directory.spent.exists() else None
+    return {**read_values(directory.spent), "cores": os.cpu_count()} if directory.spent.exists() else None
 
 
 def _notes(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from seatrial.harness.run.trials import remaining, run_trials
 
 def answer(session: Session) -> None:
     """Runs the trials that are left, of the targets that have not failed."""
-    pending = remaining(session.plan, session.directory.trials)
+    pending = remaining(session.plan, session.directory)
     ask = functools.partial(_ask, session)
     together = [one for one in pending if type(kind_of(one.condition.id)).run is Kind.run]
     ask(together)

@@ -9,6 +9,7 @@ from seatrial.errors import UsageError
 from seatrial.files import replacing
 from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.plan import Plan
+from seatrial.harness.records.checked import is_table
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished, trial_path
 from seatrial.harness.run.trials import remaining
@@ -20,11 +21,11 @@ def take_over(plan: Plan, directory: RunDirectory, other: RunDirectory) -> int:
         raise UsageError(f"--reuse {other.root} holds no run.")
     builds = {build.id: build for build in plan.builds}
     taken = 0
-    for pending in remaining(plan, directory.trials):
+    for pending in remaining(plan, directory):
         for build in map(builds.__getitem__, pending.targets):
             name = pending.condition.id
             key, beside = plan.key_of(name, build), kind_of(name).beside(name, build, plan.key_of)
-            if not is_finished(other.trials, key) or not all((other.root / path).exists() for path in beside):
+            if not is_finished(other.trials, key) or not all(is_table(other.root / path) for path in beside):
                 continue
             for path in beside:
                 _copy(other.root / path, directory.root / path)

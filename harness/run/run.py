@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.files import read_json, write_json
+from seatrial.files import write_json
 from seatrial.harness.plan.following import with_following
 from seatrial.harness.plan.plan import Held, Plan, make_plan
 from seatrial.harness.progress import Progress, Silent
+from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.records.latencies import timed_targets, write_latencies
+from seatrial.harness.records.mend import drop_damaged
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
@@ -39,16 +41,20 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     continues it. What fails before the first trial leaves no run directory behind.
     """
     progress = progress or Silent()
+    if spec.out is not None:
+        drop_damaged(RunDirectory(spec.out), progress.tell)
     stored = None if spec.out is None else RunDirectory(spec.out).description()
     plan = make_plan(spec, progress, _held(stored))
     directory = RunDirectory(plan.out)
+    if spec.out is None:
+        drop_damaged(directory, progress.tell)
     stored = directory.description()
     directory.check(stored, plan.identity.to_dict())
     if not _finished(with_following(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             _measure(Session(plan, directory, images, calibration, fleet, progress))
     summary = summarise(
-        with_following(plan, directory.trials), directory, read_json(directory.audit), _failures(directory)
+        with_following(plan, directory.trials), directory, read_values(directory.audit), directory.told_failures()
     )
     write_json(directory.summary, summary)
     write_report(directory.report, summary)
@@ -65,18 +71,14 @@ def _held(stored: Mapping[str, Any] | None) -> Held:
 def _finished(plan: Plan, directory: RunDirectory) -> bool:
     """True where nothing is left to do. A target that failed is tried again."""
     return (
-        directory.latency.exists()
+        directory.run_json.exists()
+        and directory.latency.exists()
         and directory.audit.exists()
         and not directory.failures.exists()
-        and all(build.id in read_json(directory.audit)["targets"] for build in plan.builds)
+        and all(build.id in read_values(directory.audit)["targets"] for build in plan.builds)
         and {build.id for build in plan.builds} <= timed_targets(directory.latency)
-        and not remaining(plan, directory.trials)
+        and not remaining(plan, directory)
     )
-
-
-def _failures(directory: RunDirectory) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = read_json(directory.failures) if directory.failures.exists() else []
-    return found
 
 
 def _measure(session: Session) -> None:
@@ -90,8 +92,8 @@ def _measure(session: Session) -> None:
     asked = ask_targets(session)
     audits = describe_audits(session.alive(), findings.to_dict(), asked)
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
-        audits["targets"] = {**read_json(directory.audit)["targets"], **audits["targets"]}
-    write_json(directory.audit, audits)
+        audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
+    write_values(directory.audit, audits)
     session.tell_failures()
     names = {target.id for target in session.alive()}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):

@@ -6,21 +6,24 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import cv2
 
 from seatrial.exporters import InputContract
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import Pending
+from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
 from seatrial.harness.plan.plan import Plan
+from seatrial.harness.records.checked import is_table
 from seatrial.harness.records.predictions import Predictions, concatenate, rows_of
+from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import way
 from seatrial.harness.run.session import Session
+from seatrial.harness.spec.targets import Build
 
 # Conditions whose images are read together.
 Pass = tuple[Pending, ...]
@@ -41,18 +44,25 @@ class _Answer:
     engines_s: float
 
 
-def remaining(plan: Plan, folder: Path) -> list[Pending]:
-    """The trials of the plan without a finished file in `folder`, in the plan's order."""
+def remaining(plan: Plan, directory: RunDirectory) -> list[Pending]:
+    """The trials of the plan without a finished file, or without what belongs beside it, in the plan's order."""
     left = []
     for condition in plan.conditions:
         missing = tuple(
             build.id
             for build in plan.builds
-            if plan.answers(build, condition) and not is_finished(folder, plan.key(build, condition))
+            if plan.answers(build, condition) and not _is_whole(plan, directory, build, condition)
         )
         if missing:
             left.append(Pending(condition, missing))
     return left
+
+
+def _is_whole(plan: Plan, directory: RunDirectory, build: Build, condition: Condition) -> bool:
+    if not is_finished(directory.trials, plan.key(build, condition)):
+        return False
+    beside = kind_of(condition.id).beside(condition.id, build, plan.key_of)
+    return all(is_table(directory.root / path) for path in beside)
 
 
 def passes_of(pending: Sequence[Pending], contract: InputContract) -> list[Pass]:
