@@ -16,11 +16,11 @@ from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ordered_map
 
 # Ids, labels and clean images of a chunk -> what becomes of them.
-Make = Callable[["Part"], Chunk]
+MakeChunk = Callable[["CleanChunk"], Chunk]
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class CleanChunk:
     """A chunk's clean images. pixels: uint8 [n, H, W, 3]; labels: int64 [n]."""
 
     ids: Sequence[str]
@@ -29,17 +29,17 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class Job:
     """Images to be made. description: all that shapes them, as JSON values. labels: int64 [N]. size: of a chunk."""
 
     description: Mapping[str, Any]
     labels: npt.NDArray[np.int64]
-    make: Make
+    make: MakeChunk
     size: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class AdversarialSet:
     """reader: the adversarial images. rows: what is known of them. keys: of their chunks in the cache."""
 
     reader: ImageReader
@@ -52,34 +52,34 @@ def chunk_size(height: int, width: int) -> int:
     return max(8, min(64, (1 << 18) // (height * width)))
 
 
-def make(
-    orders: Sequence[Order],
+def make_sets(
+    jobs: Sequence[Job],
     ids: Sequence[str],
     clean: ImageReader,
     store: ChunkStore,
     *,
     workers: int,
-    progress: Callable[[int, int], None] = lambda done, order: None,
+    progress: Callable[[int, int], None] = lambda done, job: None,
     abandon: Callable[[], None] = lambda: None,
-) -> Generator[Made, None, None]:
-    """Yields what became of each order, in order; chunks that the store has are not made again.
+) -> Generator[AdversarialSet, None, None]:
+    """Yields what became of each job, in order; chunks that the store has are not made again.
 
-    progress: called with images done, of all orders, and the order at work.
+    progress: called with images done, of all jobs, and the job at work.
     """
 
     def one(task: tuple[int, int]) -> tuple[int, int, str, AttackRows]:
         number, start = task
-        order = orders[number]
-        part = slice(start, min(start + order.size, len(ids)))
+        job = jobs[number]
+        part = slice(start, min(start + job.size, len(ids)))
         pixels = clean.read(part.start, part.stop)
-        key = chunk_key(dict(order.description), ids[part], order.labels[part].tolist(), pixels)
+        key = chunk_key(dict(job.description), ids[part], job.labels[part].tolist(), pixels)
         chunk = store.read(key, pixels)
         if chunk is None:
-            chunk = order.make(Part(ids[part], order.labels[part], pixels))
+            chunk = job.make(CleanChunk(ids[part], job.labels[part], pixels))
             store.write(key, pixels, chunk)
         return number, part.stop, key, chunk.rows
 
-    tasks = ((number, start) for number, order in enumerate(orders) for start in range(0, len(ids), order.size))
+    tasks = ((number, start) for number, job in enumerate(jobs) for start in range(0, len(ids), job.size))
     keys: list[str] = []
     rows: list[AttackRows] = []
     for number, stop, key, found in ordered_map(one, tasks, workers=workers, abandon=abandon):
@@ -87,8 +87,8 @@ def make(
         rows.append(found)
         progress(number * len(ids) + stop, number)
         if stop == len(ids):
-            reader = ChunkReader(store, tuple(keys), orders[number].size, clean)
-            yield Made(reader, _joined(rows), tuple(keys))
+            reader = ChunkReader(store, tuple(keys), jobs[number].size, clean)
+            yield AdversarialSet(reader, _joined(rows), tuple(keys))
             keys, rows = [], []
 
 

@@ -20,7 +20,7 @@ from seatrial.harness.attacks import (  # noqa: F401  (they register themselves)
     pgd,
     scaled,
 )
-from seatrial.harness.attacks.chunks import Make, Part, with_distance
+from seatrial.harness.attacks.chunks import CleanChunk, MakeChunk, with_distance
 from seatrial.harness.attacks.draws import Draws
 from seatrial.harness.attacks.eightbit import check_within, distances, to_pixels
 from seatrial.harness.attacks.ids import AttackId
@@ -41,14 +41,14 @@ def on_surrogate(
     source: Callable[[], Surrogate],
     options: AttackOptions,
     seed: int,
-) -> Make:
+) -> MakeChunk:
     """What makes a chunk of `attack`'s images. surrogate, source: built when the first chunk needs them.
 
     Random starts depend on seed, image, attack and eps, not on the surrogate: results on several are paired.
     """
     drawn = str(dataclasses.replace(attack, surrogate=None))
 
-    def made(part: Part) -> Chunk:
+    def made(part: CleanChunk) -> Chunk:
         model = surrogate()
         _prepare(model.device)
         labels = torch.from_numpy(part.labels).to(model.device)

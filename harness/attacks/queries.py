@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seatrial.harness.attacks import hopskipjump, square  # noqa: F401  (they register themselves)
-from seatrial.harness.attacks.chunks import Make, Part, with_distance
+from seatrial.harness.attacks.chunks import CleanChunk, MakeChunk, with_distance
 from seatrial.harness.attacks.draws import Draws
 from seatrial.harness.attacks.eightbit import check_within
 from seatrial.harness.attacks.ids import AttackId
@@ -13,10 +13,10 @@ from seatrial.harness.attacks.search import BLACK_BOX_ATTACKS, Oracle, Search
 from seatrial.harness.attacks.store import Chunk
 
 
-def on_engine(attack: AttackId, oracle: Oracle, budget: int, seed: int) -> Make:
+def on_engine(attack: AttackId, oracle: Oracle, budget: int, seed: int) -> MakeChunk:
     """What finds a chunk of `attack`'s images by asking `oracle` about at most `budget` images for each."""
 
-    def found(part: Part) -> Chunk:
+    def found(part: CleanChunk) -> Chunk:
         search = Search(
             oracle,
             part.pixels,

@@ -16,7 +16,7 @@ from seatrial.harness.data.overlap import check_disjoint
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ImageStore, SourceReader, spool
 from seatrial.harness.pipeline.originals import Originals
-from seatrial.harness.pipeline.ways import Way, read_ways
+from seatrial.harness.pipeline.readings import Reading, read_all
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress
@@ -48,12 +48,12 @@ class RunImages:
         """Condition id -> uint8 RGB [stop - start, height, width, 3], or float32 of the same range for images
         that no 8 bits hold; one decoding serves all that share it.
         """
-        anew = {one.id: way(one, self._contract) for one in conditions if one.from_source}
+        anew = {one.id: reading_of(one, self._contract) for one in conditions if one.from_source}
         found = {one.id: self.reader(one.id).read(start, stop) for one in conditions if not one.from_source}
         if anew:
             with self._lock:
                 self._originals = self._originals or self._open()
-            pixels = read_ways(self._originals, start, stop, list(dict.fromkeys(anew.values())))
+            pixels = read_all(self._originals, start, stop, list(dict.fromkeys(anew.values())))
             found.update({name: pixels[taken] for name, taken in anew.items()})
         return found
 
@@ -71,10 +71,10 @@ class RunImages:
         self.close()
 
 
-def way(condition: Condition, contract: InputContract) -> Way:
+def reading_of(condition: Condition, contract: InputContract) -> Reading:
     """How a condition reads the stored images."""
     changed = dataclasses.replace(contract, **dict(condition.contract))
-    return Way(changed, condition.reencode, condition.enlarge)
+    return Reading(changed, condition.reencode, condition.enlarge)
 
 
 @contextlib.contextmanager

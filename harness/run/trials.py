@@ -21,7 +21,7 @@ from seatrial.harness.records.predictions import Predictions, concatenate, rows_
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
-from seatrial.harness.run.images import way
+from seatrial.harness.run.images import reading_of
 from seatrial.harness.run.session import Session
 from seatrial.harness.spec.targets import Build
 
@@ -69,7 +69,7 @@ def passes_of(pending: Sequence[Pending], contract: InputContract) -> list[Pass]
     """Conditions that decode the stored images alike go together, every other one alone; in order of their first."""
     groups: dict[object, list[Pending]] = {}
     for one in pending:
-        key = way(one.condition, contract).decoding if one.condition.from_source else one.condition.id
+        key = reading_of(one.condition, contract).decoding if one.condition.from_source else one.condition.id
         groups.setdefault(key, []).append(one)
     return [tuple(group) for group in groups.values()]
 

@@ -6,7 +6,7 @@ import torch
 
 from seatrial import exporters
 from seatrial.exporters import ContractOptions
-from seatrial.harness.attacks.chunks import Part
+from seatrial.harness.attacks.chunks import CleanChunk
 from seatrial.harness.attacks.gradients import on_surrogate
 from seatrial.harness.attacks.ids import parse_attack
 from seatrial.harness.attacks.surrogate import Surrogate
@@ -23,7 +23,7 @@ def world(shared):
     model = exporters.load(shared / "models/cifar10_resnet20.onnx", contract=ContractOptions(preset="cifar10"))
     with np.load(shared / "data/cifar10/test.npz") as data:
         pixels, labels = data["images"][:200], data["labels"][:200].astype(np.int64)
-    return model, Part([str(index) for index in range(200)], labels, pixels)
+    return model, CleanChunk([str(index) for index in range(200)], labels, pixels)
 
 
 def made(world, name, device):

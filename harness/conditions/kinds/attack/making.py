@@ -14,7 +14,7 @@ from seatrial.cache import cache_root
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import Arena
 from seatrial.exporters import DeployableModel
-from seatrial.harness.attacks.chunks import Made, Order, chunk_size, make
+from seatrial.harness.attacks.chunks import AdversarialSet, Job, chunk_size, make_sets
 from seatrial.harness.attacks.ids import SOURCE, AttackId, parse_attack
 from seatrial.harness.attacks.search import Images
 from seatrial.harness.attacks.store import ChunkStore
@@ -41,7 +41,7 @@ def surrogate_models(session: Session) -> dict[str, DeployableModel]:
 
 def made_on_surrogates(
     session: Session, conditions: Sequence[Condition], models: Mapping[str, DeployableModel]
-) -> Iterator[tuple[Condition, Made]]:
+) -> Iterator[tuple[Condition, AdversarialSet]]:
     """The images of gradient attacks, condition by condition, those on one surrogate after each other.
 
     Raises UnsupportedError for a graph that cannot be differentiated, or a device that is not there.
@@ -51,15 +51,15 @@ def made_on_surrogates(
     copies: dict[str, Callable[[], Surrogate]] = {}
     for name, model in models.items():
         copies[name] = functools.cache(functools.partial(_differentiable, model, world.spec.attacks.device))
-    orders = [_order(world, parse_attack(one.id), models, copies) for one in by_surrogate]
+    jobs = [_job(world, parse_attack(one.id), models, copies) for one in by_surrogate]
     on_gpu = device_kind(world.spec.attacks.device) == "cuda"
-    lab = _Making(session, "Making adversarial images", 1 if on_gpu else world.spec.work.workers)
-    yield from lab.make(by_surrogate, orders)
+    maker = _Maker(session, "Making adversarial images", 1 if on_gpu else world.spec.work.workers)
+    yield from maker.make(by_surrogate, jobs)
 
 
 def found_by_queries(
     session: Session, conditions: Sequence[Condition], target: Target
-) -> Iterator[tuple[Condition, Made]]:
+) -> Iterator[tuple[Condition, AdversarialSet]]:
     """The images that black-box attacks find by asking one built engine; raises what its engine raises."""
     from seatrial.harness.attacks.queries import on_engine
 
@@ -73,18 +73,18 @@ def found_by_queries(
         "versions": world.shared["versions"],
         "queries": world.spec.attacks.queries,
     }
-    orders = []
+    jobs = []
     for one in conditions:
         attack = parse_attack(one.id)
         description = {**shaped, "attack": attack.name, "radius": attack.radius, "seed": world.spec.seed}
-        work = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
-        orders.append(Order(description, world.data.labels, work, _asked_together(world)))
-    lab = _Making(session, f"Asking {target.id}", world.spec.work.workers, target.engine.close)
-    yield from lab.make(conditions, orders)
+        make_chunk = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
+        jobs.append(Job(description, world.data.labels, make_chunk, _asked_together(world)))
+    maker = _Maker(session, f"Asking {target.id}", world.spec.work.workers, target.engine.close)
+    yield from maker.make(conditions, jobs)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Making:
+class _Maker:
     """stage: its name. abandon: what ends the work of all `workers`."""
 
     session: Session
@@ -92,29 +92,31 @@ class _Making:
     workers: int
     abandon: Callable[[], None] = lambda: None
 
-    def make(self, conditions: Sequence[Condition], orders: Sequence[Order]) -> Iterator[tuple[Condition, Made]]:
-        """Each condition with what came of its order."""
+    def make(self, conditions: Sequence[Condition], jobs: Sequence[Job]) -> Iterator[tuple[Condition, AdversarialSet]]:
+        """Each condition with what came of its job."""
         world, store = self.session.world, ChunkStore(cache_root() / "adversarial")
-        with self.session.progress.stage(self.stage, len(world.data) * len(orders)) as update:
+        with self.session.progress.stage(self.stage, len(world.data) * len(jobs)) as update:
 
             def tell(done: int, number: int) -> None:
-                update(done, f"{number + 1}/{len(orders)} {conditions[number].id}")
+                update(done, f"{number + 1}/{len(jobs)} {conditions[number].id}")
 
             update(0)
             clean, gray = self.session.images.reader(CLEAN), world.model.contract.color == "gray"
             clean = OneChannel(clean) if gray else clean
-            made = make(orders, world.data.ids, clean, store, workers=self.workers, progress=tell, abandon=self.abandon)
+            made = make_sets(
+                jobs, world.data.ids, clean, store, workers=self.workers, progress=tell, abandon=self.abandon
+            )
             with contextlib.closing(made):
                 for condition, one in zip(conditions, made, strict=True):
                     yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
 
 
-def _order(
+def _job(
     world: LoadedWorld,
     attack: AttackId,
     models: Mapping[str, DeployableModel],
     copies: Mapping[str, Callable[[], Surrogate]],
-) -> Order:
+) -> Job:
     name = str(attack.surrogate)
     options, seed = world.spec.attacks, world.spec.seed
     description: dict[str, Any] = {
@@ -128,13 +130,13 @@ def _order(
         "versions": {**world.shared["versions"], **installed_versions(["torch"])},
     }
 
-    def work(part: Any) -> Any:
+    def make_chunk(part: Any) -> Any:
         from seatrial.harness.attacks.gradients import on_surrogate  # imports PyTorch
 
         return on_surrogate(attack, copies[name], copies[SOURCE], options, seed)(part)
 
     labels = world.networks[name].labels if name in world.networks else world.data.labels
-    return Order(description, labels, work, chunk_size(*world.model.contract.size))
+    return Job(description, labels, make_chunk, chunk_size(*world.model.contract.size))
 
 
 def _shape(model: DeployableModel) -> dict[str, Any]:

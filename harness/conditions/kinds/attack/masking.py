@@ -69,8 +69,8 @@ def _queries(target: Attacked) -> Finding:
     return masking.gradients_beat_queries(trials, _lacking_queries(target.file, squares, white))
 
 
-def _lacking_queries(own: str, squares: Iterable[tuple[str, float]], white: Iterable[tuple[str, float]]) -> list[str]:
-    unanswered = [str(AttackId(f"pgd-{norm}", eps, own)) for norm, eps in squares]
+def _lacking_queries(file: str, squares: Iterable[tuple[str, float]], white: Iterable[tuple[str, float]]) -> list[str]:
+    unanswered = [str(AttackId(f"pgd-{norm}", eps, file)) for norm, eps in squares]
     if unanswered:
         return unanswered[:1]
     asked = [AttackId(f"square-{norm}", eps, None) for norm, eps in white if f"square-{norm}" in _SQUARES]
@@ -78,7 +78,7 @@ def _lacking_queries(own: str, squares: Iterable[tuple[str, float]], white: Iter
     usual = [one for one in possible if one.kind.norm == "linf" and one.eps == _USUAL_EPS]
     if possible:
         return [str((usual or possible)[0])]
-    return [str(AttackId("pgd-linf", _USUAL_EPS, own)), str(AttackId("square-linf", _USUAL_EPS, None))]
+    return [str(AttackId("pgd-linf", _USUAL_EPS, file)), str(AttackId("square-linf", _USUAL_EPS, None))]
 
 
 def _zero_gradients(target: Attacked) -> Finding:
@@ -104,7 +104,7 @@ def _common(first: Iterable[float], second: Iterable[float]) -> list[float]:
 
 def _lacking(*wanted: tuple[str, str, Iterable[float]], usual: float = _USUAL_EPS) -> list[str]:
     """The ids that are missing at one strength: the usual one, else the smallest at which one of them was run."""
-    there: Sequence[tuple[str, str, set[float]]] = [(name, own, set(found)) for name, own, found in wanted]
+    there: Sequence[tuple[str, str, set[float]]] = [(name, surrogate, set(found)) for name, surrogate, found in wanted]
     run = set[float]().union(*(found for _, _, found in there))
     eps = usual if usual in run or not run else min(run)
-    return [str(AttackId(name, eps, own)) for name, own, found in there if eps not in found]
+    return [str(AttackId(name, eps, surrogate)) for name, surrogate, found in there if eps not in found]

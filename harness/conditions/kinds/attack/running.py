@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
-from seatrial.harness.attacks.chunks import Made
+from seatrial.harness.attacks.chunks import AdversarialSet
 from seatrial.harness.attacks.ids import parse_attack
 from seatrial.harness.attacks.rows import EVERYONE, AttackedBy, write_attack_rows
 from seatrial.harness.conditions.condition import Condition
@@ -54,7 +54,7 @@ def _timed(session: Session) -> Iterator[None]:
         session.directory.add_spent({"attacks": time.perf_counter() - begin})
 
 
-def _file(session: Session, condition: Condition, target: Target | None, made: Made) -> None:
+def _file(session: Session, condition: Condition, target: Target | None, made: AdversarialSet) -> None:
     """target: that was asked for the images; None where they are the same for all."""
     session.images.replace(condition.id, made.reader)
     about = AttackedBy(condition.id, EVERYONE if target is None else target.id, made.keys)

@@ -16,7 +16,7 @@ from seatrial.harness.metrics.accuracy import accuracy
 from seatrial.harness.metrics.effect import Correct, effect, interaction, mean_and_max, setting_spread, worst
 from seatrial.harness.records.predictions import Predictions
 
-# What RobustART's ImageNet-S varies; clean images are the contract's own setting.
+# What RobustART's ImageNet-S varies; clean images are the contract's before setting.
 _SETTINGS = ("decode", "resize")
 
 Answers = Mapping[str, Mapping[str, Predictions]]
@@ -42,25 +42,25 @@ def describe_pipeline(answers: Answers, reference: str, seed: int) -> dict[str, 
     found: dict[str, dict[str, dict[str, Any]]] = {target: {} for target in clean}
     for name in names:
         base = answers[reference][name]
-        for target, own in clean.items():
+        for target, before in clean.items():
             if name not in answers[target]:
                 continue
             rows = base if target == reference else answers[target][name]
-            change = effect(rows.correct, own.correct, rows.top1 == own.top1, seed=seed)
+            change = effect(rows.correct, before.correct, rows.top1 == before.top1, seed=seed)
             added = None
             if target != reference:
-                added = interaction(rows.correct, own.correct, base.correct, clean[reference].correct, seed=seed)
+                added = interaction(rows.correct, before.correct, base.correct, clean[reference].correct, seed=seed)
             found[target][name] = {**_values(change), "interaction": None if added is None else _values(added)}
     return {
         "stack": _stack(found[reference]),
         "targets": {
             target: {
-                "clean_top1": accuracy(own.correct),
+                "clean_top1": accuracy(before.correct),
                 "conditions": found[target],
                 "factors": _factors(found[target]),
-                "settings": _settings(accuracy(own.correct), found[target]),
+                "settings": _settings(accuracy(before.correct), found[target]),
             }
-            for target, own in clean.items()
+            for target, before in clean.items()
         },
     }
 

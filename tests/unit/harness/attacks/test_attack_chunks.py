@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.errors import BadInputError
-from seatrial.harness.attacks.chunks import Order, Part, chunk_size, make, with_distance
+from seatrial.harness.attacks.chunks import CleanChunk, Job, chunk_size, make_sets, with_distance
 from seatrial.harness.attacks.rows import (
     EVERYONE,
     AttackedBy,
@@ -130,13 +130,13 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[Sequence[str]] = []
 
-    def __call__(self, part: Part) -> Chunk:
+    def __call__(self, part: CleanChunk) -> Chunk:
         self.asked.append(part.ids)
         return chunk_of(part.pixels + np.uint8(1), part.pixels)
 
 
-def order(work: Counting, count: int, name: str = "pgd", size: int = 3) -> Order:
-    return Order({"attack": name}, np.arange(count), work, size)
+def job(work: Counting, count: int, name: str = "pgd", size: int = 3) -> Job:
+    return Job({"attack": name}, np.arange(count), work, size)
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
@@ -145,11 +145,11 @@ def test_chunks_are_made_once_and_read_like_any_images(tmp_path: Path, count: in
     pixels = some_images(count)
     ids = [f"image {number}" for number in range(count)]
     store, work = ChunkStore(tmp_path), Counting()
-    orders = [order(work, count), order(work, count, "fgsm")]
+    jobs = [job(work, count), job(work, count, "fgsm")]
     told: list[tuple[int, int]] = []
     made = list(
-        make(
-            orders,
+        make_sets(
+            jobs,
             ids,
             Images(pixels),
             store,
@@ -163,7 +163,7 @@ def test_chunks_are_made_once_and_read_like_any_images(tmp_path: Path, count: in
     for one in made:
         for start, stop in itertools.combinations(range(count + 1), 2):
             assert np.array_equal(one.reader.read(start, stop), pixels[start:stop] + np.uint8(1))
-    again = list(make(orders, ids, Images(pixels), store, workers=workers))
+    again = list(make_sets(jobs, ids, Images(pixels), store, workers=workers))
     assert len(work.asked) == 2 * -(-count // 3), "nothing is made twice"
     assert [one.keys for one in again] == [one.keys for one in made]
     assert all(same_rows(first.rows, second.rows) for first, second in zip(made, again, strict=True))
@@ -174,15 +174,15 @@ def test_what_was_made_before_an_interruption_is_kept(tmp_path: Path) -> None:
     store, work = ChunkStore(tmp_path), Counting()
 
     class Dies(Counting):
-        def __call__(self, part: Part) -> Chunk:
+        def __call__(self, part: CleanChunk) -> Chunk:
             if "6" in part.ids:
                 raise KeyboardInterrupt
             return work(part)
 
     with pytest.raises(KeyboardInterrupt):
-        list(make([order(Dies(), 9)], ids, Images(pixels), store, workers=1))
+        list(make_sets([job(Dies(), 9)], ids, Images(pixels), store, workers=1))
     assert work.asked == [["0", "1", "2"], ["3", "4", "5"]]
-    list(make([order(work, 9)], ids, Images(pixels), store, workers=1))
+    list(make_sets([job(work, 9)], ids, Images(pixels), store, workers=1))
     assert work.asked[2:] == [["6", "7", "8"]]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from seatrial import exporters
 from seatrial.exporters import ContractOptions, DeployableModel
-from seatrial.harness.attacks.chunks import Part
+from seatrial.harness.attacks.chunks import CleanChunk
 from seatrial.harness.attacks.gradients import on_surrogate
 from seatrial.harness.attacks.ids import ATTACKS, AttackId
 from seatrial.harness.attacks.problem import GRADIENT_ATTACKS
@@ -38,24 +38,24 @@ def another(tmp_path_factory: pytest.TempPathFactory) -> DeployableModel:
     return exporters.load(path, contract=ContractOptions(size=(16, 16)))
 
 
-def part_of(count: int, seed: int, first: int = 0) -> Part:
+def part_of(count: int, seed: int, first: int = 0) -> CleanChunk:
     rng = np.random.default_rng(seed)
     # Black and white too: the edges of the range of values are where rounding and clipping meet.
     pixels = np.clip(rng.integers(-60, 316, (count, 16, 16, 3)), 0, 255).astype(np.uint8)
-    return Part([f"{first + index}.png" for index in range(count)], rng.integers(0, 5, count), pixels)
+    return CleanChunk([f"{first + index}.png" for index in range(count)], rng.integers(0, 5, count), pixels)
 
 
 def attacked(
-    model: DeployableModel, attack: AttackId, part: Part, seed: int = 0, source: DeployableModel | None = None
+    model: DeployableModel, attack: AttackId, part: CleanChunk, seed: int = 0, source: DeployableModel | None = None
 ) -> Chunk:
     surrogate, other = Surrogate(model), Surrogate(source or model)
     return on_surrogate(attack, lambda: surrogate, lambda: other, AttackOptions(), seed)(part)
 
 
-def answered(model: DeployableModel, part: Part) -> Part:
+def answered(model: DeployableModel, part: CleanChunk) -> CleanChunk:
     """The same images with the labels that the model gives them: otherwise there may be nothing to attack."""
     images = torch.from_numpy(part.pixels).permute(0, 3, 1, 2).float() / 255
-    return Part(part.ids, Surrogate(model).logits(images).argmax(1).numpy(), part.pixels)
+    return CleanChunk(part.ids, Surrogate(model).logits(images).argmax(1).numpy(), part.pixels)
 
 
 def test_every_attack_that_ids_name_is_there() -> None:
@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_surrogates_answer_is_kept(
 def test_an_image_is_attacked_the_same_in_any_company(small: DeployableModel, name: str) -> None:
     attack = AttackId(name, 8.0 if ATTACKS[name].norm == "linf" else 1.0, "fp32")
     whole = part_of(6, 5)
-    alone = Part(whole.ids[2:4], whole.labels[2:4], whole.pixels[2:4])
+    alone = CleanChunk(whole.ids[2:4], whole.labels[2:4], whole.pixels[2:4])
     together, apart = attacked(small, attack, whole), attacked(small, attack, alone)
     # Convolutions may round otherwise in another batch, and a sign turns where a gradient is almost nothing.
     assert (together.images[2:4] != apart.images).mean() < 0.02
@@ -134,7 +134,7 @@ def test_a_network_without_gradients_is_told_of(tmp_path: Path) -> None:
     path = make_model(tmp_path / "dead.onnx", change=dead)
     model = exporters.load(path, contract=ContractOptions(size=(16, 16)))
     rng = np.random.default_rng(0)
-    part = Part(["a", "b"], np.array([0, 1]), rng.integers(0, 256, (2, 16, 16, 3), np.uint8))
+    part = CleanChunk(["a", "b"], np.array([0, 1]), rng.integers(0, 256, (2, 16, 16, 3), np.uint8))
     for name in QUICK:
         chunk = attacked(model, AttackId(name, 4.0, "qdq"), part)
         assert chunk.rows.zero_gradient.all()

@@ -20,14 +20,14 @@ from seatrial.harness.conditions.kinds.pipeline.stack import stacked
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Pending
 from seatrial.harness.data import open_source, select
 from seatrial.harness.data.source import Payload
-from seatrial.harness.pipeline import ways as ways_module
+from seatrial.harness.pipeline import readings as readings_module
 from seatrial.harness.pipeline.decoders import decode
 from seatrial.harness.pipeline.originals import Originals, enlarged, reencoded
+from seatrial.harness.pipeline.readings import Reading, read_all
 from seatrial.harness.pipeline.reference import model_pixels
-from seatrial.harness.pipeline.ways import Way, read_ways
 from seatrial.harness.plan.plan import make_plan
 from seatrial.harness.progress import Silent
-from seatrial.harness.run.images import way
+from seatrial.harness.run.images import reading_of
 from seatrial.harness.run.trials import passes_of
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE
@@ -97,7 +97,7 @@ def test_arrays_that_the_contract_resizes_and_crops_are_asked_as_files_are(tmp_p
     plan = make_plan(spec, Silent())
     assert {"pipeline/rule=letterbox", "pipeline/crop=down"} <= {one.id for one in plan.conditions}
     for condition in plan.conditions:
-        assert way(condition, plan.model.contract).contract.size == (16, 16)
+        assert reading_of(condition, plan.model.contract).contract.size == (16, 16)
 
 
 def test_a_stack_holds_all_of_its_parts(model):
@@ -125,8 +125,8 @@ def test_each_way_is_the_reference_pipeline_of_its_contract(model, tmp_path):
     conditions = [one for one in options(model).conditions.values() if one.from_source]
     assert len(conditions) > 20
     with Originals(selection, tmp_path, workers=1) as originals:
-        asked = {one.id: way(one, model.contract) for one in conditions}
-        found = read_ways(originals, 2, 7, list(dict.fromkeys(asked.values())))
+        asked = {one.id: reading_of(one, model.contract) for one in conditions}
+        found = read_all(originals, 2, 7, list(dict.fromkeys(asked.values())))
     payloads = dict(selection.source.stream(selection.indices[2:7]))
     for one in asked.values():
         expected = [model_pixels(payloads[position], one.contract) for position in range(5)]
@@ -141,13 +141,14 @@ def test_each_image_is_decoded_once_for_each_decoder(model, tmp_path, monkeypatc
         calls.append((payload.where, decoder, orientation))
         return decode(payload, decoder, orientation)
 
-    monkeypatch.setattr(ways_module, "decode", counted)
+    monkeypatch.setattr(readings_module, "decode", counted)
     conditions = [one for one in options(model).conditions.values() if one.from_source]
     with Originals(selection, tmp_path, workers=1) as originals:
-        read_ways(originals, 0, len(selection), [way(one, model.contract) for one in conditions])
+        read_all(originals, 0, len(selection), [reading_of(one, model.contract) for one in conditions])
     assert len(calls) == len(set(calls))
     assert {(decoder, orientation) for _, decoder, orientation in calls} == {
-        (one.contract.decoder, one.contract.orientation) for one in (way(one, model.contract) for one in conditions)
+        (one.contract.decoder, one.contract.orientation)
+        for one in (reading_of(one, model.contract) for one in conditions)
     }
 
 
@@ -169,13 +170,13 @@ def test_conditions_that_decode_alike_are_read_together(model):
 def test_arrays_by_position(model, tmp_path):
     selection, images = arrays(tmp_path)
     contract = model.contract
-    up = Way(
+    up = Reading(
         dataclasses.replace(contract, resize="exact", resize_to=None, interpolation="opencv-nearest"), enlarge=True
     )
-    jpeg = Way(dataclasses.replace(contract, resize="none", resize_to=None, decoder="opencv"), reencode=True)
+    jpeg = Reading(dataclasses.replace(contract, resize="none", resize_to=None, decoder="opencv"), reencode=True)
     with Originals(selection, tmp_path, workers=2) as originals:
         assert len(originals) == 6
-        found = read_ways(originals, 1, 5, [up, jpeg])
+        found = read_all(originals, 1, 5, [up, jpeg])
     for position, index in enumerate(selection.indices[1:5]):
         image = images[index]
         larger = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC))

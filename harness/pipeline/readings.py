@@ -1,4 +1,4 @@
-"""Several ways from the stored images to the model's size at once: each image is decoded once for each decoder."""
+"""Stored images read in several ways at once, at the model's size: each is decoded once for each decoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatrial.harness.pipeline.resize import to_size
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class Reading:
     """contract: its image side says how. reencode, enlarge: what is done before, to images that are stored as arrays or
     at the model's size (`harness.pipeline.originals`).
     """
@@ -26,26 +26,26 @@ class Way:
 
     @property
     def decoding(self) -> tuple[str, str, bool]:
-        """What ways share that need decoding only once."""
+        """What readings share that need decoding only once."""
         return self.contract.decoder, self.contract.orientation, self.reencode
 
 
-def read_ways(originals: Originals, start: int, stop: int, ways: Sequence[Way]) -> dict[Way, Pixels]:
-    """Way -> uint8 RGB [stop - start, height, width, 3] at the model's size.
+def read_all(originals: Originals, start: int, stop: int, readings: Sequence[Reading]) -> dict[Reading, Pixels]:
+    """Reading -> uint8 RGB [stop - start, height, width, 3] at the model's size.
 
     Raises BadInputError, naming the file, for one that does not decode whole. Memory holds one decoded image at a time.
     """
-    found = {way: np.empty((stop - start, *way.contract.size, 3), np.uint8) for way in ways}
+    found = {reading: np.empty((stop - start, *reading.contract.size, 3), np.uint8) for reading in readings}
     for position, payload in originals.read(start, stop):
         decoded: dict[tuple[str, str, bool], Pixels] = {}
-        for way, images in found.items():
-            if way.decoding not in decoded:
-                decoded[way.decoding] = _decoded(payload, way)
-            pixels = enlarged(decoded[way.decoding]) if way.enlarge else decoded[way.decoding]
-            images[position] = to_size(pixels, way.contract, payload.where)
+        for reading, images in found.items():
+            if reading.decoding not in decoded:
+                decoded[reading.decoding] = _decoded(payload, reading)
+            pixels = enlarged(decoded[reading.decoding]) if reading.enlarge else decoded[reading.decoding]
+            images[position] = to_size(pixels, reading.contract, payload.where)
     return found
 
 
-def _decoded(payload: Payload, way: Way) -> Pixels:
-    given = reencoded(payload) if way.reencode else payload
-    return decode(given, way.contract.decoder, way.contract.orientation)
+def _decoded(payload: Payload, reading: Reading) -> Pixels:
+    given = reencoded(payload) if reading.reencode else payload
+    return decode(given, reading.contract.decoder, reading.contract.orientation)
