@@ -40,6 +40,7 @@ _EXAMPLES = """commands:
   contract   finds out on labelled images how a model wants to be fed
   quantize   the file that an engine executes at a precision, and nothing more
   build      the built engine as a file, also for another machine's GPU
+  trial      single trials of a run as JSON, and run from it
   diff       where an engine and the reference part, layer by layer
   doctor     which engines, precisions and devices this machine has, and how to get the others
   bench.py COMMAND --help tells more.

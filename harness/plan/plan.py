@@ -37,7 +37,7 @@ class Plan:
     data: the images, in their order; data_path: where they lie. released: for data that are corrupted already, the same
     images under each condition. targets: the reference first. notes: what was left out, and why. later: ids of
     conditions that hang on the answers to the others. networks: other models that conditions need, by name. digests: of
-    the images. identity: what shapes the answers.
+    the images. identity: what shapes the answers. only: the builds that take part, None for all.
     """
 
     spec: RunSpec
@@ -54,6 +54,7 @@ class Plan:
     networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
     digests: Digests = dataclasses.field(default_factory=lambda: Digests("", None))
     identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
+    only: tuple[Build, ...] | None = None
 
     @property
     def data_name(self) -> str:
@@ -100,6 +101,8 @@ class Plan:
     @property
     def builds(self) -> tuple[Build, ...]:
         """The engines: one for the reference, `rebuilds` for every other target, the first builds first."""
+        if self.only is not None:
+            return self.only
         first = tuple(Build(target) for target in self.targets)
         further = range(2, self.spec.targets.rebuilds + 1)
         return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)

@@ -10,6 +10,7 @@ from typing import Any
 from seatrial.errors import BadInputError, DamagedError, UsageError
 from seatrial.files import TEMPORARY_PREFIX
 from seatrial.harness.records.checked import read_values, write_values
+from seatrial.harness.records.differences import differences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,13 +116,13 @@ class RunDirectory:
         if stored is None:
             return
         held = stored["identity"]
-        differences = _differences(held["run"], identity["run"])
+        found = differences(held["run"], identity["run"])
         for part in ("targets", "conditions"):
             for name in held[part].keys() & identity[part].keys():
-                differences.extend(_differences(held[part][name], identity[part][name], name))
-        if differences:
+                found.extend(differences(held[part][name], identity[part][name], name))
+        if found:
             raise UsageError(
-                f"--out {self.root} holds a run of another spec; they differ in: {', '.join(sorted(differences))}. "
+                f"--out {self.root} holds a run of another spec; they differ in: {', '.join(sorted(found))}. "
                 "Choose another --out, or repeat the command of that run to continue it."
             )
 
@@ -148,14 +149,3 @@ def _is_description(stored: Any) -> bool:
         and all(isinstance(asked.get(part), list) for part in ("targets", "conditions"))
         and all(isinstance(name, str) for part in ("targets", "conditions") for name in asked[part])
     )
-
-
-def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        keys = sorted({*stored, *asked})
-        return [
-            difference
-            for key in keys
-            for difference in _differences(stored.get(key), asked.get(key), f"{path}.{key}" if path else key)
-        ]
-    return [] if stored == asked else [path or "everything"]

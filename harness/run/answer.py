@@ -9,12 +9,11 @@ from seatrial.harness.conditions.kinds.protocol import Kind, Pending
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.run.rewritten import rewritten
 from seatrial.harness.run.session import Session
-from seatrial.harness.run.trials import remaining, run_trials
+from seatrial.harness.run.trials import run_trials
 
 
-def answer(session: Session) -> None:
-    """Runs the trials that are left, of the targets that have not failed."""
-    pending = remaining(session.plan, session.directory)
+def answer(session: Session, pending: Sequence[Pending]) -> None:
+    """Runs these trials, those of the targets that have not failed."""
     ask = functools.partial(_ask, session)
     together = [one for one in pending if type(kind_of(one.condition.id)).run is Kind.run]
     ask(together)

@@ -99,11 +99,11 @@ def _measure(session: Session) -> None:
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
         samples, phases = time_targets(session)  # of all targets, in turn: blocks of one time are what is compared
         write_latencies(directory.latency, samples, phases)
-    answer(session)
+    answer(session, remaining(session.plan, directory))
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are
         session.plan = whole
-        answer(session)
+        answer(session, remaining(whole, directory))
     session.tell_failures()
 
 

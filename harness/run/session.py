@@ -28,7 +28,7 @@ from seatrial.harness.spec.targets import Build
 @dataclasses.dataclass
 class Session:
     """A plan at work. targets: what is built. failures: of targets that came to no end, each noted once; it is asked
-    nothing more. Safe from several threads.
+    nothing more; error: the first of theirs. Safe from several threads.
     """
 
     plan: Plan
@@ -39,6 +39,7 @@ class Session:
     progress: Progress
     targets: list[BuiltTarget] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
+    error: SeatrialError | None = None
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -71,6 +72,7 @@ class Session:
         """Notes a target's end; raises the error again where it is the reference's."""
         with self._lock:
             if not self.lost(target):
+                self.error = self.error or error
                 self.failures.append(failure(target, stage, error))
 
     @contextlib.contextmanager

@@ -265,6 +265,14 @@ class Kind(abc.ABC):
         """
         return []
 
+    def composed(self, condition_id: str, parts: Sequence[Condition]) -> Condition:
+        """One of `following` again, by what it is made of. UsageError where the kind has none."""
+        raise UsageError(f"{condition_id} is made of no other conditions.")
+
+    def made_on(self, condition: Condition, world: LoadedWorld) -> list[TargetSpec]:
+        """The targets without whose files there are no images."""
+        return []
+
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
         """All that shapes the answers under a condition beside images, model and target, as JSON values, and nothing
         else: constants, options, versions of libraries. It is part of the trial's key.

@@ -41,7 +41,7 @@ from seatrial.harness.conditions.kinds.protocol import (
     Session,
     World,
 )
-from seatrial.harness.spec.targets import Build
+from seatrial.harness.spec.targets import Build, TargetSpec
 from seatrial.packages import installed_versions, need
 
 if TYPE_CHECKING:
@@ -99,6 +99,11 @@ class Attacks(Kind):
         networks = load_networks(world)
         _check_gradients(kept, world.spec.attacks.device)
         return Resolved(tuple(Condition(str(one)) for one in kept), (), tuple(notes), networks)
+
+    def made_on(self, condition: Condition, world: LoadedWorld) -> list[TargetSpec]:
+        """Of images on a quantized file, the first target that runs it."""
+        surrogate = parse_attack(condition.id).surrogate
+        return [target for target, file in files_of(world).items() if file == surrogate != SOURCE][:1]
 
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
         """Of queries, how many; of gradients, restarts, the device, the surrogate and PyTorch's version."""

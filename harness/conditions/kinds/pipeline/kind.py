@@ -56,6 +56,10 @@ class Pipeline(Kind):
         parts = [singles[name] for name in choose_stack(answers)]
         return [stacked(f"{COMBINED}@{count}", parts[:count]) for count in range(1, len(parts) + 1)]
 
+    def composed(self, condition_id: str, parts: Sequence[Condition]) -> Condition:
+        """The parts on top of each other."""
+        return stacked(condition_id, parts)
+
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
         """The versions of libraries that decode and resize; of a stacked condition, what shapes its parts."""
         if condition.parts:
