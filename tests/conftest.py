@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import numpy as np
 import onnx
@@ -18,8 +21,10 @@ from emulated import EMULATOR, HASWELL, python_of
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from seatrial.__main__ import main
 from seatrial.engines.cpu import processor
 from seatrial.engines.registry import ENGINES
+from seatrial.harness.run import latencies
 
 # Modules that register engines, or need what only their own tests set up: imported by those tests alone.
 collect_ignore_glob = [
@@ -159,7 +164,53 @@ def calib_folder(tmp_path: Path) -> Path:
     return make_folders(tmp_path / "calib", images=4, seed=1)
 
 
-def bench(arguments: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """What the command left: its exit status, and what it and its child processes wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def bench(arguments: Sequence[str | Path], **environment: str) -> Done:
+    """Runs the command in this process, which spares its imports; latencies are those of few samples, hardly warm.
+    environment: variables for this run alone.
+    """
+    with pytest.MonkeyPatch.context() as patch, _written(1, "stdout") as out, _written(2, "stderr") as errors:
+        patch.setattr(latencies, "WARMUP_S", 0.01)
+        patch.setattr(latencies, "SAMPLES", 64)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Done(status, _text(out), _text(errors))
+
+
+@contextlib.contextmanager
+def _written(number: int, name: str) -> Iterator[IO[str]]:
+    """What is written to a standard stream, by Python or past it, goes to a file for the time of the block."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file, pytest.MonkeyPatch.context() as patch:
+        kept = os.dup(number)
+        os.dup2(file.fileno(), number)
+        patch.setattr(sys, name, file)
+        try:
+            yield file
+        finally:
+            file.flush()
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+def _text(file: IO[str]) -> str:
+    file.flush()
+    file.seek(0)
+    return file.read()
+
+
+def bench_process(arguments: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user does, in a process of its own."""
     return subprocess.run(
         [sys.executable, ROOT / "bench.py", *map(str, arguments)],

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, bench, make_folders, make_model
+from conftest import ROOT, bench, bench_process, make_folders, make_model
 from trial_files import trial_files, trials
 
 from seatrial import exporters
@@ -32,7 +32,7 @@ def asked(*ids):
 
 
 def run(words, cache):
-    done = bench(words, env={**os.environ, "SEATRIAL_CACHE": str(cache)})
+    done = bench(words, SEATRIAL_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
     return done
 
@@ -320,11 +320,11 @@ def test_without_pytorch_the_install_line_is_told_before_anything_runs(tmp_path)
         "real = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, package=None: None if name == 'torch' else real(name, package)\n"
     )
-    done = bench(
+    done = bench_process(
         ["--conditions", "attack/pgd-linf@2", "--out", tmp_path / "run"],
         env={**os.environ, "PYTHONPATH": str(hide)},
     )
     assert done.returncode == 3
     assert "pip install 'seatrial[torch]'" in done.stderr
-    done = bench(["contract", "--help"], env={**os.environ, "PYTHONPATH": str(hide)})
+    done = bench_process(["contract", "--help"], env={**os.environ, "PYTHONPATH": str(hide)})
     assert done.returncode == 0, "nothing else needs it"

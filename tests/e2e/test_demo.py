@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bench
+from conftest import bench_process
 from PIL import Image
 
 from seatrial import exporters
@@ -19,7 +19,7 @@ from seatrial.harness.demo.render import render_jpeg
 @pytest.fixture(scope="module")
 def demo_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo") / "run"
-    done = bench(["--out", out])
+    done = bench_process(["--out", out])
     assert done.returncode == 0, done.stderr
     return out, done
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from conftest import ROOT, bench
+from conftest import ROOT, bench, bench_process
 
 from seatrial.engines import ENGINES
 from seatrial.engines.cpu import processor
@@ -65,7 +65,7 @@ def test_the_machine_is_described(found):
 
 
 def test_the_table_answers_first_and_names_what_is_missing():
-    done = bench(["doctor"], env={**os.environ, "COLUMNS": "200"})
+    done = bench_process(["doctor"], env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
     assert re.match(r"\d+ of \d+ engines are usable here: onnxruntime \S+ on cpu", first)
@@ -84,7 +84,7 @@ def test_an_engine_that_builds_without_its_device_is_told_of(found):
 def test_an_engine_that_is_not_usable_ends_with_3_and_says_how_to_get_it(found):
     unusable = [one for one in found["engines"] if not one["usable"]]
     assert unusable, "every engine is usable here: this needs one that is not"
-    done = bench(["doctor", "--engine", unusable[0]["name"]], env={**os.environ, "COLUMNS": "200"})
+    done = bench(["doctor", "--engine", unusable[0]["name"]], COLUMNS="200")
     assert done.returncode == 3
     assert done.stdout.startswith("0 of 1 engines are usable here.")
     assert unusable[0]["install"] in done.stdout
@@ -250,7 +250,7 @@ def test_two_packages_of_one_module_are_a_caution(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.20.0\n")
     (info / "top_level.txt").write_text("onnxruntime\n")
     (info / "RECORD").write_text("onnxruntime/__init__.py,,\n")
-    done = bench(["doctor", "--engine", "null", "--json"], env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = bench_process(["doctor", "--engine", "null", "--json"], env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert any("onnxruntime and onnxruntime-gpu" in caution for caution in json.loads(done.stdout)["cautions"])
 
 
@@ -259,19 +259,19 @@ def smi(folder, body):
     tool = folder / "nvidia-smi"
     tool.write_text(f"#!{sys.executable}\nimport sys, time\n{body}\n")
     tool.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def test_gpus_are_named_where_nvidia_smi_does(tmp_path):
     body = "assert sys.argv[1].startswith('--query-gpu=index,name,compute_cap,driver_version')\n"
     body += "print('0, NVIDIA GeForce RTX 4090, 8.9, 560.35.03, 24564')"
-    done = bench(["doctor", "--engine", "null"], env={**smi(tmp_path, body), "COLUMNS": "200"})
+    done = bench(["doctor", "--engine", "null"], PATH=smi(tmp_path, body), COLUMNS="200")
     assert "0: NVIDIA GeForce RTX 4090, compute capability 8.9, driver 560.35.03, 24 GiB" in done.stdout
 
 
 def test_a_driver_that_fails_is_told_of(tmp_path):
     body = "print('NVIDIA-SMI has failed because it could not communicate with the driver'); sys.exit(9)"
-    done = bench(["doctor", "--engine", "null", "--json"], env=smi(tmp_path, body))
+    done = bench(["doctor", "--engine", "null", "--json"], PATH=smi(tmp_path, body))
     machine = json.loads(done.stdout)["machine"]
     if importlib.util.find_spec("pynvml") is None or not machine["gpus"]:
         assert machine["gpu_problem"].startswith("nvidia-smi: NVIDIA-SMI has failed")

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, bench, make_folders, make_model
+from conftest import ROOT, bench, bench_process, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
 
 import bench as command
@@ -163,7 +163,7 @@ def test_an_engine_that_is_not_installed_gives_the_install_line(root):
         ),
     ):
         (hidden / "__init__.py").write_text(f"raise {raised}")
-        done = bench(words(root), env=environment)
+        done = bench_process(words(root), env=environment)
         assert done.returncode == 3
         assert told in done.stderr
         assert not (root / "run").exists()

@@ -35,7 +35,7 @@ def run(world, name, *more, model=None):
     root, small, data, calib = world
     out = root / name
     words = ["--model", model or small, "--size", 16, "--data", data, "--calib", calib, "--out", out]
-    done = bench([*words, "--conditions", "clean", *more], env=None)
+    done = bench([*words, "--conditions", "clean", *more])
     summary = out / "summary.json"
     return done, json.loads(summary.read_text()) if summary.exists() else None, out
 

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, bench, make_folders, make_model
+from conftest import ROOT, bench, bench_process, make_folders, make_model
 from PIL import Image
 from specs import flat
 from trial_files import trials
@@ -38,7 +38,7 @@ def world(tmp_path_factory):
     model = make_model(root / "small.onnx")
     data = make_folders(root / "test", images=12)
     calib = make_folders(root / "calib", images=4, seed=1)
-    done = bench(flags(model, data, calib, root / "run"))
+    done = bench_process(flags(model, data, calib, root / "run"))
     assert done.returncode == 0, done.stderr
     return root, model, data, calib, done
 

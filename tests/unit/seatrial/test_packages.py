@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, bench
+from conftest import ROOT, bench_process
 
 from seatrial import packages
 from seatrial.errors import EXIT_UNAVAILABLE
@@ -144,12 +144,12 @@ def test_the_command_and_the_doctor_tell_it(tmp_path):
     for name in ("timm", "simplejpeg"):
         package(tmp_path, name, "raise RuntimeError('built for another machine')", version="9.9")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
-    done = bench(["export", "--model", "timm:resnet18", "--out", tmp_path / "m.onnx"], env=environment)
+    done = bench_process(["export", "--model", "timm:resnet18", "--out", tmp_path / "m.onnx"], env=environment)
     assert done.returncode == EXIT_UNAVAILABLE
     told = "timm 9.9, which is installed but does not import: RuntimeError: built for another machine"
     mend = "pip install --upgrade --force-reinstall --no-deps timm"
     assert f"{told}. Mend it: {mend}" in done.stderr
-    done = bench(["doctor", "--json"], env=environment)
+    done = bench_process(["doctor", "--json"], env=environment)
     found = {one["feature"]: one for one in json.loads(done.stdout)["packages"]}
     timm = found["--model timm:NAME"]
     if not timm["missing"]:  # of PyTorch
