@@ -10,9 +10,10 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from seatrial import __version__
+from seatrial.artefacts import read_artefact, say_damaged, write_artefact
 from seatrial.calib.quantizers import Request
 from seatrial.exporters.model import DeployableModel
-from seatrial.files import replacing, value_digest
+from seatrial.files import value_digest
 from seatrial.packages import installed_versions
 
 _KEY, _PRECISION = "seatrial.quantized", "seatrial.precision"
@@ -36,27 +37,28 @@ def cache_key(request: Request) -> str:
 
 def find(folder: Path, key: str, model: DeployableModel) -> DeployableModel | None:
     """The cached model of that key, None where there is none or the file is not what was stored."""
+    path = _path(folder, key)
+    found = read_artefact(path)
+    if found is None:
+        return None
     try:
-        proto = onnx.load_model_from_string((folder / f"{key}.onnx").read_bytes())
-    except (FileNotFoundError, DecodeError):
+        proto = onnx.load_model_from_string(found.content)
+        # What it was made for: a fake-quantized file and a quantized one may hold the same kinds of nodes.
+        return dataclasses.replace(model, proto=proto, precision=str(found.facts["precision"]))
+    except (DecodeError, KeyError) as error:
+        say_damaged(path, str(error))
         return None
-    stored = {entry.key: entry.value for entry in proto.metadata_props}
-    if stored.get(_KEY) != key or _PRECISION not in stored:
-        return None
-    return dataclasses.replace(model, proto=proto, precision=stored[_PRECISION])
 
 
 def store(folder: Path, key: str, model: DeployableModel) -> DeployableModel:
     """Files the model under its key, atomically; returns it as a later `find` will."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    proto.metadata_props.add(key=_KEY, value=key)
-    # What it was made for: a fake-quantized file and a quantized one may hold the same kinds of nodes.
-    proto.metadata_props.add(key=_PRECISION, value=model.precision)
-    stored = dataclasses.replace(model, proto=proto)
-    with replacing(folder / f"{key}.onnx") as temporary:
-        temporary.write_bytes(stored.onnx_bytes)
-    return stored
+    content = model.onnx_bytes
+    write_artefact(_path(folder, key), content, {"precision": model.precision})
+    return dataclasses.replace(model, proto=onnx.load_model_from_string(content))
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.model"
 
 
 # Packages whose version may change what a quantizer makes; ranges are observed in ONNX Runtime, whoever quantizes.

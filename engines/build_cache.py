@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from seatrial.artefacts import read_artefact, write_artefact
 from seatrial.engines.base import BuildRequest
-from seatrial.files import replacing, value_digest
-
-_MAGIC = b"seatrial engine 1\n"
+from seatrial.files import value_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,22 +41,14 @@ def entry_key(engine: str, request: BuildRequest, compiler: dict[str, Any]) -> s
 
 def read_entry(folder: Path, key: str) -> Entry | None:
     """What was written under the key; None where nothing was, or where the file is damaged."""
-    try:
-        content = (folder / f"{key}.engine").read_bytes()
-    except OSError:
-        return None
-    head, _, compiled = content.removeprefix(_MAGIC).partition(b"\n")
-    try:
-        header = json.loads(head)
-        if not content.startswith(_MAGIC) or hashlib.sha256(compiled).hexdigest() != header["sha256"]:
-            return None
-        return Entry(compiled, float(header["build_s"]), True)
-    except (ValueError, KeyError, TypeError):
-        return None
+    found = read_artefact(_path(folder, key))
+    return None if found is None else Entry(found.content, float(found.facts["build_s"]), True)
 
 
 def write_entry(folder: Path, key: str, entry: Entry) -> None:
     """Writes it whole or not at all."""
-    header = {"sha256": hashlib.sha256(entry.compiled).hexdigest(), "build_s": entry.build_s}
-    with replacing(folder / f"{key}.engine") as temporary:
-        temporary.write_bytes(_MAGIC + json.dumps(header).encode() + b"\n" + entry.compiled)
+    write_artefact(_path(folder, key), entry.compiled, {"build_s": entry.build_s})
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.engine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -39,3 +40,24 @@ class Silent:
 
     def tell(self, sentence: str) -> None:
         """Tells nobody."""
+
+
+@contextlib.contextmanager
+def telling(progress: Progress) -> Iterator[None]:
+    """Meanwhile, what the layers below warn of in the log of `seatrial` is told."""
+    handler = _Telling(progress)
+    log = logging.getLogger("seatrial")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Telling(logging.Handler):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.tell(record.getMessage())

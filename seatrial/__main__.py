@@ -9,6 +9,7 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, SeatrialError
 from seatrial.harness.command import parse
+from seatrial.harness.progress import telling
 from seatrial.harness.report.console import RichProgress
 
 
@@ -19,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
         job = parse(sys.argv[1:] if arguments is None else arguments)
-        return job(RichProgress(), Console())
+        progress = RichProgress()
+        with telling(progress):
+            return job(progress, Console())
     except SeatrialError as error:
         errors.print(f"seatrial: {error}")
         return error.exit_code

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
+import platform
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 from seatrial.errors import BadInputError, UsageError
 
 TEMPORARY_PREFIX = ".tmp-"
+_DAY_S = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -39,6 +43,50 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise UsageError(f"Cannot write {path}: {reasons[error.errno]}.") from error
 
 
+def temporary_beside(path: Path) -> Path:
+    """A name that nobody else takes, and that says whose it is: system, process."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{_system()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+
+
+def is_leftover(path: Path) -> bool:
+    """True for a temporary file or folder of a process that is surely gone: none of that number runs on this system, or
+    a day has passed.
+    """
+    system, _, rest = path.name.removeprefix(TEMPORARY_PREFIX).partition("-")
+    number = rest.partition("-")[0]
+    if not path.name.startswith(TEMPORARY_PREFIX):
+        return False
+    if system == _system() and number.isdecimal() and not _runs(int(number)):
+        return True
+    return is_old(path)
+
+
+def is_old(path: Path) -> bool:
+    """True where nobody has written there for a day."""
+    try:
+        return time.time() - path.lstat().st_mtime > _DAY_S
+    except OSError:
+        return False
+
+
+@functools.cache
+def _system() -> str:
+    # Process numbers are told apart by host and, in containers, by their namespace.
+    space = "/proc/self/ns/pid"
+    name = platform.node() + (os.readlink(space) if os.path.islink(space) else "")  # noqa: PTH114, PTH115  (a magic link)
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _runs(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; moves it into place if the body succeeds, removes it otherwise.
@@ -48,7 +96,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+        temporary = temporary_beside(path)
         try:
             yield temporary
             with temporary.open("rb") as written:

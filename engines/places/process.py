@@ -6,6 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import json
+import logging
 import math
 import os
 import queue
@@ -36,6 +37,7 @@ _START = (
     "import sys; sys.path[:] = eval(sys.argv[1]); "
     "import json; from seatrial.engines.places.server import main; main(*json.loads(sys.argv[2]))"
 )
+_LOG = logging.getLogger("seatrial")
 _POLL_S = 0.1
 _LONGEST_S = 1e6  # beyond it the system's clock overflows
 _TAIL_LINES = 24
@@ -172,6 +174,9 @@ class EngineProcess:
             self._end("crashed", "was interrupted while it answered")
             raise
         else:
+            warnings = answer.pop("warnings", [])
+            for warning in warnings if isinstance(warnings, list) else ():
+                _LOG.warning("%s", printable(str(warning)))
             if "error" in answer:
                 raise _raised(answer, str(message["ask"]))
             return answer, found

@@ -5,9 +5,11 @@ Started by `engines.places.process` with the arguments of `main`; nothing else r
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import faulthandler
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -42,11 +44,13 @@ def main(name: str, module: str, handles: list[int], arena: list[int]) -> None:
     _volunteer()
     threading.Thread(target=_leave_with_the_run, daemon=True).start()
     importlib.import_module(module)
+    warnings: collections.deque[str] = collections.deque()
+    logging.getLogger("seatrial").addHandler(_Warnings(warnings))
     server = _Server(ENGINES[name], Arena(arena[1], arena[2], handle=arena[0]) if arena else None)
     channels = [socket.socket(fileno=handle) for handle in handles]
     for channel in channels[1:]:
-        threading.Thread(target=_serve, args=(server, channel), daemon=True).start()
-    _serve(server, channels[0])
+        threading.Thread(target=_serve, args=(server, channel, warnings), daemon=True).start()
+    _serve(server, channels[0], warnings)
     os._exit(0)  # a runtime's own clean-up is where many of them crash
 
 
@@ -62,7 +66,18 @@ def _leave_with_the_run() -> None:
     os._exit(0)
 
 
-def _serve(server: _Server, channel: socket.socket) -> None:
+class _Warnings(logging.Handler):
+    """Gathers what is logged: the run says it, with the next answer."""
+
+    def __init__(self, gathered: collections.deque[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._gathered = gathered
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._gathered.append(record.getMessage())
+
+
+def _serve(server: _Server, channel: socket.socket, warnings: collections.deque[str]) -> None:
     while True:
         try:
             message, arrays = receive(channel)
@@ -76,6 +91,8 @@ def _serve(server: _Server, channel: socket.socket) -> None:
             answer, found = {"error": "ValueError", "says": str(error)}, []
         except Exception:
             answer, found = {"error": "internal", "says": traceback.format_exc()}, []
+        if warnings:
+            answer = {**answer, "warnings": [warnings.popleft() for _ in range(len(warnings))]}
         try:
             send(channel, answer, found)
         except TypeError:  # an adapter's description that is no JSON; nothing has been sent yet

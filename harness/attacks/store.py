@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.files import replacing, value_digest
+from seatrial.artefacts import read_artefact, say_damaged, write_artefact
+from seatrial.errors import DamagedError
+from seatrial.files import value_digest
 from seatrial.harness.attacks.rows import AttackRows
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader
@@ -43,14 +47,20 @@ class ChunkStore:
         self.folder = folder
 
     def read(self, key: str, clean: Pixels) -> Chunk | None:
-        """The chunk of that key made from `clean`; None where there is none, or none that can be read."""
+        """The chunk of that key made from `clean`; None where there is none, or a damaged one."""
+        path = self._path(key)
+        found = read_artefact(path)
+        if found is None:
+            return None
         try:
-            with self._path(key).open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(found.content), allow_pickle=False) as stored:
                 change = stored["change"]
                 rows = AttackRows(*(stored[name] for name in _ROWS))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            say_damaged(path, str(error))
             return None
         if change.shape != clean.shape or change.dtype not in (np.uint8, np.float32) or not _fits(rows, len(clean)):
+            say_damaged(path, "it does not fit the images")
             return None
         return Chunk(change + clean if change.dtype == np.uint8 else change, rows)
 
@@ -58,11 +68,12 @@ class ChunkStore:
         """Files a chunk atomically; UsageError where the disk refuses."""
         eight_bit = chunk.images.dtype == np.uint8
         values = {name: getattr(chunk.rows, name) for name in _ROWS}
-        with replacing(self._path(key)) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, change=chunk.images - clean if eight_bit else chunk.images, **values)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, change=chunk.images - clean if eight_bit else chunk.images, **values)
+        write_artefact(self._path(key), stream.getvalue())
 
     def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.npz"
+        return self.folder / key[:2] / f"{key}.chunk"
 
 
 class ChunkReader:
@@ -89,7 +100,10 @@ class ChunkReader:
         clean = self._clean.read(begin, min(begin + self._size, len(self._clean)))
         chunk = self._store.read(self._keys[index], clean)
         if chunk is None:
-            raise RuntimeError(f"adversarial images {self._keys[index]} are gone from {self._store.folder}")
+            raise DamagedError(
+                f"Adversarial images in {self._store.folder} were damaged or removed while the run read them "
+                f"({self._keys[index]}). Repeat the command: they are made again, and finished trials are kept."
+            )
         return chunk.images
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from seatrial import __version__
+from seatrial.artefacts import read_artefact, write_artefact
 from seatrial.calib.observe import session_for
 from seatrial.calib.overflow import find_overflow
 from seatrial.calib.processors import multiplies_on_processor
@@ -26,9 +28,9 @@ from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import Limits, PlacedEngine
 from seatrial.engines.precision import is_quantized
-from seatrial.errors import BadInputError, DeviceError, EngineDiedError, SeatrialError
+from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 from seatrial.exporters import DeployableModel
-from seatrial.files import read_json, value_digest, write_json
+from seatrial.files import value_digest
 from seatrial.harness.guard.sample import Sample
 from seatrial.harness.guard.units import FED, Unit, cut, units_of
 from seatrial.harness.guard.verdict import ALONE_DB, SCORES_DB, Piece, Verdict, verdict_of
@@ -89,7 +91,7 @@ class Guard:
         verdict = self._compare(engine, model, tensor, expected, found)
         verdict = dataclasses.replace(verdict, seconds=round(time.perf_counter() - begin, 3))
         if self.cache is not None:
-            write_json(self.cache / f"{key}.json", verdict.to_dict())
+            write_artefact(self.cache / f"{key}.verdict", json.dumps(verdict.to_dict(), allow_nan=False).encode())
         return verdict
 
     def _compare(
@@ -145,11 +147,9 @@ class Guard:
         )
 
     def _stored(self, key: str) -> Verdict | None:
-        if self.cache is None or not (self.cache / f"{key}.json").exists():
-            return None
-        with contextlib.suppress(BadInputError, KeyError, TypeError, ValueError):  # damaged: it is looked at anew
-            return verdict_of(read_json(self.cache / f"{key}.json"))
-        return None
+        path = None if self.cache is None else self.cache / f"{key}.verdict"
+        found = None if path is None else read_artefact(path)
+        return None if found is None else verdict_of(json.loads(found.content))
 
 
 def ratio_db(expected: Array, found: Array) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seatrial.cache import sweep_cache
 from seatrial.files import write_json
 from seatrial.harness.plan.following import with_following
 from seatrial.harness.plan.plan import Held, Plan, make_plan
@@ -41,6 +42,7 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     continues it. What fails before the first trial leaves no run directory behind.
     """
     progress = progress or Silent()
+    sweep_cache()
     if spec.out is not None:
         drop_damaged(RunDirectory(spec.out), progress.tell)
     stored = None if spec.out is None else RunDirectory(spec.out).description()

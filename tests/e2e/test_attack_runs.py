@@ -1,5 +1,6 @@
 """Adversarial images as a user asks for them: made once, fed to all targets, kept, told of."""
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from conftest import ROOT, bench, bench_process, make_folders, make_model
 from trial_files import trial_files, trials
 
 from seatrial import exporters
+from seatrial.artefacts import read_artefact
 from seatrial.exporters import ContractOptions
 from seatrial.exporters.rewrites import REWRITES
 from seatrial.harness.attacks.store import ChunkStore
@@ -42,7 +44,7 @@ def summary_of(out):
 
 
 def chunks(cache):
-    found = (cache / "adversarial").rglob("*.npz")
+    found = (cache / "adversarial").rglob("*.chunk")
     return {path.relative_to(cache): path for path in found if not path.name.startswith(".")}
 
 
@@ -74,7 +76,8 @@ def stored_images(shared, out, cache, condition, target="all"):
     images, start = [], 0
     store = ChunkStore(cache / "adversarial")
     for key in json.loads(table.schema.metadata[b"seatrial.chunks"]):
-        with np.load(next((cache / "adversarial").rglob(f"{key}.npz"))) as chunk:
+        kept = read_artefact(next((cache / "adversarial").rglob(f"{key}.chunk")))
+        with np.load(io.BytesIO(kept.content)) as chunk:
             count = len(chunk["change"])
         images.append(store.read(key, clean[start : start + count]).images)
         start += count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seatrial.artefacts import write_artefact
 from seatrial.errors import BadInputError
 from seatrial.harness.attacks.chunks import CleanChunk, Job, chunk_size, make_sets, with_distance
 from seatrial.harness.attacks.rows import (
@@ -89,7 +91,7 @@ def test_a_chunk_that_cannot_be_read_is_one_that_is_not_there(tmp_path: Path, br
     clean = some_images(3)
     store = ChunkStore(tmp_path)
     store.write("abc", clean, chunk_of(clean, clean))
-    (path,) = tmp_path.rglob("*.npz")
+    (path,) = tmp_path.rglob("*.chunk")
     whole = path.read_bytes()
     path.write_bytes(broken)
     assert store.read("abc", clean) is None
@@ -103,9 +105,10 @@ def test_pickled_objects_in_a_chunk_are_not_loaded(tmp_path: Path) -> None:
     clean = some_images(2)
     store = ChunkStore(tmp_path)
     store.write("abc", clean, chunk_of(clean, clean))
-    (path,) = tmp_path.rglob("*.npz")
-    with path.open("wb") as stream:
-        np.savez(stream, change=np.array([object(), object()], dtype=object))
+    (path,) = tmp_path.rglob("*.chunk")
+    stream = io.BytesIO()
+    np.savez(stream, change=np.array([object(), object()], dtype=object))
+    write_artefact(path, stream.getvalue())
     assert store.read("abc", clean) is None
 
 
