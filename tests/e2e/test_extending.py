@@ -172,3 +172,18 @@ def test_trials_of_another_run_are_taken_over(world, at_once, tmp_path):
     assert (other / "spent.json").exists(), "another seed is another trial"
     with pytest.raises(UsageError, match="holds no run"):
         asked(*common(world, tmp_path / "new"), "--conditions", "clean", "--reuse", tmp_path / "nowhere")
+
+
+def test_adversarial_images_outlive_the_name_of_their_surrogate(world, tmp_path):
+    """A second quantized file gives the first another name; what was made on it and answered stays."""
+    out = tmp_path / "run"
+    asked(*common(world, out), "--conditions", "attack/fgsm-linf@8+qdq")
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
+    assert len(before) == 4
+    summary = asked(*common(world, out), "--precision", "sim-w4a4", "--conditions", "clean")
+    assert list(summary["targets"][2]["conditions"]) == [
+        *("clean", "attack/fgsm-linf@8+qdq-onnxruntime-int8", "attack/fgsm-linf@8+qdq-onnxruntime-sim-w4a4")
+    ]
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
+    assert len(after) == 9
+    assert after.items() >= before.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,12 +107,15 @@ class Attacks(Kind):
         return [target for target, file in files_of(world).items() if file == surrogate != SOURCE][:1]
 
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
-        """Of queries, how many; of gradients, restarts, the device, the surrogate and PyTorch's version."""
+        """Of queries, how many; of gradients, restarts, the device, the surrogate and PyTorch's version.
+
+        The surrogate counts by what it is: its name hangs on which other targets are there.
+        """
         attack, options = parse_attack(condition.id), world.spec.attacks
         if attack.kind.blackbox:
             return {"id": condition.id, "queries": options.queries}
         return {
-            "id": condition.id,
+            "id": str(dataclasses.replace(attack, surrogate=SOURCE)),
             "restarts": options.restarts,
             "device": device_kind(options.device),
             "surrogate": _surrogate_shape(str(attack.surrogate), world),
