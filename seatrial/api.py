@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import html
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,8 +39,9 @@ from seatrial.harness.report.build import print_built
 from seatrial.harness.report.compare import print_comparison
 from seatrial.harness.report.console import RichProgress, print_summary
 from seatrial.harness.report.quantize import print_quantized
+from seatrial.harness.results.typed import Summary, TargetResult
 from seatrial.harness.results.versus import Difference, versus
-from seatrial.harness.run.run import run as _run
+from seatrial.harness.run.run import finished
 from seatrial.harness.spec.build import BuildSpec
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.quantize import QuantizeSpec
@@ -64,46 +65,25 @@ class _Printed:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A target's answers under one condition. top1: 0 to 1, with ci95, its 95 % interval; delta, delta_ci95: against
-    the reference, None of the reference itself.
-    """
-
-    images: int
-    top1: float
-    ci95: tuple[float, float]
-    delta: float | None
-    delta_ci95: tuple[float, float] | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """A built target. realized: precision -> share of the multiply-accumulates. p50_ms, p99_ms: of single queries.
-    scores: condition id -> answers.
-    """
-
-    id: str
-    precision: str
-    realized: Mapping[str, float]
-    engine_bytes: int
-    build_s: float
-    p50_ms: float
-    p99_ms: float
-    scores: Mapping[str, Score]
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
 class RunResult(_Printed):
-    """directory: of the run. verdict: of its gate. targets: the reference first. summary: all of summary.json."""
+    """directory: of the run. summary: what it found out."""
 
     directory: Path
-    verdict: str
-    targets: tuple[Target, ...]
-    summary: Mapping[str, Any]
+    summary: Summary
+
+    @property
+    def verdict(self) -> str:
+        """Of the gate."""
+        return str(self.summary.gate["verdict"])
+
+    @property
+    def targets(self) -> Sequence[TargetResult]:
+        """The reference first."""
+        return self.summary.targets
 
     def _print(self, console: Console) -> None:
-        print_summary(self.summary, self.directory, console)
+        print_summary(self.summary.to_dict(), self.directory, console)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -144,8 +124,8 @@ def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flag
     images [N, H, W, 3] and int labels [N] (calib: images alone will do). Raises a SeatrialError that says what to do.
     """
     asked = spec or _spec(_run_command, _run_command.spec_of, flags)
-    summary, directory = _run(asked, progress or RichProgress())
-    return RunResult(directory, summary["gate"]["verdict"], tuple(map(_target, summary["targets"])), summary)
+    summary, directory = finished(asked, progress or RichProgress())
+    return RunResult(directory, summary)
 
 
 def build(spec: BuildSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> BuildResults:
@@ -241,28 +221,3 @@ def _kept(content: bytes, suffix: str) -> Path:
 
 def _directory(run: RunResult | str | Path) -> Path:
     return run.directory if isinstance(run, RunResult) else Path(run)
-
-
-def _target(values: Mapping[str, Any]) -> Target:
-    latency = values["latency"]["single_stream"]
-    return Target(
-        values["id"],
-        values["precision"],
-        values["realized"],
-        values["engine_bytes"],
-        values["build_s"],
-        latency["p50_ms"],
-        latency["p99_ms"],
-        {name: _score(figures) for name, figures in values["conditions"].items()},
-    )
-
-
-def _score(figures: Mapping[str, Any]) -> Score:
-    against = figures["vs_reference"]
-    return Score(
-        figures["images"],
-        figures["top1"],
-        tuple(figures["top1_ci95"]),
-        None if against is None else against["delta"],
-        None if against is None else tuple(against["ci95"]),
-    )

@@ -19,6 +19,7 @@ from seatrial.harness.records.mend import drop_damaged
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
+from seatrial.harness.results.typed import Summary
 from seatrial.harness.run.alike import ask_targets
 from seatrial.harness.run.answer import answer
 from seatrial.harness.run.audits import describe_audits
@@ -36,7 +37,13 @@ from seatrial.harness.spec.targets import target_of
 
 
 def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
-    """Runs, continues or just re-reads a run. Returns its summary (as in summary.json) and its directory.
+    """As `finished`; the summary as in summary.json."""
+    summary, root = finished(spec, progress)
+    return summary.to_dict(), root
+
+
+def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
+    """Runs, continues or just re-reads a run. Returns its summary and its directory.
 
     Raises a SeatrialError that says what to do. A run that is interrupted keeps its finished trials; the same spec
     continues it. What fails before the first trial leaves no run directory behind.
@@ -58,8 +65,9 @@ def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any]
     summary = summarise(
         with_following(plan, directory.trials), directory, read_values(directory.audit), directory.told_failures()
     )
-    write_json(directory.summary, summary)
-    write_report(directory.report, summary)
+    values = summary.to_dict()
+    write_json(directory.summary, values)
+    write_report(directory.report, values)
     return summary, directory.root
 
 

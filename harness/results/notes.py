@@ -1,0 +1,37 @@
+"""What a reader must know to judge the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.harness.conditions import CLEAN
+from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
+from seatrial.harness.plan.plan import Plan
+from seatrial.harness.results.shares import named
+
+
+def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) -> list[str]:
+    """Sentences on model, images, files and conditions. blocks: what the kinds of conditions say."""
+    notes = list(plan.notes)
+    if plan.calib is not None and of_one_class(plan.calib.labels):
+        notes.append(ONE_CLASS)
+    if plan.calib is not None and plan.calib_condition.id != CLEAN:
+        notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
+    for target in plan.targets:
+        if target.id not in audit["targets"]:
+            continue
+        warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
+        notes.extend(f"{target.id}: {warning}" for warning in warnings)
+        processors = audit["targets"][target.id].get("processors")
+        notes.extend([] if processors is None else [f"{target.id}: {processors['says']}."])
+        notes.extend(audit["targets"][target.id].get("cautions", ()))
+        unknown = audit["targets"][target.id].get("unknown")
+        if unknown:
+            notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
+    for kind in KINDS.values():
+        notes.extend(kind.notes(blocks.get(kind.block or "")))
+    if plan.released is not None:
+        notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
+    return notes

@@ -1,0 +1,94 @@
+"""What a run found out, typed: the content of summary.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seatrial.harness.metrics import Comparison
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionResult:
+    """A target's answers under one condition: images, and shares of them, 0 to 1. top1_ci95: Wilson's 95 % interval.
+    vs_reference: None of the reference itself.
+    """
+
+    images: int
+    top1: float
+    top1_ci95: tuple[float, float]
+    top5: float
+    vs_reference: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        values = {**dataclasses.asdict(self), "top1_ci95": list(self.top1_ci95)}
+        if self.vs_reference is not None:
+            values["vs_reference"] = {**values["vs_reference"], "ci95": list(self.vs_reference.ci95)}
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetResult:
+    """A target as it was built, and what it answered. realized: precision -> share of the multiply-accumulates.
+    conditions: by id. metrics: over all conditions. latency: by scenario, times in milliseconds. processors, guard,
+    rebuilds: JSON values, None where there is nothing to say.
+    """
+
+    id: str
+    engine: str
+    precision: str
+    device: str
+    simulated: bool
+    realized: Mapping[str, float]
+    engine_bytes: int
+    build_s: float
+    processors: Mapping[str, Any] | None
+    guard: Mapping[str, Any] | None
+    conditions: Mapping[str, ConditionResult]
+    metrics: Mapping[str, Any]
+    latency: Mapping[str, Mapping[str, float]]
+    rebuilds: Mapping[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "conditions": {name: one.to_dict() for name, one in self.conditions.items()}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """status: `complete` or `partial`. model, data: what was tested on what. alike: whether the model answers alike
+    when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that all others
+    are compared with. targets: that one first. blocks: what the kinds of conditions say, by their key. agreement: of
+    any two targets. failed: those that came to no end. gate: the verdict.
+    """
+
+    status: str
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    alike: Mapping[str, Any] | None
+    notes: Sequence[str]
+    timing: Mapping[str, Any] | None
+    seed: int
+    reference: str
+    targets: Sequence[TargetResult]
+    blocks: Mapping[str, Any]
+    agreement: Mapping[str, Any]
+    failed: Sequence[Mapping[str, Any]]
+    gate: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in summary.json."""
+        values: dict[str, Any] = {"schema": SCHEMA}
+        for field in dataclasses.fields(self):
+            if field.name == "blocks":
+                values.update(self.blocks)
+            elif field.name == "targets":
+                values["targets"] = [target.to_dict() for target in self.targets]
+            else:
+                values[field.name] = getattr(self, field.name)
+        return values
