@@ -98,24 +98,38 @@ class Engine(abc.ABC):
         return None if cls.module is None else need(cls.module, f"Engine {cls.name!r}", cls.install)
 
     @classmethod
-    def version(cls) -> str | None:
-        """The runtime's version, None for an engine without one; imports it only where no package tells."""
+    def packaged_version(cls) -> str | None:
+        """The runtime's version as its package tells it, None where none does; imports nothing."""
         for distribution in cls.distributions or ((cls.module,) if cls.module else ()):
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 return importlib.metadata.version(distribution)
-        return getattr(cls.runtime(), "__version__", None)
+        return None
+
+    @classmethod
+    def version(cls) -> str | None:
+        """The runtime's version, None for an engine without one; imports it only where no package tells."""
+        return cls.packaged_version() or getattr(cls.runtime(), "__version__", None)
 
     @classmethod
     def is_installed(cls) -> bool:
         """True where the runtime's module is there; it is not imported, which may fail."""
-        return cls.module is None or cls.module in sys.modules or importlib.util.find_spec(cls.module) is not None
+        if cls.module is None or cls.module in sys.modules:
+            return True
+        try:
+            return importlib.util.find_spec(cls.module) is not None
+        except (ImportError, ValueError, AttributeError):  # a package around it that cannot be imported itself
+            return False
+
+    @classmethod
+    def not_installed(cls) -> UnsupportedError:
+        """What is said where it is not."""
+        return UnsupportedError(
+            f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.install}"
+        )
 
     @classmethod
     def check_offered(cls, precision: str, device: str) -> None:
-        """UnsupportedError where the manifest lacks the precision on the device, or the runtime is not installed.
-
-        Imports nothing: safe in a process that a runtime must not take down.
-        """
+        """UnsupportedError where the manifest lacks the precision on the device; looks at nothing of the machine."""
         kind = device_kind(device)
         if kind not in cls.manifest:
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
@@ -126,10 +140,6 @@ class Engine(abc.ABC):
             because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
-            )
-        if not cls.is_installed():
-            raise UnsupportedError(
-                f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.install}"
             )
 
     @classmethod
@@ -146,6 +156,8 @@ class Engine(abc.ABC):
         this machine lacks the device, or the device the precision.
         """
         cls.check_offered(precision, device)
+        if not cls.is_installed():
+            raise cls.not_installed()
         cls.check_device(device)
 
     @classmethod

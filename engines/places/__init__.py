@@ -1,10 +1,34 @@
-"""Engines in processes of their own: what a runtime does to its process, it does not do to the run."""
+"""Places: where engines run, each in a process of its own. What a runtime does to its process, it does not do to the
+run.
+"""
 
 from __future__ import annotations
 
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.engine import PlacedEngine, build
+from seatrial.engines.places.facts import EngineFacts, Facts
 from seatrial.engines.places.limits import Limits
+from seatrial.engines.places.local import LOCAL
+from seatrial.engines.places.piped import PipedPlace
+from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import CompiledFile, EngineProcess
 
-__all__ = ["Arena", "CompiledFile", "EngineProcess", "Limits", "PlacedEngine", "build"]
+__all__ = [
+    "LOCAL",
+    "Arena",
+    "CompiledFile",
+    "EngineFacts",
+    "EngineProcess",
+    "Facts",
+    "Limits",
+    "PipedPlace",
+    "Place",
+    "PlacedEngine",
+    "build",
+    "place_of",
+]
+
+
+def place_of(device: str) -> Place:
+    """Where a target's device is. All are of this machine."""
+    return LOCAL

@@ -21,12 +21,11 @@ Array = npt.NDArray[Any]
 _LINE = 64
 
 
-class Place:
-    """An array in an arena. `array` is this process's view of it; `at` its place, for the other processes."""
+class Span:
+    """An array in an arena. `array` is this process's view of it; `at` where it begins, for the other processes."""
 
-    def __init__(self, array: Array, at: int) -> None:
-        self.array = array
-        self.at = at
+    def __init__(self, array: Array, at: int, arena: Arena) -> None:
+        self.array, self.at, self.arena = array, at, arena
 
 
 class Slot:
@@ -35,7 +34,7 @@ class Slot:
     def __init__(self, arena: Arena, start: int) -> None:
         self._arena, self._start, self._free = arena, start, start
 
-    def put(self, array: Array) -> Place:
+    def put(self, array: Array) -> Span:
         """Copies an array in behind those that are there; ValueError where the slot is too small."""
         at = -(-self._free // _LINE) * _LINE
         if at + array.nbytes > self._start + self._arena.slot_bytes:
@@ -43,7 +42,7 @@ class Slot:
         view = self._arena.view(at, array.dtype, array.shape)
         view[...] = array
         self._free = at + array.nbytes
-        return Place(view, at)
+        return Span(view, at, self._arena)
 
 
 class Arena:
@@ -73,7 +72,7 @@ class Arena:
             self._free.put(index)
 
     def view(self, at: int, dtype: Any, shape: tuple[int, ...]) -> Array:
-        """The array at that place; ValueError outside of the arena."""
+        """The array that begins there; ValueError outside of the arena."""
         return np.ndarray(shape, dtype, self._map, at)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""An engine in a process of its own, with the methods of one that is not."""
+"""An engine at a place, in a process of its own, with the methods of one in this process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from seatrial.engines.audit import Audit, Layer
 from seatrial.engines.base import Batch, BuildRequest, Logits
-from seatrial.engines.places.arena import Place
+from seatrial.engines.places.arena import Span
+from seatrial.engines.places.facts import Facts
 from seatrial.engines.places.limits import Limits
+from seatrial.engines.places.local import LOCAL
+from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
@@ -39,21 +42,37 @@ class PlacedEngine:
             self.build_s = float(answer["build_s"])
             self.engine_bytes = int(answer["engine_bytes"])
             self.from_cache = bool(answer["from_cache"])
+            self._version = None if answer["version"] is None else printable(str(answer["version"]))
             self._description: dict[str, Any] = dict(answer["describe"])
             self._cautions = tuple(printable(str(caution)) for caution in answer["cautions"])
 
-    def infer(self, batch: Batch | Place) -> Logits:
+    @property
+    def place(self) -> Place:
+        """Where it runs."""
+        return self.process.place
+
+    @property
+    def there(self) -> Facts:
+        """The place as its process sees it."""
+        return self.process.there()
+
+    @property
+    def version(self) -> str | None:
+        """The runtime's, there."""
+        return self._version
+
+    def infer(self, batch: Batch | Span) -> Logits:
         """As `Engine.infer`."""
         _, arrays = self._feed({"ask": "infer"}, batch)
         logits = arrays[0] if len(arrays) == 1 else np.empty(0, np.float32)
-        expected = (len(batch.array if isinstance(batch, Place) else batch), self.request.classes)
+        expected = (len(batch.array if isinstance(batch, Span) else batch), self.request.classes)
         if logits.shape != expected or logits.dtype != np.float32:
             raise DeviceError(
                 f"Engine {self.name!r} answered {logits.dtype} {list(logits.shape)}, not {list(expected)}."
             )
         return logits
 
-    def intermediates(self, batch: Batch | Place, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+    def intermediates(self, batch: Batch | Span, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """As `Engine.intermediates`."""
         wanted = None if names is None else sorted(names)
         answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
@@ -127,20 +146,24 @@ class PlacedEngine:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DeviceError(f"Engine {self.name!r} sent what is no answer ({error!r}).") from error
 
-    def _feed(self, message: Message, batch: Batch | Place) -> tuple[Message, list[Array]]:
-        if isinstance(batch, Place):
-            array = batch.array
-            return self.process.ask({**message, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
-        return self.process.ask(message, [batch])
+    def _feed(self, message: Message, batch: Batch | Span) -> tuple[Message, list[Array]]:
+        if not isinstance(batch, Span):
+            return self.process.ask(message, [batch])
+        array = batch.array
+        if not self.process.sees(batch.arena):
+            return self.process.ask(message, [array])
+        return self.process.ask({**message, "at": batch.at, "dtype": array.dtype.str, "shape": list(array.shape)})
 
 
-def build(name: str, request: BuildRequest, limits: Limits | None = None, *, lanes: int = 1) -> PlacedEngine:
-    """Builds `request` in a new process that takes `lanes` calls at once; close the engine, or use it as a context
-    manager.
+def build(
+    name: str, request: BuildRequest, limits: Limits | None = None, *, lanes: int = 1, place: Place = LOCAL
+) -> PlacedEngine:
+    """Builds `request` in a new process at a place, which takes `lanes` calls at once; close the engine, or use it as a
+    context manager.
 
     Raises as `engines.build`, and EngineDiedError.
     """
-    process = EngineProcess(name, limits, lanes=lanes)
+    process = EngineProcess(name, limits, lanes=lanes, place=place)
     try:
         return PlacedEngine(process, request)
     except BaseException:

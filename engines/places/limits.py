@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
-import psutil
-
+from seatrial.engines.places.facts import total_memory
 from seatrial.errors import UsageError
 
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 # What is left for the run itself and for the other engines.
 _SHARE_OF_MEMORY = 0.8
+# Exit status of a process that ended itself over its limit: no signal's, no shell's, none of sysexits.h.
+OUT_OF_MEMORY = 93
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Limits:
     """start_s: until the runtime is imported. build_s: until the engine is built. call_s: until a batch is answered.
 
     memory_bytes: resident memory of one engine's process, without what it shares with the run; None for
-    `default_memory()`.
+    `default_memory()` of the place where it runs.
     """
 
     start_s: float = 300.0
@@ -37,18 +36,16 @@ class Limits:
 
     @property
     def memory(self) -> int:
-        """The limit in bytes."""
+        """The limit in bytes, on this machine."""
         return default_memory() if self.memory_bytes is None else self.memory_bytes
 
 
 def default_memory() -> int:
     """80 % of this machine's memory in bytes, or of what the container may take."""
-    total = int(psutil.virtual_memory().total)
-    for path in _CGROUP_LIMITS:
-        try:
-            text = path.read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            total = min(total, int(text))
-    return int(total * _SHARE_OF_MEMORY)
+    return int(total_memory() * _SHARE_OF_MEMORY)
+
+
+def took_too_much(limit: int | None) -> str:
+    """What is said of a process that took more than so many bytes; None for a limit of its own."""
+    size = "" if limit is None else f"{limit / (1 << 30):.3g} GiB of "
+    return f"took more than {size}memory, its limit, and was ended"

@@ -5,38 +5,35 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import json
 import logging
 import math
 import os
 import queue
 import selectors
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
-import psutil
 
 from seatrial import errors
 from seatrial.engines.base import BuildRequest
+from seatrial.engines.places import child
 from seatrial.engines.places.arena import Arena
-from seatrial.engines.places.limits import Limits
+from seatrial.engines.places.channel import Channel
+from seatrial.engines.places.facts import EngineFacts, Facts
+from seatrial.engines.places.hello import receive_hello, send_hello
+from seatrial.engines.places.limits import OUT_OF_MEMORY, Limits, took_too_much
+from seatrial.engines.places.local import LOCAL
+from seatrial.engines.places.place import Place
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.registry import ENGINES
-from seatrial.errors import DeviceError, EngineDiedError, SeatrialError, UnsupportedError
+from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 
-# Nothing is imported before the path is the run's own: not from the folder that the user happens to stand in.
-_START = (
-    "import sys; sys.path[:] = eval(sys.argv[1]); "
-    "import json; from seatrial.engines.places.server import main; main(*json.loads(sys.argv[2]))"
-)
 _LOG = logging.getLogger("seatrial")
 _POLL_S = 0.1
 _LONGEST_S = 1e6  # beyond it the system's clock overflows
@@ -59,49 +56,63 @@ class CompiledFile:
 
 
 class EngineProcess:
-    """Python with one engine's runtime, in a process of its own. Close it, or use it as a context manager.
+    """An engine's runtime in a process of its own, at a place. Close it, or use it as a context manager.
 
-    Once it has died, every call raises the EngineDiedError that says how.
+    Once it has died, every call raises the error that says how.
     """
 
     def __init__(
-        self, engine: str, limits: Limits | None = None, *, lanes: int = 1, arena: Arena | None = None
+        self,
+        engine: str,
+        limits: Limits | None = None,
+        *,
+        lanes: int = 1,
+        arena: Arena | None = None,
+        place: Place = LOCAL,
     ) -> None:
-        """lanes: calls at once. arena: where batches may lie that are given by place. Returns at once: the runtime is
-        imported meanwhile, `check` waits for it.
+        """lanes: calls at once. arena: where batches may lie that are given as spans. Returns at once: the process
+        starts meanwhile, `check` waits for it, and until the runtime is imported. UnsupportedError where nothing can be
+        started.
         """
-        if not sys.executable:
-            raise UnsupportedError(
-                "This Python does not tell its own path (sys.executable), so no engine can be started."
-            )
-        self.engine = ENGINES.canonical(engine)
+        kind = ENGINES[engine]
+        self.engine = kind.name
         self.limits = limits or Limits()
-        self._died: EngineDiedError | None = None
+        self.place = place
+        self._died: SeatrialError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        pairs = [socket.socketpair() for _ in range(max(1, lanes))]
-        theirs = [pair[1].fileno() for pair in pairs]
-        shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
-        arguments = [self.engine, ENGINES[self.engine].__module__, theirs, shared]
-        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
-            [sys.executable, "-c", _START, repr([str(entry) for entry in sys.path]), json.dumps(arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[*theirs, *([] if arena is None else [arena.fileno])],
-            start_new_session=True,  # Ctrl-C in the terminal is for the run
-        )
-        for _, their in pairs:
-            their.close()
-        self._channels = [mine for mine, _ in pairs]
-        self._lanes: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-        for channel in self._channels:
+        self._there: Facts | None = None
+        self._link = place.connect(lanes, arena)
+        self._process = self._link.process
+        self._greeted: set[Channel] = set()
+        self._lanes: queue.SimpleQueue[Channel] = queue.SimpleQueue()
+        serve = f"{kind.__module__}:{kind.__qualname__}"
+        for channel in self._link.channels:
+            with contextlib.suppress(OSError):  # gone already: who asks is told
+                send_hello(channel, engine=serve, memory_bytes=self.limits.memory_bytes)
             self._lanes.put(channel)
         self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
         self._watch = threading.Thread(target=self._guard, daemon=True)
         self._watch.start()
+
+    def there(self) -> Facts:
+        """Of the place, as this process says them."""
+        if self._there is None:
+            self.about()
+        assert self._there is not None
+        return self._there
+
+    def sees(self, arena: Arena | None) -> bool:
+        """True where batches may be given as spans of that arena."""
+        return arena is not None and self._link.arena is arena
+
+    def about(self) -> EngineFacts:
+        """Whether the engine is installed, and its runtime's version; UnsupportedError where it does not import."""
+        answer, _ = self.ask({"ask": "about"}, limit_s=self.limits.start_s)
+        version = answer["version"]
+        return EngineFacts(bool(answer["installed"]), None if version is None else printable(str(version)))
 
     def check(self, precision: str, device: str) -> str | None:
         """The runtime's version, once it is imported; UnsupportedError as `Engine.check_support`."""
@@ -150,25 +161,32 @@ class EngineProcess:
             self._lanes.put(channel)
 
     def _talk(
-        self, channel: socket.socket, message: Message, arrays: Sequence[Array], limit_s: float
+        self, channel: Channel, message: Message, arrays: Sequence[Array], limit_s: float
     ) -> tuple[Message, list[Array]]:
+        doing = "start"
         if self._died is not None:
             raise self._died
         if self._closing.is_set():
             raise ValueError(f"Engine {self.engine!r} is closed.")
         try:
-            channel.settimeout(min(limit_s, _LONGEST_S))
-            send(channel, message, arrays)
-            answer, found = receive(channel, time.monotonic() + min(limit_s, _LONGEST_S))
-        except TimeoutError:
+            if channel not in self._greeted:
+                self._there, _ = receive_hello(channel, self.place.name, time.monotonic() + self.limits.start_s)
+                self._greeted.add(channel)
             doing = "build" if message["ask"] in ("build", "compile") else "answer"
-            self._end("hung", f"did not {doing} within {limit_s:g} s")
+            deadline = time.monotonic() + min(limit_s, _LONGEST_S)
+            send(channel, message, arrays, deadline)
+            answer, found = receive(channel, deadline)
+        except TimeoutError:
+            within = self.limits.start_s if doing == "start" else limit_s
+            self._end("hung", f"did not {doing} within {within:g} s")
         except WireError as error:
-            self._end("crashed", f"sent what is no answer ({error})")
+            self._end("crashed", f"sent what is no answer ({printable(str(error))})")
         except (EOFError, OSError):
             if self._closing.is_set():
                 raise ValueError(f"Engine {self.engine!r} was closed while it answered.") from None
-            self._end("crashed", self._last_words())
+            self._end(*self._last_words())
+        except SeatrialError as error:  # of another version
+            self._end_with(error)
         except BaseException:
             # Its answer would be taken for that of the next question.
             self._end("crashed", "was interrupted while it answered")
@@ -188,12 +206,7 @@ class EngineProcess:
         if self._closing.is_set():
             return
         self._closing.set()
-        for channel in self._channels:
-            with contextlib.suppress(OSError):
-                channel.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for an answer
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self._link.hang_up()
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -202,10 +215,7 @@ class EngineProcess:
             self._kill()  # also what it may have started
         self._watch.join()
         self._reader.join()
-        for channel in self._channels:
-            channel.close()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._link.close()
 
     def __enter__(self) -> EngineProcess:
         return self
@@ -221,31 +231,37 @@ class EngineProcess:
                 self._kill()
                 self._reader.join(timeout=1)
                 said = "".join(f"\n    {line}" for line in self._tail.copy())
+                where = "" if self.place is LOCAL else f" at {self.place.name}"
                 self._died = EngineDiedError(
-                    f"Engine {self.engine!r} {says}." + (f" Its last output:{said}" if said else ""), outcome
+                    f"Engine {self.engine!r}{where} {says}." + (f" Its last output:{said}" if said else ""), outcome
                 )
 
+    def _end_with(self, error: SeatrialError) -> None:
+        with self._lock:
+            self._died = self._died or error
+            self._kill()
+
     def _kill(self) -> None:
-        # Its children, too: compilers, for instance.
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        child.kill(self._process)
         self._process.wait()
 
-    def _last_words(self) -> str:
+    def _last_words(self) -> tuple[str, str]:
+        """The outcome of a process that has hung up, and what is said of it."""
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return "closed its channel"
+            return "crashed", "closed its channel"
+        if status == OUT_OF_MEMORY and not self._link.watched:
+            return "out of memory", took_too_much(self.limits.memory_bytes)
         if status == -signal.SIGKILL:
-            return "was killed by the system (signal 9), most likely because memory ran out"
+            return "crashed", "was killed by the system (signal 9), most likely because memory ran out"
         if status < 0:
-            return f"crashed ({_signal_name(-status)})"
-        return f"ended with exit status {status}"
+            return "crashed", f"crashed ({child.signal_words(status)})"
+        return "crashed", f"ended with exit status {status}"
 
     def _listen(self) -> None:
         """Keeps the last lines of output; ends with it, or a second after `close` where something holds it open."""
-        assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
+        handle = self._link.output.fileno()
         rest, end = b"", math.inf
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)
@@ -269,7 +285,11 @@ class EngineProcess:
             self._tail.append(printable(text))
 
     def _guard(self) -> None:
-        """Ends the process when it takes too much memory."""
+        """Ends the process when it takes too much memory; where its memory cannot be seen, it does so itself."""
+        if not self._link.watched:
+            return
+        import psutil  # an engine's own process, which loads this package, does without
+
         limit = self.limits.memory
         try:
             watched = psutil.Process(self._process.pid)
@@ -277,10 +297,7 @@ class EngineProcess:
                 memory = watched.memory_info()
                 own = memory.rss - getattr(memory, "shared", 0)
                 if own > limit:
-                    self._end(
-                        "out of memory",
-                        f"took more than {limit / (1 << 30):.3g} GiB of memory, its limit, and was ended",
-                    )
+                    self._end("out of memory", took_too_much(limit))
         except psutil.Error:
             return
 
@@ -298,10 +315,3 @@ def _raised(answer: Message, ask: str) -> Exception:
     if kind == "ValueError" and ask in ("infer", "intermediates"):
         return ValueError(says)
     return DeviceError(f"An engine's process failed:\n{says}")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return f"{signal.Signals(number).name}, signal {number}"
-    except ValueError:
-        return f"signal {number}"

@@ -1,6 +1,7 @@
 """The other side: an engine's own process, which answers one message after the other until the run is gone.
 
-Started by `engines.places.process` with the arguments of `main`; nothing else runs it.
+`main` is called by `engines.places.local`. As a command, `python -m seatrial.engines.places.server`, it is what a
+`PipedPlace` starts. What it imports is NumPy and the engine's own adapter, which imports its runtime.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import importlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,33 +25,91 @@ import numpy as np
 from seatrial.engines.base import Engine, filled
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.places.arena import Arena
+from seatrial.engines.places.channel import Channel, wait_for_the_end
+from seatrial.engines.places.facts import engine_here
+from seatrial.engines.places.hello import receive_hello, send_hello
+from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
 from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
-from seatrial.engines.registry import ENGINES
 from seatrial.errors import SeatrialError, UnsupportedError
 
 Answer = tuple[Message, list[Array]]
 
+_POLL_S = 0.1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
-def main(name: str, module: str, handles: list[int], arena: list[int]) -> None:
-    """Serves the engine `name`, which importing `module` registers.
+
+def main(handles: list[int], arena: list[int]) -> None:
+    """Serves the engine that the run names in its hello.
 
     handles: file descriptors of the channels, each served by a thread of its own. arena: descriptor, bytes of a slot
-    and number of slots; empty for none.
+    and number of slots; empty for none. Ends when standard input does.
     """
+    _begin(0)
+    shared = Arena(arena[1], arena[2], handle=arena[0]) if arena else None
+    _serve_all([Channel(handle, handle) for handle in handles], shared)
+
+
+def over_pipes() -> None:
+    """Serves over standard input and output; what a runtime writes there goes to standard error."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    _begin(incoming)
+    _serve_all([Channel(incoming, outgoing)], None, guarded=True)
+
+
+def _begin(run: int) -> None:
+    """run: what hangs up when the run is gone."""
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then ends its engines
     _volunteer()
-    threading.Thread(target=_leave_with_the_run, daemon=True).start()
-    importlib.import_module(module)
+    threading.Thread(target=_leave_with_the_run, args=(run,), daemon=True).start()
+
+
+def _serve_all(channels: list[Channel], arena: Arena | None, *, guarded: bool = False) -> None:
+    for channel in channels:
+        send_hello(channel)
+    said = [_hello_of(channel) for channel in channels]
+    if guarded:
+        limit = said[0]["memory_bytes"] or default_memory()
+        threading.Thread(target=_guard, args=(limit,), daemon=True).start()
     warnings: collections.deque[str] = collections.deque()
     logging.getLogger("seatrial").addHandler(_Warnings(warnings))
-    server = _Server(ENGINES[name], Arena(arena[1], arena[2], handle=arena[0]) if arena else None)
-    channels = [socket.socket(fileno=handle) for handle in handles]
+    server = _Server(_engine_class(said[0]["engine"]), arena)
     for channel in channels[1:]:
         threading.Thread(target=_serve, args=(server, channel, warnings), daemon=True).start()
     _serve(server, channels[0], warnings)
     os._exit(0)  # a runtime's own clean-up is where many of them crash
+
+
+def _hello_of(channel: Channel) -> Message:
+    try:
+        return receive_hello(channel, "the run")[1]
+    except (SeatrialError, WireError) as error:  # the run sees it, too
+        sys.exit(str(error))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _engine_class(where: str) -> type[Engine]:
+    """where: `MODULE:CLASS`."""
+    module, _, name = where.partition(":")
+    found: type[Engine] = getattr(importlib.import_module(module), name)
+    if not issubclass(found, Engine):
+        raise TypeError(f"{where} is no engine")
+    return found
+
+
+def _guard(limit: int) -> None:
+    """Ends this process when it takes more memory than so many bytes, without what it shares with others."""
+    while True:
+        with contextlib.suppress(OSError):  # a system without it sets no limit
+            resident, shared = map(int, Path("/proc/self/statm").read_bytes().split()[1:3])
+            if (resident - shared) * _PAGE > limit:
+                os._exit(OUT_OF_MEMORY)
+        time.sleep(_POLL_S)
 
 
 def _volunteer() -> None:
@@ -60,9 +118,8 @@ def _volunteer() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _leave_with_the_run() -> None:
-    while os.read(0, 1):
-        pass
+def _leave_with_the_run(handle: int) -> None:
+    wait_for_the_end(handle)
     os._exit(0)
 
 
@@ -77,7 +134,7 @@ class _Warnings(logging.Handler):
         self._gathered.append(record.getMessage())
 
 
-def _serve(server: _Server, channel: socket.socket, warnings: collections.deque[str]) -> None:
+def _serve(server: _Server, channel: Channel, warnings: collections.deque[str]) -> None:
     while True:
         try:
             message, arrays = receive(channel)
@@ -107,6 +164,7 @@ class _Server:
         self._engine: Engine | None = None
         self._queries: list[Array] = []
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
+            "about": self._about,
             "check": self._check,
             "check compile": self._check_compile,
             "compile": self._compile,
@@ -129,6 +187,9 @@ class _Server:
         if self._engine is None:
             raise ValueError("No engine was built.")
         return self._engine
+
+    def _about(self, message: Message, arrays: list[Array]) -> Answer:
+        return vars(engine_here(self._class)), []
 
     def _check(self, message: Message, arrays: list[Array]) -> Answer:
         self._class.check_support(message["precision"], message["device"])
@@ -164,6 +225,7 @@ class _Server:
     def _build(self, message: Message, arrays: list[Array]) -> Answer:
         self._engine = engine = self._class(request_of(message["request"], arrays[0].tobytes()))
         return {
+            "version": self._class.version(),
             "build_s": engine.build_s,
             "engine_bytes": engine.engine_bytes,
             "from_cache": engine.from_cache,
@@ -222,4 +284,4 @@ class _Server:
 
 
 if __name__ == "__main__":
-    sys.exit("This module is started by seatrial itself.")
+    over_pipes()

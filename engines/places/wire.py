@@ -6,14 +6,14 @@ What comes back is not trusted: it comes from a process that has parsed a model 
 from __future__ import annotations
 
 import json
-import socket
 import struct
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from seatrial.engines.places.channel import Channel
 
 Array = npt.NDArray[Any]
 Message = dict[str, Any]
@@ -28,21 +28,20 @@ class WireError(Exception):
     """Bytes that are no message."""
 
 
-def send(channel: socket.socket, message: Message, arrays: Sequence[Array] = ()) -> None:
+def send(channel: Channel, message: Message, arrays: Sequence[Array] = (), deadline: float | None = None) -> None:
     """Writes one message; arrays of booleans, integers or floats travel as they lie in memory."""
     flat = [np.ascontiguousarray(array) for array in arrays]
     described = [{"dtype": array.dtype.str, "shape": list(array.shape)} for array in flat]
     text = json.dumps({"message": message, "arrays": described}).encode()
-    channel.sendall(_HEAD.pack(len(text)) + text)
+    channel.write(_HEAD.pack(len(text)) + text, deadline)
     for array in flat:
         if array.size:
-            channel.sendall(array.reshape(-1).view(np.uint8).data)
+            channel.write(array.reshape(-1).view(np.uint8).data, deadline)
 
 
-def receive(channel: socket.socket, deadline: float | None = None) -> tuple[Message, list[Array]]:
-    """Reads one message; EOFError where the other side is gone, WireError for what is no message.
-
-    deadline: of `time.monotonic`, after which TimeoutError is raised, however the bytes come; None for none.
+def receive(channel: Channel, deadline: float | None = None) -> tuple[Message, list[Array]]:
+    """Reads one message; EOFError where the other side is gone, WireError for what is no message. deadline: as a
+    channel's.
     """
     (length,) = _HEAD.unpack(_exactly(channel, _HEAD.size, deadline))
     if length > _MOST_JSON:
@@ -66,27 +65,17 @@ def receive(channel: socket.socket, deadline: float | None = None) -> tuple[Mess
     return message, [_array(channel, kind, shape, deadline) for kind, shape in kinds]
 
 
-def _array(channel: socket.socket, kind: np.dtype[Any], shape: tuple[int, ...], deadline: float | None) -> Array:
+def _array(channel: Channel, kind: np.dtype[Any], shape: tuple[int, ...], deadline: float | None) -> Array:
     try:
         array = np.empty(shape, kind)
     except (ValueError, MemoryError) as error:
         raise WireError(f"an array of {kind} {list(shape)}") from error
     if array.size:
-        _fill(channel, array.reshape(-1).view(np.uint8).data, deadline)
+        channel.fill(array.reshape(-1).view(np.uint8).data, deadline)
     return array
 
 
-def _exactly(channel: socket.socket, count: int, deadline: float | None) -> bytearray:
+def _exactly(channel: Channel, count: int, deadline: float | None) -> bytearray:
     content = bytearray(count)
-    _fill(channel, memoryview(content), deadline)
+    channel.fill(memoryview(content), deadline)
     return content
-
-
-def _fill(channel: socket.socket, view: memoryview, deadline: float | None) -> None:
-    while view:
-        if deadline is not None:
-            channel.settimeout(max(1e-3, deadline - time.monotonic()))
-        got = channel.recv_into(view)
-        if not got:
-            raise EOFError
-        view = view[got:]

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from seatrial.cache import cache_root
 from seatrial.calib import CalibrationImages
-from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import CompiledFile, EngineProcess
+from seatrial.engines.places import CompiledFile, EngineProcess, place_of
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import SeatrialError, UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
@@ -32,7 +31,7 @@ from seatrial.harness.spec.targets import TargetSpec
 class BuildResult:
     """One target. nodes: of the graph that the engine took. built: None where it failed, as `error` says. file: where
     it was written. notes: what a user should know of how the model is read. verdict: whether it computes what its file
-    says, None where that is not known here.
+    says, None where that is not known here. version: of the runtime.
     """
 
     target: TargetSpec
@@ -42,6 +41,7 @@ class BuildResult:
     file: Path | None
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    version: str | None = None
 
 
 def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
@@ -68,8 +68,9 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
 def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> BuildResult:
     nodes, verdict = 0, None
     try:
-        ENGINES[target.engine].check_offered(target.precision, target.device)
-        with EngineProcess(target.engine, spec.limits) as process:
+        place = place_of(target.device)
+        place.check_offered(target.engine, target.precision, target.device)
+        with EngineProcess(target.engine, spec.limits, place=place) as process:
             process.check_compile(target.precision, target.device, spec.builder.compute_capability)
             made, verdict = _made(spec, model, target, images, process)
             nodes = len(made.proto.graph.node)
@@ -81,7 +82,8 @@ def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: Ca
             temporary.write_bytes(built.content)
     elif spec.out is not None:
         raise UsageError(f"Engine {target.engine!r} has no file of its own for what it built: leave --out away.")
-    return BuildResult(target, nodes, built, None, spec.out, model.notes, verdict)
+    version = place.engine(target.engine).version
+    return BuildResult(target, nodes, built, None, spec.out, model.notes, verdict, version)
 
 
 def _made(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seatrial.engines import ENGINES
+from seatrial.engines.places import place_of
 from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE
 from seatrial.harness.build.build import build
 from seatrial.harness.command.flags import (
@@ -87,7 +87,8 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
 
 def _present(engine: str, console: Console) -> str:
     # `trt` stands for the family. Nothing runs here, so its other member may build; never unsaid.
-    if engine == "trt" and not ENGINES["tensorrt"].is_installed() and ENGINES["tensorrt-rtx"].is_installed():
+    place = place_of("cuda")
+    if engine == "trt" and not place.engine("tensorrt").installed and place.engine("tensorrt-rtx").installed:
         console.print("TensorRT is not installed; tensorrt-rtx is, and builds in its place.", highlight=False)
         return "tensorrt-rtx"
     return engine

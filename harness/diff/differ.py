@@ -37,4 +37,4 @@ def diff(spec: DiffSpec, progress: Progress | None = None) -> DiffResult:
 
 def open_engine(side: Side, limits: Limits) -> PlacedEngine:
     """Builds the side's engine, in a process of its own."""
-    return places.build(side.engine, side.request, limits)
+    return places.build(side.engine, side.request, limits, place=places.place_of(side.request.device))

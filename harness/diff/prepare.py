@@ -13,7 +13,7 @@ from seatrial import exporters
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import EngineProcess
+from seatrial.engines.places import EngineProcess, place_of
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import DeployableModel
@@ -110,7 +110,7 @@ def _plan(spec: DiffSpec, progress: Progress) -> Plan:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
     for target in (spec.target, *others):
         if _written_out(target) and target.precision != plan.model.precision:
-            ENGINES[target.engine].check_offered(target.precision, target.device)
+            place_of(target.device).check_offered(target.engine, target.precision, target.device)
     return plan
 
 
@@ -143,7 +143,9 @@ def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) ->
     options = plan.spec.quantization
     if not makes_own_file(plan.model, target, options) or not is_quantized(target.precision):
         return target_file(plan.model, target, calibration, options)
-    with EngineProcess(target.engine, plan.spec.limits) as process:  # the file that a run would test
+    with EngineProcess(
+        target.engine, plan.spec.limits, place=place_of(target.device)
+    ) as process:  # the file that a run would test
         found = faithful(
             plan.model, target, calibration, options, lambda made: plan.request(_plannable(target), made), process
         )
@@ -164,7 +166,7 @@ def _reference(
     other = spec.reference
     if spec.same_file:
         runs = _plannable(other)
-        ENGINES[other.engine].check_offered(runs.precision, other.device)
+        place_of(other.device).check_offered(other.engine, runs.precision, other.device)
         literal = other.engine == REFERENCE_ENGINE
         request = build_request(
             target.model,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +24,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
     begin = time.perf_counter()
     on: dict[str, dict[str, Any]] = {}
     version, missing, mend = None, None, None
-    if not _is_installed(engine):
+    if not engine.is_installed():
         missing = f"not installed: there is no module {engine.module!r}"
     while missing is None and len(on) < len(engine.manifest):
         left = [device for device in engine.manifest if device not in on]
@@ -53,7 +51,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
     return {
         "name": engine.name,
         "usable": bool(usable),
-        "version": version or _packaged_version(engine),
+        "version": version or engine.packaged_version(),
         "precisions": _in_order(engine, usable),
         "devices": list(usable),
         "missing": None if usable else missing,
@@ -70,21 +68,6 @@ def _ended(answer: Answer, step: str) -> str:
     where = {"import": "on import", "start": "before it was imported"}.get(step, f"while it looked for {step!r}")
     said = f". Its last output: {answer.output}" if answer.output else ""
     return f"{verb} {where}{f' ({rest}' if rest else ''}{said}"
-
-
-def _is_installed(engine: type[Engine]) -> bool:
-    try:
-        return engine.is_installed()
-    except (ImportError, ValueError, AttributeError):  # a package around the module that cannot be imported itself
-        return False
-
-
-def _packaged_version(engine: type[Engine]) -> str | None:
-    """What the installed package says of itself, where the runtime cannot be asked."""
-    for name in engine.distributions or ((engine.module,) if engine.module else ()):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return None
 
 
 def _in_order(engine: type[Engine], usable: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -24,7 +24,6 @@ from seatrial.engines import ENGINES, places
 from seatrial.engines.base import BuildRequest, filled
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.compiled import CompiledEngine
-from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import Limits, PlacedEngine
 from seatrial.engines.precision import is_quantized
@@ -75,7 +74,7 @@ class Guard:
         begin = time.perf_counter()
         tensor = model.contract.normalise(self.sample.pixels)
         try:
-            with places.build(_LITERAL, _literally(engine.request), self.limits) as literal:
+            with self._beside(engine, _literally(engine.request), _LITERAL) as literal:
                 expected = _scores(literal, tensor)
                 again = _scores(literal, tensor[:_BATCH])
         except SeatrialError as error:
@@ -108,7 +107,7 @@ class Guard:
             return verdict
         worst = np.argsort([ratio_db(*pair) for pair in zip(expected, found, strict=True)], kind="stable")[:_CLOSELY]
         try:  # beside the engine that is measured, which stays as it is
-            with places.build(engine.name, engine.request, self.limits) as other:
+            with self._beside(engine, engine.request) as other:
                 seen = _pieces(other, model, tensor[worst])
         except SeatrialError:  # it does not show its insides, or the cut graph does not run
             seen = None
@@ -125,12 +124,16 @@ class Guard:
         request = engine.request
         for level in _LEVELS[_LEVELS.index(request.optimization) + 1 :]:
             try:
-                with places.build(engine.name, dataclasses.replace(request, optimization=level), self.limits) as other:
+                with self._beside(engine, dataclasses.replace(request, optimization=level)) as other:
                     if ratio_db(expected, _scores(other, tensor)) >= SCORES_DB:
                         return level
             except SeatrialError:  # not every engine has levels
                 return None
         return None
+
+    def _beside(self, engine: PlacedEngine, request: BuildRequest, name: str | None = None) -> PlacedEngine:
+        """Another engine, at the same place; of the same runtime unless it is named."""
+        return places.build(name or engine.name, request, self.limits, place=engine.place)
 
     def _key(self, engine: PlacedEngine, model: DeployableModel) -> str:
         request = engine.request
@@ -139,10 +142,10 @@ class Guard:
                 "model": model.digest,
                 "contract": model.contract.to_dict(),
                 "images": self.sample.digest,
-                "engine": [engine.name, ENGINES[engine.name].version(), request.precision, request.device],
+                "engine": [engine.name, engine.version, request.precision, request.device],
                 "options": engine.describe(),
-                "processor": processor().to_dict(),
-                "versions": [__version__, ENGINES[_LITERAL].version()],
+                "processor": engine.there.processor.to_dict(),
+                "versions": [__version__, engine.place.engine(_LITERAL).version],
             }
         )
 
@@ -241,7 +244,7 @@ class _Tally:
 
 def _saturating(engine: PlacedEngine, model: DeployableModel) -> tuple[int, int] | None:
     on_processor = device_kind(engine.request.device) == "cpu" and multiplies_on_processor(engine.name)
-    if not on_processor or not processor().saturates or not engine.audit().realized().get("int8"):
+    if not on_processor or not engine.there.processor.saturates or not engine.audit().realized().get("int8"):
         return None
     found = find_overflow(model.proto)
     return len(found.layers), found.of

@@ -10,8 +10,8 @@ from seatrial.cache import cache_root
 from seatrial.calib import CalibrationImages, QuantizeOptions, has_recipe, needs_images
 from seatrial.calib.options import OURS
 from seatrial.engines import ENGINES
-from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
+from seatrial.engines.places import place_of
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.exporters import DeployableModel
 from seatrial.exporters.float_view import float_view
@@ -75,6 +75,6 @@ def target_file(
         images=images,
         cache=cache_root() / "quantized",
         options=options,
-        saturates=processor().saturates and device_kind(target.device) == "cpu",
+        saturates=place_of(target.device).facts().processor.saturates and device_kind(target.device) == "cpu",
         leave=leave,
     )

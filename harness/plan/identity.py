@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial import __version__
 from seatrial.calib.cache import versions_of
-from seatrial.engines import ENGINES
-from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
+from seatrial.engines.places import place_of
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.registry import kind_of
@@ -119,11 +118,12 @@ def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
 def _target(plan: Plan, target: TargetSpec, digests: Digests) -> dict[str, Any]:
     spec = plan.spec
     on_processor = device_kind(target.device) == "cpu"
+    place = place_of(target.device)
     quantized = needs_quantizing(plan.model, target)
     return {
         **dataclasses.asdict(target),
-        "version": ENGINES[target.engine].version(),
-        "processor": processor().to_dict() if on_processor else None,
+        "version": place.engine(target.engine).version,
+        "processor": place.facts().processor.to_dict() if on_processor else None,
         "threads": spec.targets.threads,
         "optimization": spec.targets.optimization,
         "builder": None if on_processor else dataclasses.asdict(spec.builder),

@@ -9,6 +9,7 @@ from pathlib import Path
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
 from seatrial.engines.base import BuildRequest
+from seatrial.engines.places import place_of
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
@@ -238,7 +239,7 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
     targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets.asked]
     unique = tuple(dict.fromkeys((REFERENCE, *targets)))
     for target in unique:
-        ENGINES[target.engine].check_offered(target.precision, target.device)
+        place_of(target.device).check_offered(target.engine, target.precision, target.device)
     return unique
 
 

@@ -13,7 +13,7 @@ from seatrial.calib import CalibrationImages, Recipe, chosen_recipe, needs_image
 from seatrial.calib.options import OURS
 from seatrial.calib.warn import warnings_of
 from seatrial.engines import ENGINES, Audit
-from seatrial.engines.places import EngineProcess, PlacedEngine
+from seatrial.engines.places import EngineProcess, PlacedEngine, place_of
 from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import default_device
 from seatrial.errors import SeatrialError, UsageError
@@ -37,7 +37,7 @@ class Quantized:
     """model: what was written. realized: shares of its multiply-accumulates by precision, in the engine as built here;
     None where it cannot be built, for the reason in `not_built`. unknown: kernels whose precision or work nothing
     tells. verdict: whether that engine computes what the file says, None where it was not built. warnings: what was
-    odd about the calibration.
+    odd about the calibration. version: of the engine's runtime.
     """
 
     model: DeployableModel
@@ -49,6 +49,7 @@ class Quantized:
     not_built: str | None
     verdict: Verdict | None
     warnings: tuple[str, ...]
+    version: str | None = None
 
 
 def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
@@ -61,7 +62,9 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     engine = _ALIASES.get(spec.engine, spec.engine)
     with contextlib.suppress(UsageError):  # a recipe may be there for an engine that is not
         engine = ENGINES.canonical(engine)
-    recipe = chosen_recipe(engine, spec.precision, spec.quantization)
+    device = default_device(engine) if engine in ENGINES else "cpu"
+    saturates = place_of(device).facts().processor.saturates
+    recipe = chosen_recipe(engine, spec.precision, spec.quantization, saturates)
     model = load_model(spec.source)
     model = float_view(model) if spec.float_view else model
     with contextlib.ExitStack() as stack:
@@ -74,7 +77,13 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
 
             def make(leave: Mapping[str, str]) -> DeployableModel:
                 return calib.quantize(
-                    model, spec.precision, engine=engine, images=images, options=spec.quantization, leave=leave
+                    model,
+                    spec.precision,
+                    engine=engine,
+                    images=images,
+                    options=spec.quantization,
+                    saturates=saturates,
+                    leave=leave,
                 )
 
             made = make({})
@@ -95,6 +104,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
         built.not_built,
         built.verdict,
         warnings,
+        built.version,
     )
 
 
@@ -104,6 +114,7 @@ class _Built:
     audit: Audit | None
     not_built: str | None
     verdict: Verdict | None
+    version: str | None = None
 
 
 def _built(
@@ -118,10 +129,11 @@ def _built(
         return _Built(None, None, f"no engine {engine!r} is there to build it", None)
     guard = Guard(sample_for(images, made), cache=cache_root() / "guard")
     try:
-        with EngineProcess(engine) as process:
+        device = default_device(engine)
+        with EngineProcess(engine, place=place_of(device)) as process:
 
             def build(model: DeployableModel) -> PlacedEngine:
-                request = build_request(model, precision=spec.precision, device=default_device(engine))
+                request = build_request(model, precision=spec.precision, device=device)
                 return PlacedEngine(process, request)
 
             found = guarded(
@@ -130,6 +142,6 @@ def _built(
                 guard,
                 ours=spec.quantization.quantizer == OURS and not is_simulated(spec.precision),
             )
-            return _Built(found.model, found.engine.audit(), None, found.verdict)
+            return _Built(found.model, found.engine.audit(), None, found.verdict, found.engine.version)
     except SeatrialError as error:
         return _Built(None, None, str(error), None)

@@ -34,7 +34,7 @@ def print_built(results: Sequence[BuildResult], console: Console) -> None:
     for result in results:
         if result.error is not None:
             console.print(Text(f"{result.target.id}: {result.error}", "red"))
-        for caution in cautions(result.verdict, result.target.engine):
+        for caution in cautions(result.verdict, result.target.engine, result.version):
             console.print(Text(caution, "yellow"))
         if result.file is not None:
             console.print(f"Written: {result.file}", markup=False, highlight=False, soft_wrap=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.engines import ENGINES
 from seatrial.harness.guard import Verdict
 
 
-def cautions(verdict: Verdict | None, engine: str) -> tuple[str, ...]:
+def cautions(verdict: Verdict | None, engine: str, version: str | None) -> tuple[str, ...]:
     """The sentences of a verdict, with the engine's version; none where nothing is wrong or known."""
     if verdict is None:
         return ()
-    version = ENGINES[engine].version() if engine in ENGINES else None
     return verdict.cautions(" ".join(filter(None, (engine, version))))
 
 

@@ -40,7 +40,7 @@ def print_quantized(made: Quantized, console: Console) -> None:
         console.print(note, markup=False, highlight=False)
     for warning in made.warnings:
         console.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
-    for caution in cautions(made.verdict, made.recipe.engine):
+    for caution in cautions(made.verdict, made.recipe.engine, made.version):
         console.print(f"[yellow]{escape(caution)}[/yellow]", highlight=False)
     for reason in made.recipe.reasons:
         console.print(f"  - {escape(reason)}", highlight=False)

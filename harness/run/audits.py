@@ -9,10 +9,8 @@ from typing import Any
 from seatrial.calib.overflow import Overflow, find_overflow
 from seatrial.calib.processors import caution, multiplies_on_processor, right_on, says
 from seatrial.calib.warn import calibration_of
-from seatrial.engines import ENGINES
-from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
-from seatrial.harness.results.fallback import Explanation, explain
+from seatrial.harness.results.fallback import Explanation, Where, explain
 from seatrial.harness.run.engines import BuiltTarget
 
 
@@ -57,7 +55,7 @@ def _departures(target: BuiltTarget) -> list[str]:
     verdict, name = target.verdict, target.build.target.engine
     if verdict is None or verdict.not_looked is not None:
         return _overflow_cautions(target)
-    engine = " ".join(filter(None, (name, ENGINES[name].version())))
+    engine = " ".join(filter(None, (name, target.engine.version)))
     return list(verdict.cautions(f"{target.id}: {engine}"))
 
 
@@ -71,7 +69,7 @@ def _processors(target: BuiltTarget) -> dict[str, Any] | None:
 
 def _overflow_cautions(target: BuiltTarget) -> list[str]:
     found = _overflow(target)
-    if found is None or not found.layers or not processor().saturates:
+    if found is None or not found.layers or not target.engine.there.processor.saturates:
         return []
     return [f"{target.id}: {caution(found)}."]
 
@@ -87,4 +85,5 @@ def _overflow(target: BuiltTarget) -> Overflow | None:
 
 def _explanations(target: BuiltTarget) -> list[Explanation | None]:
     spec, engine = target.build.target, target.engine
-    return explain(engine.audit(), target.model, engine=spec.engine, device=spec.device, options=engine.describe())
+    where = Where(spec.engine, spec.device, engine.there.processor.is_x86)
+    return explain(engine.audit(), target.model, where, engine.describe())

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 from collections.abc import Iterator
 
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
-from seatrial.engines.places import Arena, EngineProcess
+from seatrial.engines.places import Arena, EngineProcess, place_of
 from seatrial.engines.places.arena import slot_bytes
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.spec.targets import Build
@@ -43,9 +42,11 @@ def start(plan: Plan, build: Build, arena: Arena) -> EngineProcess:
     limit runs.
     """
     target = build.target
+    place = place_of(target.device)
     several = ENGINES[target.engine].thread_safe and device_kind(target.device) == "cpu"
-    at_once = max(1, (os.cpu_count() or 1) // plan.spec.targets.threads) if several else 1
-    return EngineProcess(target.engine, plan.spec.limits, lanes=min(plan.spec.work.workers, at_once), arena=arena)
+    at_once = max(1, place.facts().cores // plan.spec.targets.threads) if several else 1
+    lanes = min(plan.spec.work.workers, at_once)
+    return EngineProcess(target.engine, plan.spec.limits, lanes=lanes, arena=arena, place=place)
 
 
 def _arena(plan: Plan) -> Arena:

@@ -126,7 +126,7 @@ QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5, memory_bytes=1 << 30)
         (
             "segfaults",
             "crashed",
-            r"crashed \(SIGSEGV, signal 11\)(.|\n)*about to read address 0(.|\n)*Segmentation fault",
+            r"crashed \(signal 11, SIGSEGV\)(.|\n)*about to read address 0(.|\n)*Segmentation fault",
         ),
         ("sleeps", "hung", "did not answer within 1.5 s"),
         ("eats", "out of memory", "took more than 1 GiB of memory"),

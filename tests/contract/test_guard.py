@@ -17,7 +17,7 @@ from seatrial.calib import QuantizeOptions
 from seatrial.calib.integer import quantize_integer
 from seatrial.calib.quantizers import Request
 from seatrial.engines import places
-from seatrial.engines.cpu import Processor, processor
+from seatrial.engines.cpu import processor
 from seatrial.exporters.float_view import float_view
 from seatrial.harness.guard import Guard, guarded, look, sample_for
 from seatrial.harness.plan.request import build_request
@@ -331,7 +331,6 @@ def test_a_file_that_saturates_is_found_on_a_processor_where_it_does(tmp_path, m
     if not processor().saturates:
         assert looked_at(made, images=Images(8)).faithful
     monkeypatch.setattr(sys, "executable", str(haswell))  # what engines' processes are started with
-    monkeypatch.setattr(look, "processor", lambda: Processor("x86_64", frozenset({"avx2"})))
     verdict = looked_at(made, images=Images(8), optimization="extended")
     assert verdict.not_looked is None
     assert not verdict.faithful

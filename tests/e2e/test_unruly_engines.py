@@ -81,7 +81,7 @@ def test_nothing_is_left_to_test(unruly, world, tmp_path, capsys):
 def test_a_runtime_that_crashes_on_import_is_told_before_anything_is_computed(unruly, world, tmp_path, capsys):
     status, summary = run(world, tmp_path / "run", "--engine", "segfaults-starting", "--engine", "onnxruntime")
     assert (status, summary) == (3, None)
-    assert "'segfaults-starting' crashed (SIGSEGV" in capsys.readouterr().err
+    assert "'segfaults-starting' crashed (signal 11, SIGSEGV" in capsys.readouterr().err
 
 
 def test_independent_builds_show_how_far_they_lie_apart(unruly, world, tmp_path, capsys):

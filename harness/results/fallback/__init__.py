@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seatrial.harness.results.fallback.explain import Explanation, explain
+from seatrial.harness.results.fallback.explain import Explanation, Where, explain
 from seatrial.harness.results.fallback.rules import UNEXPLAINED
 from seatrial.harness.results.fallback.shares import describe_fallback
 
-__all__ = ["UNEXPLAINED", "Explanation", "describe_fallback", "explain"]
+__all__ = ["UNEXPLAINED", "Explanation", "Where", "describe_fallback", "explain"]

@@ -8,13 +8,21 @@ from typing import Any
 
 from seatrial.calib.warn import kept_float_of
 from seatrial.engines.audit import UNKNOWN, Audit, Layer
-from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_kind
 from seatrial.exporters import DeployableModel
 from seatrial.harness.results.fallback.facts import FileFacts
 from seatrial.harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
 
 _UNCOUNTED = "nobody knows how much this operator multiplies: counted at the most that it can, or as a half of all"
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """What a file was built by, and for. x86: of the processor there."""
+
+    engine: str
+    device: str
+    x86: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +35,7 @@ class Explanation:
     reason: str
 
 
-def explain(
-    audit: Audit, model: DeployableModel, *, engine: str, device: str, options: Mapping[str, Any]
-) -> list[Explanation | None]:
+def explain(audit: Audit, model: DeployableModel, where: Where, options: Mapping[str, Any]) -> list[Explanation | None]:
     """For each layer of the audit why it does not run as requested; None where it does.
 
     model: the file that the engine was built from. options: what `Engine.describe` says of it. A reason names a fact
@@ -49,8 +55,8 @@ def explain(
             return Explanation(name, "the runtime does not show where this work runs")
         if node is None:
             return Explanation(None, UNEXPLAINED)
-        case = Case(layer, node, facts, engine, kept, options, processor().is_x86)
-        found = (rule(case) for rule in rules_for(layer.requested, engine, device_kind(device)))
+        case = Case(layer, node, facts, where.engine, kept, options, where.x86)
+        found = (rule(case) for rule in rules_for(layer.requested, where.engine, device_kind(where.device)))
         return Explanation(name, next((text for text in found if text is not None), UNEXPLAINED))
 
     return [explanation(layer) for layer in audit.layers]

@@ -13,17 +13,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.engines.places.arena import Arena, slot_bytes
+from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.limits import Limits, default_memory
 from seatrial.engines.places.wire import WireError, receive, send
 from seatrial.errors import UsageError
 
 
-@pytest.fixture
-def pair():
-    one, other = socket.socketpair()
-    yield one, other
-    one.close()
-    other.close()
+@pytest.fixture(params=["a socket", "pipes"])
+def pair(request):
+    """Two channels that are each other's ends, and the first with its `raw` end, to write what is no message."""
+    if request.param == "a socket":
+        one, other = socket.socketpair()
+        handles = [one.detach(), other.detach()]
+        ends = [(handles[0], handles[0]), (handles[1], handles[1])]
+    else:
+        there, back = os.pipe(), os.pipe()
+        handles = [*there, *back]
+        ends = [(back[0], there[1]), (there[0], back[1])]
+    open_still = set(handles)
+
+    def leave():
+        for handle in set(ends[0]):
+            os.close(handle)
+            open_still.discard(handle)
+
+    first, second = (Channel(*end) for end in ends)
+    first.leave = leave
+    yield first, second
+    for handle in open_still:
+        os.close(handle)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +73,7 @@ def test_large_arrays_arrive_whole(pair):
 
 
 def test_the_other_side_is_gone(pair):
-    pair[0].close()
+    pair[0].leave()
     with pytest.raises(EOFError):
         receive(pair[1])
 
@@ -91,7 +109,7 @@ def described(dtype, shape):
     ],
 )
 def test_bytes_that_are_no_message_are_refused(pair, content):
-    sender = threading.Thread(target=pair[0].sendall, args=(content,))
+    sender = threading.Thread(target=pair[0].write, args=(content,))
     sender.start()
     with pytest.raises(WireError):
         receive(pair[1])
@@ -110,7 +128,7 @@ def test_no_bytes_do_more_than_raise(content):
         one.sendall(content)
         one.close()
         with pytest.raises((WireError, EOFError)):
-            receive_all(other)
+            receive_all(Channel(other.fileno(), other.fileno()))
 
 
 def test_an_arena_is_seen_by_both_sides():
@@ -141,7 +159,7 @@ def test_none_that_shares_an_arena_can_cut_it_short_or_write():
 
 
 def test_a_deadline_holds_however_the_bytes_come(pair):
-    pair[0].sendall(struct.pack("<Q", 100))
+    pair[0].write(struct.pack("<Q", 100))
     begin = time.monotonic()
     with pytest.raises(TimeoutError):
         receive(pair[1], begin + 0.3)

@@ -16,7 +16,7 @@ from seatrial.calib.quantizers import Request
 from seatrial.calib.static import quantize_static
 from seatrial.engines import Audit, BuildRequest, Layer
 from seatrial.engines.cpu import processor
-from seatrial.harness.results.fallback import UNEXPLAINED, Explanation, describe_fallback, explain
+from seatrial.harness.results.fallback import UNEXPLAINED, Explanation, Where, describe_fallback, explain
 from seatrial.harness.results.fallback.facts import FileFacts
 
 ORT8 = calib.recipe_for("onnxruntime", "int8")
@@ -57,7 +57,7 @@ def reasons(model, engine="onnxruntime", precision="int8", optimization="all"):
     )
     with engines.build(engine, request) as built:
         audit, options = built.audit(), built.describe()
-    found = explain(audit, model, engine=engine, device="cpu", options=options)
+    found = explain(audit, model, Where(engine, "cpu", processor().is_x86), options)
     fallen = {why.node: why.reason for why in found if why is not None}
     as_requested = [layer for layer in audit.layers if layer.realized == layer.requested]
     assert len(fallen) + len(as_requested) == len(audit.layers)
@@ -355,7 +355,7 @@ def test_openvinos_hint_is_told_of(residual, monkeypatch):
 
 def test_a_missing_hint_is_told_of(residual):
     audit = Audit((Layer("a1", "Convolution (brgconv_avx512_bf16)", 9, "fp32", "bf16"),), {})
-    found = explain(audit, residual, engine="openvino", device="cpu", options={"settings": {}})
+    found = explain(audit, residual, Where("openvino", "cpu", processor().is_x86), {"settings": {}})
     assert found[0].reason.startswith("INFERENCE_PRECISION_HINT is not set")
 
 
@@ -377,7 +377,7 @@ def test_what_nothing_explains_is_not_explained(good):
         ),
         {},
     )
-    found = explain(audit, good, engine="onnxruntime", device="cpu", options={"optimization": "all"})
+    found = explain(audit, good, Where("onnxruntime", "cpu", processor().is_x86), {"optimization": "all"})
     assert found == [
         Explanation("a1", UNEXPLAINED),
         Explanation(None, UNEXPLAINED),
@@ -389,7 +389,7 @@ def test_what_nothing_explains_is_not_explained(good):
 def test_another_devices_rules_are_not_applied(good_openvino):
     """What is known of the CPU provider says nothing of a GPU."""
     audit = Audit((Layer("a2", "Conv", 9, "int8", "fp32"),), {})
-    assert explain(audit, good_openvino, engine="onnxruntime", device="cuda:0", options={}) == [
+    assert explain(audit, good_openvino, Where("onnxruntime", "cuda:0", processor().is_x86), {}) == [
         Explanation("a2", UNEXPLAINED)
     ]
 

@@ -14,7 +14,7 @@ from seatrial.calib.static import quantize_static
 from seatrial.engines import BuildRequest
 from seatrial.engines.cpu import processor
 from seatrial.exporters.presets import PRESETS
-from seatrial.harness.results.fallback import UNEXPLAINED, explain
+from seatrial.harness.results.fallback import UNEXPLAINED, Where, explain
 
 SYMMETRIC = dataclasses.replace(
     calib.recipe_for("onnxruntime", "int8"), activation_type="int8", symmetric_activations=True
@@ -34,7 +34,7 @@ def reasons(model, made):
     )
     with engines.build("onnxruntime", request) as engine:
         audit = engine.audit()
-        found = explain(audit, made, engine="onnxruntime", device="cpu", options=engine.describe())
+        found = explain(audit, made, Where("onnxruntime", "cpu", processor().is_x86), engine.describe())
     assert all(why is None or why.node in {node.name for node in made.proto.graph.node} for why in found)
     return len(found), Counter(why.reason for why in found if why is not None)
 
