@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from seatrial.cache import remove
 from seatrial.errors import DamagedError
+from seatrial.files import TEMPORARY_PREFIX, is_leftover
 from seatrial.harness.records.checked import read_table, read_values
 from seatrial.harness.records.rundir import RunDirectory
 
@@ -27,6 +29,14 @@ def drop_damaged(directory: RunDirectory, tell: Callable[[str], None]) -> None:
                 raise
             path.unlink(missing_ok=True)
             tell(f"{path} is damaged: {follows}.")
+
+
+def drop_leftovers(directory: RunDirectory, *, alone: bool) -> None:
+    """Removes what killed processes left half written. alone: no other process can be writing there."""
+    for pattern in (f"{TEMPORARY_PREFIX}*", f"*/{TEMPORARY_PREFIX}*"):
+        for leftover in list(directory.root.glob(pattern)):
+            if alone or is_leftover(leftover):
+                remove(leftover)
 
 
 def _records(directory: RunDirectory) -> Iterator[tuple[Path, Callable[[Path], object], str]]:

@@ -11,6 +11,7 @@ from seatrial.errors import BadInputError, DamagedError, UsageError
 from seatrial.files import TEMPORARY_PREFIX
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.differences import differences
+from seatrial.harness.records.lock import LOCK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +83,9 @@ class RunDirectory:
         """run.json, None where the folder is new or empty, or a run's without it; UsageError where it holds something
         else, BadInputError for a file that is no run's description.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise UsageError(f"--out {self.root} is a file, not a folder.")
-        if not self.root.exists() or not any(self.root.iterdir()):
-            return None
+        self.check_ours()
         if not self.run_json.exists():
-            if self.is_begun():
-                return None
-            raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
+            return None
         try:
             stored = read_values(self.run_json)
         except DamagedError as error:
@@ -100,12 +96,23 @@ class RunDirectory:
             raise BadInputError(f"{self.run_json} is not a run's description. Choose another --out.")
         return stored
 
+    def check_ours(self) -> None:
+        """UsageError for a file, and for a folder that holds something else than a run."""
+        if self.root.exists() and not self.root.is_dir():
+            raise UsageError(f"--out {self.root} is a file, not a folder.")
+        if self._entries() and not self.run_json.exists() and not self.is_begun():
+            raise UsageError(f"--out {self.root} holds files but no run. Choose a new or empty folder.")
+
+    def _entries(self) -> list[Path]:
+        """What lies here, but for a lock, and for what a killed process left half written."""
+        entries = list(self.root.iterdir()) if self.root.exists() else []
+        return [one for one in entries if one.name != LOCK and not one.name.startswith(TEMPORARY_PREFIX)]
+
     def is_begun(self) -> bool:
         """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
         parts = (self.run_json, self.latency, self.audit, self.failures, self.spent)
         known = {path.name for path in (*parts, self.summary, self.report)}
-        found = {one.name for one in self.root.iterdir() if one.is_file() and not one.name.startswith(TEMPORARY_PREFIX)}
-        return self.trials.is_dir() and found <= known
+        return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known
 
     def check(self, stored: Mapping[str, Any] | None, identity: Mapping[str, Any]) -> None:
         """UsageError where what the folder holds was shaped otherwise than what is asked for now: a run is extended by
@@ -127,14 +134,9 @@ class RunDirectory:
             )
 
     def begin(self, description: dict[str, Any]) -> None:
-        """Creates the folder with its run.json, or brings the one that is there up to date; removes what a killed
-        process left.
-        """
+        """Creates the folder with its run.json, or brings the one that is there up to date."""
         if not self.run_json.exists() or read_values(self.run_json) != description:
             write_values(self.run_json, description)
-        for folder in (self.root, *filter(Path.is_dir, self.root.iterdir())):
-            for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-                leftover.unlink(missing_ok=True)
 
 
 def _is_description(stored: Any) -> bool:

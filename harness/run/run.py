@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.records.latencies import timed_targets, write_latencies
-from seatrial.harness.records.mend import drop_damaged
+from seatrial.harness.records.lock import locked
+from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
@@ -50,15 +52,32 @@ def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
     """
     progress = progress or Silent()
     sweep_cache()
-    if spec.out is not None:
-        drop_damaged(RunDirectory(spec.out), progress.tell)
-    stored = None if spec.out is None else RunDirectory(spec.out).description()
-    plan = make_plan(spec, progress, _held(stored))
-    directory = RunDirectory(plan.out)
-    if spec.out is None:
+    with contextlib.ExitStack() as stack:
+        if spec.out is not None:
+            stack.enter_context(_held_alone(RunDirectory(spec.out), progress))
+        stored = None if spec.out is None else RunDirectory(spec.out).description()
+        plan = make_plan(spec, progress, _held(stored))
+        directory = RunDirectory(plan.out)
+        if spec.out is None:
+            stack.enter_context(_held_alone(directory, progress))
+        return _continued(plan, directory, progress), directory.root
+
+
+@contextlib.contextmanager
+def _held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
+    """Meanwhile no other run writes there; first, what is damaged or left over is removed."""
+    directory.check_ours()
+    with locked(directory.root) as alone:
+        if not alone:
+            progress.tell(f"Nothing can be locked at {directory.root}: see to it that no other run writes there.")
+        drop_leftovers(directory, alone=alone)
         drop_damaged(directory, progress.tell)
-    stored = directory.description()
-    directory.check(stored, plan.identity.to_dict())
+        yield
+
+
+def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summary:
+    """Runs what is left, and sums up."""
+    directory.check(directory.description(), plan.identity.to_dict())
     if not _finished(with_following(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             _measure(Session(plan, directory, images, calibration, fleet, progress))
@@ -68,7 +87,7 @@ def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
     values = summary.to_dict()
     write_json(directory.summary, values)
     write_report(directory.report, values)
-    return summary, directory.root
+    return summary
 
 
 def _held(stored: Mapping[str, Any] | None) -> Held:

@@ -290,7 +290,7 @@ def test_a_verdict_is_kept_and_found_again_only_for_the_same(foreign, flat, tmp_
             other = dataclasses.replace(guard, sample=sample_for(Images(40, seed=1), foreign))
             with pytest.raises(TypeError):
                 other.look(built, foreign)
-        (stored,) = tmp_path.glob("*.json")
+        (stored,) = tmp_path.glob("*.verdict")
         stored.write_text("{}")
         again = guard.look(built, foreign)
     assert dataclasses.replace(again, seconds=0.0) == dataclasses.replace(first, seconds=0.0)

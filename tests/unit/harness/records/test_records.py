@@ -1,6 +1,7 @@
 """Prediction rows, trial files, run directories and the verdict."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,8 +9,9 @@ import pytest
 import scipy.special
 
 from seatrial.errors import BadInputError, DamagedError, UsageError
-from seatrial.files import replacing, write_json
+from seatrial.files import replacing, temporary_beside, write_json
 from seatrial.harness.records.checked import write_values
+from seatrial.harness.records.mend import drop_leftovers
 from seatrial.harness.records.predictions import concatenate, rows_of
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import About, is_finished, read_trial, trial_path, write_trial
@@ -147,15 +149,27 @@ def test_a_run_directory_refuses_what_is_no_run(tmp_path):
             RunDirectory(tmp_path).description()
 
 
-def test_begin_brings_the_description_up_to_date_and_clears_leftovers(tmp_path):
+def test_begin_brings_the_description_up_to_date(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.begin(description())
-    directory.trials.mkdir()
-    leftover = directory.trials / ".tmp-123-x.parquet"
-    leftover.write_bytes(b"half")
     directory.begin(description(targets=("a", "b")))
     assert directory.description() == description(targets=("a", "b"))
-    assert not leftover.exists()
+
+
+def test_a_run_that_was_killed_in_its_first_write_does_not_lock_its_folder(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.root.mkdir()
+    for name in (".lock", ".tmp-ab-1-cd-run.json"):
+        (directory.root / name).write_text("half")
+        assert directory.description() is None
+    directory.trials.mkdir()
+    mine, others = directory.trials / temporary_beside(Path("x")).name, directory.trials / ".tmp-ab-1-cd-x"
+    for path in (mine, others):
+        path.write_text("")
+    drop_leftovers(directory, alone=False)
+    assert mine.exists()
+    drop_leftovers(directory, alone=True)
+    assert not any(directory.trials.iterdir())
 
 
 def test_verdicts():
