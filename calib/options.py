@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from seatrial.errors import UsageError
 
@@ -40,5 +41,7 @@ class QuantizeOptions:
         ):
             if value not in known:
                 raise UsageError(f"{flag} {value!r} is unknown. Known: {', '.join(known)}.")
+        if self.keep_float_below_db is not None and not math.isfinite(self.keep_float_below_db):
+            raise UsageError(f"--keep-float-below-db is {self.keep_float_below_db}; it must be a number.")
         if not 50 < self.percentile <= 100:
             raise UsageError(f"--percentile is {self.percentile}; it must be above 50 and at most 100.")

@@ -11,6 +11,7 @@ from seatrial.errors import UsageError
 if TYPE_CHECKING:
     from seatrial.exporters.torch_sources.module import TorchSource
 
+_TIMM, _TORCHVISION = "timm:", "torchvision:"
 KNOWN = "an .onnx file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME"
 
 
@@ -33,17 +34,17 @@ def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSou
     is run. Raises UsageError for what is none of the known kinds, UnsupportedError where a library is missing, and what
     the kinds raise.
     """
-    if text.startswith("timm:"):
+    if text.startswith(_TIMM):
         from seatrial.exporters.torch_sources.zoo import timm_source
 
-        return timm_source(text.removeprefix("timm:"), weights)
-    if text.startswith("torchvision:"):
+        return timm_source(text.removeprefix(_TIMM), weights)
+    if text.startswith(_TORCHVISION):
         from seatrial.exporters.torch_sources.zoo import torchvision_source
 
-        return torchvision_source(text.removeprefix("torchvision:"), weights)
-    file, _, factory = text.rpartition(":")
-    if file.lower().endswith(".py") and factory.isidentifier():
-        return _from_factory(Path(file), factory, weights)
+        return torchvision_source(text.removeprefix(_TORCHVISION), weights)
+    factory = _factory(text)
+    if factory is not None:
+        return _from_factory(*factory, weights)
     if weights is not None:
         raise UsageError(f"--weights go with file.py:factory, timm:NAME or torchvision:NAME, not with {text!r}.")
     path = Path(text)
@@ -59,6 +60,19 @@ def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSou
     if not path.exists() and suffix != ".onnx":
         raise UsageError(f"There is no model {text!r}. --model takes {KNOWN}.")
     return OnnxSource(path)
+
+
+def absolute_source(text: str) -> str:
+    """The same source from any folder: the path in `text` made absolute, names of zoos as they are."""
+    if text.startswith((_TIMM, _TORCHVISION)):
+        return text
+    factory = _factory(text)
+    return str(Path(text).absolute()) if factory is None else f"{factory[0].absolute()}:{factory[1]}"
+
+
+def _factory(text: str) -> tuple[Path, str] | None:
+    file, _, name = text.rpartition(":")
+    return (Path(file), name) if file.lower().endswith(".py") and name.isidentifier() else None
 
 
 def _from_factory(path: Path, factory: str, weights: Path | None) -> TorchSource:

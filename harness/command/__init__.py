@@ -11,7 +11,7 @@ from rich.console import Console
 
 from seatrial.errors import UsageError
 from seatrial.harness.command.config import arguments_of, read_config
-from seatrial.harness.command.flags.parser import Parser
+from seatrial.harness.command.flags.parser import Parser, program
 from seatrial.harness.progress import Progress
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
@@ -28,7 +28,7 @@ def parse(arguments: Sequence[str]) -> Job:
     words = list(arguments)
     name = words.pop(0) if words and not words[0].startswith("-") else "run"
     if name not in COMMANDS:
-        raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `bench.py --help`.")
+        raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `{program()} --help`.")
     command = importlib.import_module(f"seatrial.harness.command.{name}")
     return functools.partial(command.execute, parse_flags(command.make_parser(), words))
 

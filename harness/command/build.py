@@ -60,7 +60,7 @@ def make_parser() -> Parser:
 
 
 def spec_of(flags: Mapping[str, Any], console: Console) -> BuildSpec:
-    """Parsed flags -> BuildSpec; UsageError for what cannot be meant."""
+    """Parsed flags -> BuildSpec; UsageError for what cannot be meant. With --out, what is named is built alone."""
     given = dict(flags)
     begun = base.take(given)
     known = begun or RunSpec()
@@ -70,7 +70,7 @@ def spec_of(flags: Mapping[str, Any], console: Console) -> BuildSpec:
         source=model.take(given, known.source),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),
-        targets=targets.take(given, known.targets, extends=begun is not None),
+        targets=targets.take(given, known.targets, extends=begun is not None and "out" not in given),
         builder=builder.take(given, known.builder),
         limits=limits.take(given, known.limits),
         work=work.take(given, known.work),

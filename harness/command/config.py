@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from seatrial.errors import UsageError
+from seatrial.harness.command.flags.parser import program
 
 _MAX_BYTES = 1 << 20
 _NOT_AMONG = ("config", "help", "version")
@@ -37,7 +38,7 @@ def arguments_of(flags: Mapping[Any, Any], known: Collection[str], switches: Col
     for name, value in flags.items():
         flag = str(name).replace("_", "-")
         if flag not in known or flag in _NOT_AMONG:
-            raise UsageError(f"{where} has {name!r}, which is no flag. See `bench.py --help`.")
+            raise UsageError(f"{where} has {name!r}, which is no flag. See `{program()} --help`.")
         if flag in switches and isinstance(value, bool):
             arguments.extend([f"--{flag}"] if value else [])
         else:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_USAGE
 from seatrial.files import write_json
-from seatrial.harness.command.flags import contract, images, model, work
+from seatrial.harness.command.flags import contract, images, json_file, model, work
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.contract import ContractSpec, search
 from seatrial.harness.progress import Progress
@@ -39,7 +38,7 @@ def make_parser() -> Parser:
         group, data="labelled images: folder of class folders, .npz (images, labels), or demo", limit=DEFAULT_LIMIT
     )
     work.add(group)
-    group.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
+    json_file.add(group)
     contract.add(parser)
     return parser
 
@@ -58,11 +57,11 @@ def spec_of(flags: Mapping[str, Any]) -> ContractSpec:
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Searches and prints the answer; the command's exit status."""
     given = dict(flags)
-    json_file = given.pop("json", None)
+    json_path = json_file.take(given)
     spec = spec_of(given)
     result = search(spec, progress)
-    if json_file is not None:
-        write_json(json_file, result.to_dict())
+    if json_path is not None:
+        write_json(json_path, result.to_dict())
     print_contract(result, spec.source.model, console)
     if result.best is None:
         return EXIT_USAGE

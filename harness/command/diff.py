@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.engines import ENGINES
-from seatrial.engines.registry import default_device
 from seatrial.errors import EXIT_PASSED, UsageError
 from seatrial.files import write_json, write_text
 from seatrial.harness.command.flags import (
@@ -19,6 +18,7 @@ from seatrial.harness.command.flags import (
     calibration,
     contract,
     images,
+    json_file,
     limits,
     model,
     quantization,
@@ -31,7 +31,6 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.report.diff import print_diff, render_diff
 from seatrial.harness.spec.diff import VALUES
 from seatrial.harness.spec.run import RunSpec
-from seatrial.harness.spec.targets import TargetSpec
 
 _DESCRIPTION = """Compares a built engine with the reference, layer by layer, on real images: where they part first,
 which layers add the error and which only pass it on, which values saturate, which images get another label. With
@@ -84,7 +83,7 @@ def make_parser() -> Parser:
         "fused kernels (default with --same-file)",
     )
     asked.add_argument("--top", type=int, metavar="K", help="layers in each table (default: 10)")
-    asked.add_argument("--json", type=Path, metavar="FILE", help="write all layers as JSON")
+    json_file.add(asked)
     asked.add_argument("--out", type=Path, metavar="FILE", help="write the report: .md or .html")
     builder.add(parser)
     quantization.add(parser)
@@ -96,9 +95,8 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     """Parsed flags -> DiffSpec; UsageError for what cannot be meant."""
     given = dict(flags)
     known = base.take(given) or RunSpec()
-    name, precision = targets.take_one(given)
-    engine = ENGINES.canonical(name)
-    target = TargetSpec(engine, precision, given.pop("device", default_device(engine)))
+    chosen = targets.take_one(given, known.targets)
+    target = dataclasses.replace(chosen, engine=ENGINES.canonical(chosen.engine))
     same_file, against = given.pop("same_file", False), given.pop("against", None)
     asked = {name: given.pop(name) for name in ("float_model", "threshold_db", "top", "values") if name in given}
     run = RunSpec(
@@ -121,12 +119,12 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Compares, prints and writes the answer; the command's exit status."""
     given = dict(flags)
-    json_file, out = given.pop("json", None), given.pop("out", None)
+    json_path, out = json_file.take(given), given.pop("out", None)
     if out is not None and out.suffix.lower() not in (".md", ".html"):
         raise UsageError(f"--out {out} is neither a .md nor a .html file.")
     result = diff(spec_of(given), progress)
-    if json_file is not None:
-        write_json(json_file, result.to_dict())
+    if json_path is not None:
+        write_json(json_path, result.to_dict())
     if out is not None:
         write_text(out, render_diff(result, html=out.suffix.lower() == ".html"))
     print_diff(result, console)

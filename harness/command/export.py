@@ -10,7 +10,7 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from seatrial.files import write_json
-from seatrial.harness.command.flags import contract, images, model, work
+from seatrial.harness.command.flags import contract, images, json_file, model, work
 from seatrial.harness.command.flags.parser import Parser, program
 from seatrial.harness.export import export
 from seatrial.harness.progress import Progress
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
     data = parser.add_argument_group("images on which source and file are compared")
     images.add(data, data="folder of class folders or .npz (images, labels); default: the demo's images")
     work.add(data)
-    data.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON, too")
+    json_file.add(data)
     contract.add(parser)
     return parser
 
@@ -68,10 +68,10 @@ def spec_of(flags: Mapping[str, Any]) -> ExportSpec:
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Exports, prints the comparison; the command's exit status."""
     given = dict(flags)
-    json_file = given.pop("json", None)
+    json_path = json_file.take(given)
     report = export(spec_of(given), progress)
-    if json_file is not None:
-        write_json(json_file, report.to_dict())
+    if json_path is not None:
+        write_json(json_path, report.to_dict())
     print_export(report, console)
     return EXIT_PASSED if report.proven else EXIT_GATE_FAILED
 

@@ -57,13 +57,13 @@ def spec_of(flags: Mapping[str, Any]) -> QuantizeSpec:
     if "out" not in given:
         raise UsageError("Where to? Give --out FILE.onnx.")
     known = base.take(given) or RunSpec()
-    engine, precision = targets.take_one(given)
+    target = targets.take_one(given, known.targets)
     return QuantizeSpec(
         source=model.take(given, known.source),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),
-        engine=engine,
-        precision=precision,
+        engine=target.engine,
+        precision=target.precision,
         work=work.take(given, known.work),
         **{"seed": known.seed, **given},
     )

@@ -50,6 +50,7 @@ examples:
   bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --engine onnxruntime --bits 8 --out runs/m
   bench.py --model m.onnx --size 64 --mean 0.5 0.5 0.5 --std 0.5 0.5 0.5 --data test/ --calib calib/ --suite quick
   bench.py --config m.yaml --limit 500            flags override the file
+  bench.py --from runs/m --conditions 'pipeline/*' --out runs/m            that run, and more of it
 
 The same command continues an interrupted run. Exit status: 0 passed, 1 gate failed, 2 usage or bad input,
 3 target unavailable or build failed, 130 interrupted."""
@@ -68,9 +69,7 @@ def make_parser() -> Parser:
     calibration.add(group)
     contract.add(parser)
     target = targets.add(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
-    target.add_argument(
-        "--rebuilds", type=int, metavar="N", help="independent builds of each target, for their spread (default: 1)"
-    )
+    targets.add_rebuilds(target)
     gate.add(target)
     target.add_argument("--build-only", action="store_true", help="build the targets and stop; as `bench.py build`")
     targets.add_compute_capability(target)

@@ -83,8 +83,6 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
     A file that does not answer like its source is not written to `spec.out` but beside it, as NAME.differs.onnx, so
     that nothing ships it unseen. Raises what `exporters.load` raises, and UsageError for an unusable `out`.
     """
-    if spec.out.suffix.lower() != ".onnx":
-        raise UsageError(f"--out {spec.out} is no .onnx file.")
     if spec.out.is_dir():
         raise UsageError(f"--out {spec.out} is a folder; name a file.")
     source = exporters.open_source(spec.source.model, spec.source.weights)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from seatrial.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, SeatrialError, UsageError
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.spec.kept import from_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import target_of
+
+
+def check_run(flag: str, root: Path) -> None:
+    """UsageError where `root`, which `flag` names, holds no run."""
+    if not RunDirectory(root).run_json.is_file():
+        raise UsageError(f"{flag} {root} holds no run.")
 
 
 def spec_of_run(root: Path) -> RunSpec:
@@ -17,13 +23,18 @@ def spec_of_run(root: Path) -> RunSpec:
 
     UsageError where there is no run, BadInputError where its description is damaged.
     """
-    description = RunDirectory(root).description() if root.exists() else None
-    if description is None:
-        raise UsageError(f"--from {root} holds no run.")
-    if "spec" not in description:
-        raise BadInputError(f"{root / 'run.json'} does not hold the spec of its run. Give the flags again.")
-    spec = from_dict(RunSpec, description["spec"])
+    check_run("--from", root)
+    directory = RunDirectory(root)
+    try:
+        description = directory.description()
+    except BadInputError as error:
+        raise BadInputError(f"{directory.run_json} is damaged, or not a run's description. Give the flags.") from error
+    assert description is not None
     asked = description["asked"]
-    targets = dataclasses.replace(spec.targets, asked=tuple(map(target_of, asked["targets"])))
+    try:
+        spec = from_dict(RunSpec, description.get("spec"))
+        targets = dataclasses.replace(spec.targets, asked=tuple(map(target_of, asked["targets"])))
+    except SeatrialError as error:
+        raise BadInputError(f"{directory.run_json} does not hold the spec of its run. {error}") from error
     conditions = dataclasses.replace(spec.conditions, globs=tuple(asked["conditions"]), severities=())
     return dataclasses.replace(spec, targets=targets, conditions=conditions, out=None, reuse=None)

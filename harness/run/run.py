@@ -19,6 +19,7 @@ from seatrial.harness.records.latencies import timed_targets, write_latencies
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.spec import check_run
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
 from seatrial.harness.results.typed import Summary
@@ -51,6 +52,9 @@ def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
     continues it. What fails before the first trial leaves no run directory behind.
     """
     progress = progress or Silent()
+    to_dict(spec)  # what could not be kept is told before anything is done
+    if spec.reuse is not None:
+        check_run("--reuse", spec.reuse)
     sweep_cache()
     with contextlib.ExitStack() as stack:
         if spec.out is not None:

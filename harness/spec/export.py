@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least, seeds
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.model import ModelSource
@@ -27,6 +28,10 @@ class ExportSpec:
     work: WorkOptions = dataclasses.field(default_factory=WorkOptions)
 
     def __post_init__(self) -> None:
-        """UsageError for numbers that none can be."""
+        """UsageError for another kind of file, and a batch or seed that none can be."""
         seeds(seed=self.seed)
+        if self.out.suffix.lower() != ".onnx":
+            raise UsageError(f"--out {self.out} is no .onnx file.")
+        if isinstance(self.batch, str) and self.batch != "free":
+            raise UsageError(f"--batch {self.batch!r} is neither a number nor free.")
         at_least(1, batch=self.batch if isinstance(self.batch, int) else None)

@@ -7,30 +7,47 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seatrial.errors import BadInputError
+from seatrial.errors import BadInputError, UsageError
+from seatrial.exporters.sources import absolute_source
 from seatrial.harness.spec.attacks import named_surrogate
+from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
 
 Spec = TypeVar("Spec")
+SCHEMA = 1
+_ADAPTERS: dict[type, Any] = {}  # making one takes longer than using it
 
 
 def to_dict(spec: Any) -> dict[str, Any]:
-    """JSON values of any spec, or part of one."""
-    values: dict[str, Any] = _adapter(type(spec)).dump_python(spec, mode="json")
-    return values
+    """JSON values of any spec, paths as they are given; UsageError for a name that JSON cannot hold."""
+    values = _values(spec)
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        name = error.object[: error.start].rpartition('"')[2] + error.object[error.start :].partition('"')[0]
+        raise UsageError(f"{name!r} is not UTF-8, and cannot be written down. Rename it.") from error
+    return {"schema": SCHEMA, **values}
 
 
 def from_dict(kind: type[Spec], values: Any) -> Spec:
-    """The inverse of `to_dict`. BadInputError for unknown fields and values of another type, UsageError for values that
-    none can be.
+    """The inverse of `to_dict`; what is missing has its default. BadInputError for another schema, unknown fields and
+    values of another type, UsageError for values that none can be.
     """
     from pydantic import ValidationError
 
+    if not isinstance(values, dict):
+        raise BadInputError(f"This is no {kind.__name__}: it is no JSON object.")
+    schema = values.get("schema")
+    if type(schema) is not int:
+        raise BadInputError(f"This is no {kind.__name__}: it has no schema number.")
+    if schema != SCHEMA:
+        raise BadInputError(f"This {kind.__name__} has schema {schema}; this version of seatrial reads {SCHEMA}.")
+    fields = {name: value for name, value in values.items() if name != "schema"}
     try:
-        spec: Spec = _adapter(kind).validate_json(json.dumps(values), strict=True)
-    except (ValidationError, ValueError, TypeError, RecursionError) as error:
+        spec: Spec = _adapter(kind).validate_json(json.dumps(fields, allow_nan=False), strict=True)
+    except (ValidationError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise BadInputError(f"This is no {kind.__name__}: {_spelled(error)}.") from error
-    unknown = _unknown(values, to_dict(spec))
+    unknown = _unknown(fields, _values(spec))
     if unknown:
         raise BadInputError(f"A {kind.__name__} has no {', '.join(unknown)}: another version of seatrial wrote it.")
     return spec
@@ -53,18 +70,30 @@ def anywhere(spec: RunSpec) -> RunSpec:
     )
 
 
+def _values(spec: Any) -> dict[str, Any]:
+    values: dict[str, Any] = _adapter(type(spec)).dump_python(spec, mode="json")
+    return values
+
+
 def _adapter(kind: type) -> Any:
     from pydantic import TypeAdapter  # a tenth of a second, which not every command needs
 
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _unknown(given: Any, known: Any, at: str = "") -> list[str]:
-    if not isinstance(given, dict) or not isinstance(known, dict):
+    """Paths of the fields that only `given` has; pydantic passes over those of standard dataclasses."""
+    if isinstance(given, list) and isinstance(known, list):
+        pairs = [(f"{at}{index}.", *pair) for index, pair in enumerate(zip(given, known, strict=True))]
+    elif isinstance(given, dict) and isinstance(known, dict):
+        pairs = [(f"{at}{name}.", given[name], known[name]) for name in given if name in known]
+    else:
         return []
-    found = [f"{at}{name}" for name in given if name not in known]
-    for name in given.keys() & known.keys():
-        found.extend(_unknown(given[name], known[name], f"{at}{name}."))
+    found = [f"{at}{name}" for name in given if name not in known] if isinstance(given, dict) else []
+    for path, one, other in pairs:
+        found.extend(_unknown(one, other, path))
     return found
 
 
@@ -81,15 +110,13 @@ def _path(path: Path | None) -> Path | None:
 
 
 def _data(source: str | None) -> str | None:
-    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
+    if source is None or source == DEMO or not Path(source).exists():
+        return source
+    return str(Path(source).absolute())
 
 
 def _model(source: str) -> str:
-    """A file, also one with a name in it behind a colon."""
-    file, colon, name = source.rpartition(":")
-    if colon and not Path(source).exists() and Path(file).exists():
-        return f"{Path(file).absolute()}:{name}"
-    return str(_data(source))
+    return source if source == DEMO else absolute_source(source)
 
 
 def _surrogate(text: str) -> str:

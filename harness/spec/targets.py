@@ -9,6 +9,7 @@ from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
 
 REFERENCE_ENGINE = "onnxruntime"
+OPTIMIZATIONS = ("disable", "basic", "extended", "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """asked: besides the reference, which a run always adds. threads: of one inference call. optimization: the graph
-    optimisation level. rebuilds: how often each target is built, independently; builds vary.
+    optimisation level, one of OPTIMIZATIONS. rebuilds: how often each target is built, independently; builds vary.
     """
 
     asked: tuple[TargetSpec, ...] = (TargetSpec(REFERENCE_ENGINE, "int8"),)
@@ -67,7 +68,9 @@ class Targets:
     rebuilds: int = 1
 
     def __post_init__(self) -> None:
-        """UsageError for no target, and numbers that none can be."""
+        """UsageError for no target, numbers that none can be and an unknown level."""
         if not self.asked:
             raise UsageError("At least one target is needed: give --engine and --bits.")
+        if self.optimization not in OPTIMIZATIONS:
+            raise UsageError(f"--optimization {self.optimization!r} is unknown. Known: {', '.join(OPTIMIZATIONS)}.")
         at_least(1, threads=self.threads, rebuilds=self.rebuilds)

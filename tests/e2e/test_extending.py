@@ -1,7 +1,5 @@
 """A run that is asked for more, repeated from what it keeps, and taken over by another."""
 
-import json
-
 import pytest
 from conftest import make_folders, make_model
 from trial_files import trial_files, trials
@@ -9,6 +7,7 @@ from trial_files import trial_files, trials
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.run import make_parser, spec_of
+from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.run.run import run
 
 
@@ -153,9 +152,9 @@ def test_from_a_damaged_run_is_told(tmp_path, content):
 def test_from_what_is_no_run_is_told(at_once, tmp_path):
     with pytest.raises(UsageError, match="holds no run"):
         asked("--from", tmp_path / "nowhere")
-    description = json.loads((at_once / "run.json").read_text())
+    description = read_values(at_once / "run.json")
     description["spec"]["limits"]["speed"] = 3
-    (tmp_path / "run.json").write_text(json.dumps(description))
+    write_values(tmp_path / "run.json", description)
     with pytest.raises(BadInputError, match=r"no limits\.speed"):
         asked("--from", tmp_path)
 

@@ -1,4 +1,4 @@
-"""--from RUN: the spec of another run, which the other flags change."""
+"""--from RUN: the spec of another run, which --config and the other flags change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--from",
         type=Path,
         metavar="RUN",
-        help="the spec of that run directory; other flags replace what it says, and extend what is repeatable",
+        help="begin with the spec of that run directory; --config and flags replace its values, or extend lists",
     )
 
 

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"{program()} {command}",
             description=description,
-            epilog=epilog.replace("bench.py", program()),
+            epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # an abbreviation would change its meaning with the next flag that is added
             argument_default=argparse.SUPPRESS,
@@ -38,6 +38,10 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--config", type=Path, metavar="FILE", help="all flags as YAML (flag: value); flags override it"
         )
+
+    def format_help(self) -> str:
+        """The help, in which the command has the name by which it was called."""
+        return super().format_help().replace("bench.py", program())
 
     def error(self, message: str) -> NoReturn:
         """UsageError in place of argparse's exit."""

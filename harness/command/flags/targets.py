@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
+from collections.abc import Sequence
 
 from seatrial.engines import ENGINES
-from seatrial.engines.precision import BITS, check_precision, precision_of_bits
+from seatrial.engines.precision import BITS, precision_of_bits
 from seatrial.engines.registry import default_device
 from seatrial.errors import UsageError
 from seatrial.harness.command.flags.parser import Given, replaced
-from seatrial.harness.spec.targets import Targets, TargetSpec
+from seatrial.harness.spec.targets import OPTIMIZATIONS, REFERENCE, Targets, TargetSpec
 
 _TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@(?P<device>.+))?")
 
@@ -34,7 +35,7 @@ def add(parser: argparse.ArgumentParser, description: str | None = None) -> argp
 
 
 def add_one(group: argparse._ArgumentGroup) -> None:
-    """--engine, --bits and --precision of commands that look at a single target."""
+    """--engine, --bits and --precision of commands that look at a single target (default: that of --from)."""
     group.add_argument("--engine", metavar="NAME", help=f"{', '.join(ENGINES)} (default: onnxruntime)")
     group.add_argument("--bits", type=_integer, metavar="N", help=f"{_spell_bits()} (default: 8)")
     group.add_argument("--precision", metavar="NAME", help="in place of --bits, by name")
@@ -45,8 +46,15 @@ def add_building(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--threads", type=int, metavar="N", help="threads of one inference call (default: 1)")
     group.add_argument(
         "--optimization",
-        choices=("disable", "basic", "extended", "all"),
+        choices=OPTIMIZATIONS,
         help="graph optimisation level (default: all)",
+    )
+
+
+def add_rebuilds(group: argparse._ArgumentGroup) -> None:
+    """--rebuilds."""
+    group.add_argument(
+        "--rebuilds", type=int, metavar="N", help="independent builds of each target, for their spread (default: 1)"
     )
 
 
@@ -65,12 +73,42 @@ def take(given: Given, base: Targets, *, extends: bool = False) -> Targets:
     return replaced(base, given, {name: name for name in ("asked", "threads", "optimization", "rebuilds")})
 
 
-def take_one(given: Given) -> tuple[str, str]:
-    """The engine, as named, and the precision; UsageError for an unknown precision, or two."""
+def take_one(given: Given, base: Targets) -> TargetSpec:
+    """The single target of a command that looks at one: what is given of it, the rest as `base` has it.
+
+    The engine stands as it is named, and need not be there. UsageError for an unknown precision, or two, and where
+    `base` leaves several.
+    """
     if "bits" in given and "precision" in given:
         raise UsageError("--bits and --precision say the same thing; give one.")
-    precision = check_precision(given.pop("precision", None) or precision_of_bits(given.pop("bits", 8)))
-    return given.pop("engine", "onnxruntime"), precision
+    if "bits" in given:
+        given["precision"] = precision_of_bits(given.pop("bits"))
+    chosen = {name: given.pop(name) for name in ("engine", "precision", "device") if name in given}
+    asked = {name: _canonical(value) if name == "engine" else value for name, value in chosen.items()}
+    others = [target for target in base.asked if target != REFERENCE] or list(base.asked)
+    fitting = [one for one in others if all(getattr(one, name) == value for name, value in asked.items())]
+    for name in ("engine", "precision"):
+        if name not in chosen:
+            chosen[name] = _only({getattr(one, name) for one in fitting or others}, others)
+    devices = {one.device for one in fitting if (one.engine, one.precision) == (chosen["engine"], chosen["precision"])}
+    if "device" not in chosen:
+        chosen["device"] = _only(devices, others) if devices else _first_device(chosen["engine"])
+    return TargetSpec(**chosen)
+
+
+def _only(values: set[str], targets: Sequence[TargetSpec]) -> str:
+    if len(values) > 1:
+        known = ", ".join(target.id for target in targets)
+        raise UsageError(f"Which of {known}? Give --engine and --bits.")
+    return next(iter(values))
+
+
+def _canonical(engine: str) -> str:
+    return ENGINES.canonical(engine) if engine in ENGINES else engine
+
+
+def _first_device(engine: str) -> str:
+    return default_device(ENGINES.canonical(engine)) if engine in ENGINES else "cpu"
 
 
 def _named(given: Given) -> tuple[TargetSpec, ...]:

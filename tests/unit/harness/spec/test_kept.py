@@ -1,0 +1,329 @@
+"""Specs as JSON values, and back."""
+
+import dataclasses
+import json
+import math
+import os
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.places import Limits
+from seatrial.engines.precision import BITS
+from seatrial.errors import BadInputError, SeatrialError, UsageError
+from seatrial.exporters import ContractOptions
+from seatrial.harness.spec.attacks import AttackOptions
+from seatrial.harness.spec.build import BuildSpec
+from seatrial.harness.spec.calibration import CalibrationSource
+from seatrial.harness.spec.conditions import ConditionsAsked
+from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
+from seatrial.harness.spec.diff import VALUES, DiffSpec
+from seatrial.harness.spec.export import ExportSpec
+from seatrial.harness.spec.gate import GateOptions
+from seatrial.harness.spec.images import ImageSource
+from seatrial.harness.spec.kept import SCHEMA, anywhere, from_dict, to_dict
+from seatrial.harness.spec.model import ModelSource
+from seatrial.harness.spec.quantize import QuantizeSpec
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import OPTIMIZATIONS, Targets, TargetSpec
+from seatrial.harness.spec.work import WorkOptions
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+paths = words.map(Path)
+precisions = st.sampled_from([*BITS.values(), "bf16", "sim-w4a4"])
+counts = st.integers(1, 10**12)
+seeds = st.integers(0, 2**63 - 1)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+sizes = st.tuples(counts, counts)
+
+
+def maybe(values):
+    return st.none() | values
+
+
+def of(kind, **fields):
+    """Every field of `kind`: one that is forgotten here fails the test."""
+    assert set(fields) == {field.name for field in dataclasses.fields(kind)}
+    return st.builds(kind, **fields)
+
+
+target = of(
+    TargetSpec,
+    engine=st.sampled_from(["onnxruntime", "ort", "x"]),
+    precision=precisions,
+    device=words,
+)
+contract = of(
+    ContractOptions,
+    preset=maybe(words),
+    size=maybe(sizes),
+    resize=maybe(words | counts | sizes),
+    crop=maybe(sizes),
+    interpolation=maybe(words),
+    decoder=maybe(words),
+    divisor=maybe(numbers),
+    mean=maybe(st.tuples(numbers, numbers, numbers)),
+    std=maybe(st.tuples(numbers, numbers, numbers)),
+    color=maybe(words),
+    layout=maybe(words),
+    crop_offset=maybe(words),
+    pad_value=maybe(counts),
+    orientation=maybe(words),
+)
+work = of(WorkOptions, workers=counts, batch_size=counts)
+source = of(
+    ModelSource, model=words, weights=maybe(paths), output=maybe(words), contract=contract, classes=maybe(paths)
+)
+images = of(ImageSource, data=maybe(words), limit=maybe(counts))
+files = {
+    "source": source,
+    "calibration": of(CalibrationSource, data=maybe(words), limit=maybe(counts), seed=maybe(seeds), condition=words),
+    "quantization": of(
+        QuantizeOptions,
+        quantizer=st.sampled_from(QUANTIZERS),
+        ranges=st.sampled_from(RANGES),
+        percentile=st.floats(51, 100),
+        equalize=st.booleans(),
+        bias_correction=st.booleans(),
+        keep_float=st.lists(words).map(tuple),
+        keep_float_below_db=maybe(numbers),
+        int4_method=st.sampled_from(INT4_METHODS),
+        portable=st.booleans(),
+    ),
+    "seed": seeds,
+    "work": work,
+}
+builder = of(
+    BuilderOptions,
+    max_batch=counts,
+    level=maybe(st.integers(0, 5)),
+    workspace_mib=maybe(counts),
+    timing_cache=st.booleans(),
+    version_compatible=st.booleans(),
+    hardware_compatible=st.booleans(),
+    cuda_graph=st.booleans(),
+    compute_capability=st.sampled_from([None, "8.9", "12.0"]),
+)
+limits = st.builds(Limits, build_s=st.floats(1, 1e9), call_s=st.floats(1, 1e9), memory_bytes=maybe(counts))
+
+
+def targets(most):
+    return of(
+        Targets,
+        asked=st.lists(target, min_size=1, max_size=most).map(tuple),
+        threads=counts,
+        optimization=st.sampled_from(OPTIMIZATIONS),
+        rebuilds=counts,
+    )
+
+
+def runs(most=3):
+    return of(
+        RunSpec,
+        **files,
+        images=images,
+        targets=targets(most),
+        builder=builder,
+        limits=limits,
+        conditions=of(
+            ConditionsAsked,
+            suite=words,
+            globs=st.lists(words).map(tuple),
+            severities=st.lists(counts).map(tuple),
+            corruption_scale=maybe(counts),
+            frost_textures=maybe(paths),
+        ),
+        attacks=of(
+            AttackOptions,
+            surrogates=st.lists(st.text(string.ascii_uppercase, min_size=1), unique=True).map(tuple),
+            restarts=counts,
+            queries=counts,
+            device=st.sampled_from(["cpu", "cuda:1"]),
+        ),
+        gate=of(GateOptions, min_realized=maybe(st.floats(0, 1)), allow_fallback=st.booleans()),
+        out=maybe(paths),
+        reuse=maybe(paths),
+    )
+
+
+SPECS = {
+    RunSpec: runs(),
+    BuildSpec: of(BuildSpec, **files, targets=targets(1), builder=builder, limits=limits, out=maybe(paths)),
+    QuantizeSpec: of(
+        QuantizeSpec,
+        **files,
+        out=st.just(Path("é/m.onnx")),
+        engine=words,
+        precision=precisions,
+        float_view=st.booleans(),
+    ),
+    ContractSpec: of(
+        ContractSpec,
+        source=source,
+        images=of(ImageSource, data=maybe(words), limit=maybe(st.integers(MIN_IMAGES))),
+        seed=seeds,
+        work=work,
+    ),
+    ExportSpec: of(
+        ExportSpec,
+        source=source,
+        out=st.just(Path("m.onnx")),
+        images=images,
+        seed=seeds,
+        batch=maybe(counts | st.just("free")),
+        simplify=st.booleans(),
+        work=work,
+    ),
+    DiffSpec: st.builds(
+        DiffSpec,
+        run=runs(1),
+        against=maybe(target),
+        same_file=st.booleans(),
+        threshold_db=maybe(numbers),
+        top=counts,
+        values=st.sampled_from([None, *VALUES]),
+    ),
+}
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+kinds = pytest.mark.parametrize("kind", SPECS, ids=lambda kind: kind.__name__)
+thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@kinds
+@thorough
+@given(data=st.data())
+def test_a_spec_is_the_same_after_json(kind, data):
+    spec = data.draw(SPECS[kind])
+    kept = to_dict(spec)
+    back = from_dict(kind, json.loads(json.dumps(kept, allow_nan=False)))
+    assert back == spec
+    assert to_dict(back) == kept
+    assert json.dumps(to_dict(back)) == json.dumps(kept)  # 1 and 1.0 are equal, and not the same
+
+
+def places_in(value, at=()):
+    """Paths of all values inside."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, one in inside for place in places_in(one, (*at, key)))]
+
+
+def changed(value, place, new):
+    if not place:
+        return new
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[place[0]] = changed(value[place[0]], place[1:], new)
+    return copied
+
+
+@kinds
+@thorough
+@given(data=st.data())
+def test_any_json_is_a_spec_or_told(kind, data):
+    kept = to_dict(data.draw(SPECS[kind]))
+    place = data.draw(st.sampled_from(places_in(kept)))
+    hostile = changed(kept, place, data.draw(values | st.sampled_from([-(10**4000), "\ud800", "\0", "", -1, 0])))
+    try:
+        spec = from_dict(kind, hostile)
+    except SeatrialError:
+        return
+    assert isinstance(spec, kind)
+
+
+@kinds
+@thorough
+@given(data=st.data())
+def test_unknown_fields_are_named(kind, data):
+    kept = to_dict(data.draw(SPECS[kind]))
+
+    def at(place):
+        value = kept
+        for key in place:
+            value = value[key]
+        return value
+
+    place = data.draw(st.sampled_from([one for one in places_in(kept) if isinstance(at(one), dict)]))
+    more = changed(kept, place, {**at(place), "speed": 3})
+    with pytest.raises(BadInputError, match=r"has no {}:".format(r"\.".join(map(str, (*place, "speed"))))):
+        from_dict(kind, more)
+
+
+def test_what_is_missing_has_its_default():
+    assert from_dict(RunSpec, {"schema": SCHEMA, "seed": 4}) == RunSpec(seed=4)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": SCHEMA + 1}, f"has schema {SCHEMA + 1}; this version of seatrial reads {SCHEMA}"),
+        ({"schema": True}, "no schema number"),
+        ({"schema": None}, "no schema number"),
+        ({"seed": "0"}, "seed: .*valid integer"),
+        ({"seed": True}, "seed: .*valid integer"),
+        ({"source": {"contract": {"size": [1]}}}, r"source\.contract\.size"),
+        ({"source": {"contract": {"divisor": math.nan}}}, "not JSON"),
+        ({"out": 3}, "out: "),
+    ],
+)
+def test_what_is_no_spec_is_told(change, says):
+    with pytest.raises(BadInputError, match=says):
+        from_dict(RunSpec, {**to_dict(RunSpec()), **change})
+
+
+def test_deep_nesting_is_told():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for name in ("schema", "seed", "speed"):
+        with pytest.raises(BadInputError):
+            from_dict(RunSpec, {"schema": SCHEMA, name: deep})
+
+
+def test_a_value_that_none_can_be_names_its_flag():
+    kept = to_dict(RunSpec())
+    with pytest.raises(UsageError, match="--batch-size is 0; it must be at least 1"):
+        from_dict(RunSpec, {**kept, "work": {"batch_size": 0}})
+
+
+def test_a_name_that_is_not_utf8_is_refused():
+    with pytest.raises(UsageError, match=r"'runs/\\udcff' is not UTF-8"):
+        to_dict(RunSpec(out=Path(os.fsdecode(b"runs/\xff"))))
+
+
+def test_paths_are_absolute_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test").mkdir()
+    spec = RunSpec(
+        source=ModelSource("nets.py:make", weights=Path("w.pt"), classes=Path("../c.csv")),
+        images=ImageSource("test"),
+        calibration=CalibrationSource(str(tmp_path / "calib")),
+        conditions=ConditionsAsked(frost_textures=Path("frost")),
+        attacks=AttackOptions(surrogates=("big=timm:resnet50", "m.onnx", "b.py:net")),
+        out=Path("runs/x"),
+        reuse=Path("runs/y"),
+    )
+    found = anywhere(spec)
+    assert found.source == ModelSource(f"{tmp_path}/nets.py:make", tmp_path / "w.pt", classes=tmp_path / "../c.csv")
+    assert (found.images.data, found.calibration.data) == (f"{tmp_path}/test", f"{tmp_path}/calib")
+    assert found.conditions.frost_textures == tmp_path / "frost"
+    assert found.attacks.surrogates == ("big=timm:resnet50", f"m={tmp_path}/m.onnx", f"net={tmp_path}/b.py:net")
+    assert (found.out, found.reuse) == (tmp_path / "runs/x", tmp_path / "runs/y")
+    monkeypatch.chdir("/")
+    assert anywhere(found) == found
+
+
+@pytest.mark.parametrize("model", ["demo", "timm:resnet50", "torchvision:resnet18"])
+def test_names_stay_names_beside_folders_of_the_same_name(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("demo", "timm", "torchvision"):
+        (tmp_path / folder).mkdir()
+    spec = RunSpec(source=ModelSource(model), images=ImageSource("demo"), calibration=CalibrationSource("demo"))
+    assert anywhere(spec) == spec
