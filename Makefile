@@ -49,7 +49,7 @@ bench: $(VENV)/.base
 	$(BIN)/python bench.py --out runs/demo
 
 test: $(VENV)/.test $(VENV)/.bindings
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not performance and not parity and not gpu"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu"
 
 emulators:
 	tests/processors/install.sh

@@ -40,8 +40,12 @@ SHARED = ROOT.parent / "shared"
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or fills the user's cache."""
-    os.environ["SEATRIAL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """No test reads or fills the user's cache. The processes that share the tests share one: the demo's photographs are
+    rendered once.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["SEATRIAL_CACHE"] = str(shared / "cache")
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,14 @@ def typings(tmp_path_factory):
     return {version: make(version) for version in TAKEN}
 
 
-def mypy(typing, cache, *files):
-    """mypy's errors as (file name, line, text)."""
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """Stubs and files -> mypy's errors as (file name, line, text). What it learns of other packages is learnt once."""
+    cache = tmp_path_factory.mktemp("mypy")
+    return lambda typing, *files: mypy_errors(typing, cache, *files)
+
+
+def mypy_errors(typing, cache, *files):
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--follow-imports", "silent", "--cache-dir", cache, *files],
         env={**stubs.environment("", stubs.ROOT), "MYPYPATH": f"{typing}:{stubs.ROOT}"},
@@ -73,9 +79,9 @@ def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("version", TAKEN)
-def test_the_adapter_calls_only_what_the_version_has(typings, tmp_path, version):
+def test_the_adapter_calls_only_what_the_version_has(typings, mypy, version):
     files = [ADAPTER / f"{name}.py" for name in TAKEN[version]]
-    assert mypy(typings[version], tmp_path, *files) == []
+    assert mypy(typings[version], *files) == []
 
 
 def test_every_file_that_uses_the_bindings_is_checked():
@@ -97,7 +103,7 @@ def misspelt(source, vocabulary):
 
 
 @pytest.mark.parametrize("version", TAKEN)
-def test_every_single_misspelt_name_in_the_adapter_is_found(typings, tmp_path, version):
+def test_every_single_misspelt_name_in_the_adapter_is_found(typings, mypy, tmp_path, version):
     vocabulary = set(re.findall(r"\w+", (typings[version] / "tensorrt_typing.pyi").read_text()))
     mutants = {}
     for name in TAKEN[version]:
@@ -108,23 +114,23 @@ def test_every_single_misspelt_name_in_the_adapter_is_found(typings, tmp_path, v
             path.write_text(text)
             mutants[path.name] = (name, line, attribute)
     assert len(mutants) > 80
-    found = {name for name, _, _ in mypy(typings[version], tmp_path / "cache", *sorted(tmp_path.glob("mutant_*.py")))}
+    found = {name for name, _, _ in mypy(typings[version], *sorted(tmp_path.glob("mutant_*.py")))}
     assert [mutants[name] for name in sorted(mutants.keys() - found)] == []
 
 
-def test_one_misspelt_method_is_told_where_it_stands(typings, tmp_path):
+def test_one_misspelt_method_is_told_where_it_stands(typings, mypy, tmp_path):
     """The same in plain: one letter, one error."""
     source = (ADAPTER / "session.py").read_text()
     assert source.count(".execute_async_v3(") == 1
     (tmp_path / "session.py").write_text(source.replace(".execute_async_v3(", ".execute_asynch_v3("))
-    ((name, line, text),) = mypy(typings["11.4"], tmp_path / "cache", tmp_path / "session.py")
+    ((name, line, text),) = mypy(typings["11.4"], tmp_path / "session.py")
     assert (name, source.splitlines()[line - 1].strip()[:15]) == ("session.py", "if not context.")
     assert '"IExecutionContext" has no attribute "execute_asynch_v3"' in text
 
 
-def test_a_method_of_another_version_is_found(typings, tmp_path):
+def test_a_method_of_another_version_is_found(typings, mypy):
     """The check is of versions, not of TensorRT at large: 10.x has no compute capabilities to build for."""
-    errors = mypy(typings["10.16"], tmp_path, ADAPTER / "rtx.py")
+    errors = mypy(typings["10.16"], ADAPTER / "rtx.py")
     assert any("num_compute_capabilities" in text for _, _, text in errors)
 
 
