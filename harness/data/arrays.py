@@ -71,12 +71,12 @@ class ArraySource:
         if not shape[0]:
             raise BadInputError(f"{path} holds no images.")
         self._image_shape = shape[1:]
-        unknown = np.full(shape[0], -1, np.int64)
-        self.labels = self._labels(shape[0]) if labelled or "labels.npy" in self._members else unknown
+        known = labelled or "labels.npy" in self._members
+        self.labels = self._labels(shape[0]) if known else np.full(shape[0], -1, np.int64)
         if labelled:
             check_labels(np.unique(self.labels).tolist(), classes)
         elif self.labels.min() < 0 or self.labels.max() >= classes:
-            self.labels = unknown
+            self.labels = np.full_like(self.labels, -1, np.int64)
         self.ids = self._ids(shape[0])
 
     @property
