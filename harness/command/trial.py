@@ -22,8 +22,8 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.trial import describe_trial, run_trial
 
 _DESCRIPTION = """A trial is one target's answers under one condition. With --from: describes the trials of a run, a
-line of
-JSON for each. With a file of such lines: runs them, each from its description alone, to the same bits as the run."""
+line of JSON for each. With a file of such lines: runs them, each from its description alone, to the same bits as the
+run."""
 
 _EXAMPLES = """examples:
   bench.py trial --from runs/m > trials.jsonl
