@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+
+from seatrial.packages import installed_versions
 
 _PACKAGES = ("numpy", "pillow", "onnx", "onnxruntime", "onnxruntime-gpu", "pyarrow", "rich", "matplotlib")
 
 
 def describe_environment() -> dict[str, Any]:
     """Host facts as JSON values; null where the system does not tell."""
-    versions = {str(found.metadata["Name"]).lower(): found.version for found in distributions()}
+    versions = installed_versions(_PACKAGES)
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -22,7 +23,7 @@ def describe_environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "clocks_mhz": _clocks(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "packages": {name: versions[name] for name in _PACKAGES if name in versions},
+        "packages": {name: found for name, found in versions.items() if found is not None},
     }
 
 

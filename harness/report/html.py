@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,33 @@ from seatrial.harness.report import guard, words
 from seatrial.harness.typeset import numbers
 
 
-def render_report(summary: Mapping[str, Any]) -> str:
-    """The page for a summary; every text in it is escaped, wherever it came from."""
-    environment = Environment(
+@functools.cache
+def _environment() -> Environment:
+    """Keeps what it has compiled."""
+    return Environment(
         loader=PackageLoader("seatrial.harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render_report(summary: Mapping[str, Any]) -> str:
+    """The page for a summary; every text in it is escaped, wherever it came from."""
     shared = {"summary": summary, "targets": summary["targets"], "numbers": numbers}
     sections = [section for kind in KINDS.values() if (section := kind.section(summary)) is not None]
-    rendered = [environment.from_string(one.template).render(shared, values=one.values) for one in sections]
-    return environment.get_template("report.html").render(
-        shared,
-        columns=[column for kind in KINDS.values() for column in kind.columns()],
-        sections=list(map(Markup, rendered)),  # they are escaped already
-        guard=guard,
-        words=words,
+    rendered = [_environment().from_string(one.template).render(shared, values=one.values) for one in sections]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            shared,
+            columns=[column for kind in KINDS.values() for column in kind.columns()],
+            sections=list(map(Markup, rendered)),  # they are escaped already
+            guard=guard,
+            words=words,
+        )
     )
 
 
