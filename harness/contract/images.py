@@ -60,7 +60,7 @@ class DecodedImages:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the object)
         try:
-            tasks = selection.source.stream(selection.indices)
+            tasks = selection.stream()
             for done, _ in enumerate(ordered_map(self._take, tasks, workers=workers), start=1):
                 progress(done)
         except BaseException:

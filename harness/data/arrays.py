@@ -17,13 +17,14 @@ import numpy.typing as npt
 from seatrial.errors import BadInputError
 from seatrial.files import file_digest
 from seatrial.harness.data.labels import check_labels
-from seatrial.harness.data.source import Payload, Pixels
+from seatrial.harness.data.source import Payload, Pixels, changed
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 # What is read whole stays far below this for any real test set; an archive of a few kB can claim to hold much more.
 _MAX_LABEL_BYTES = 64 << 20
 _MAX_NAME_BYTES = 512 << 20
 _MAX_HEADER_BYTES = 1 << 16
+_PIECE = 1 << 20
 
 
 class _Head:
@@ -56,11 +57,9 @@ class ArraySource:
         self.path = path
         self.name = path.stem
         self._digest: str | None = None
-        try:
-            with zipfile.ZipFile(path) as archive:
-                self._members = frozenset(archive.namelist())
-        except _ZIP_ERRORS as error:
-            raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error
+        self._crc: int | None = None
+        with _opened(path) as archive:
+            self._members = frozenset(archive.namelist())
         with self._member("images") as stream:
             shape, dtype = self._read_header(stream, "images")
         if dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)) or 0 in shape[1:]:
@@ -84,13 +83,20 @@ class ArraySource:
         """(height, width) of every image."""
         return self._image_shape[0], self._image_shape[1]
 
-    def digests(self, indices: Sequence[int]) -> list[str]:
+    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The archive's SHA-256 and the position: the content of the whole file stands for each image's."""
+        with _opened(self.path) as archive:
+            self._crc = archive.getinfo("images.npy").CRC
         self._digest = self._digest or file_digest(self.path)
-        return [f"{self._digest}:{index}" for index in indices]
+        return ((position, f"{self._digest}:{index}") for position, index in enumerate(indices))
+
+    def digest(self, payload: Payload) -> None:
+        """None: `stream` compares all that it reads with the archive's own checksum, which was hashed."""
 
     def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
-        """Reads the archive once from front to back, and yields the images asked for as they pass."""
+        """Reads the archive once from front to back, and yields the images asked for as they pass. Once `digests` has
+        hashed it, BadInputError where it is another, in the end at the latest.
+        """
         position_of = {index: position for position, index in enumerate(indices)}
         size = math.prod(self._image_shape)
         with self._member("images") as stream:
@@ -102,6 +108,8 @@ class ArraySource:
                     if image.shape[2] == 1:
                         image = np.repeat(image, 3, axis=2)
                     yield position_of[index], Payload(f"{self.path}, image {index}", image)
+            if self._crc is not None:
+                self._to_the_end(stream, (len(self.ids) - 1 - max(position_of, default=-1)) * size)
 
     def _labels(self, count: int) -> npt.NDArray[np.int64]:
         labels = self._whole("labels", _MAX_LABEL_BYTES)
@@ -133,8 +141,11 @@ class ArraySource:
                 f"{self.path} has no array `{name}`; expected `images` and `labels`. Only --calib takes images without "
                 "labels."
             )
+        archive = _opened(self.path)
+        if name == "images" and self._crc not in (None, archive.getinfo("images.npy").CRC):
+            raise changed(str(self.path))
         try:
-            return zipfile.ZipFile(self.path).open(f"{name}.npy")
+            return archive.open(f"{name}.npy")
         except _ZIP_ERRORS as error:
             raise BadInputError(f"{self.path} is not a readable .npz archive: {error}.") from error
 
@@ -153,10 +164,27 @@ class ArraySource:
         return shape, dtype
 
     def _exactly(self, stream: IO[bytes], size: int) -> bytes:
-        try:
-            raw = stream.read(size)
-        except _ZIP_ERRORS as error:
-            raise BadInputError(f"{self.path} is damaged: {error}.") from error
+        raw = self._piece(stream, size)
         if len(raw) != size:
             raise BadInputError(f"{self.path} is truncated: an array ends before its declared size.")
         return raw
+
+    def _to_the_end(self, stream: IO[bytes], size: int) -> None:
+        """Reads on for `size` bytes: the checksum is that of the whole array."""
+        while size > 0:
+            size -= len(self._exactly(stream, min(size, _PIECE)))
+        if self._piece(stream, 1):
+            raise BadInputError(f"{self.path} is damaged: an array goes on behind its declared size.")
+
+    def _piece(self, stream: IO[bytes], size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except _ZIP_ERRORS as error:
+            raise BadInputError(f"{self.path} is damaged: {error}.") from error
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except _ZIP_ERRORS as error:
+        raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from seatrial.errors import BadInputError
 from seatrial.files import file_digest
 from seatrial.harness.data.labels import LabelOf
-from seatrial.harness.data.source import Payload
+from seatrial.harness.data.source import Payload, changed, content_digest
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 # An encoded photograph is a few MB; what is larger is not read into memory.
@@ -36,6 +37,7 @@ class FolderSource:
         their sizes, for sets that are too large to be read twice.
         """
         self._by_content = by_content
+        self._written: dict[int, int] = {}
         self.root = root
         self.name = root.name
         folders = [entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
@@ -60,16 +62,37 @@ class FolderSource:
             raise BadInputError(f"{root} holds no images in its {len(folders)} class folders.")
         self.labels: npt.NDArray[np.int64] = np.array(labels, np.int64)
 
-    def digests(self, indices: Sequence[int]) -> list[str]:
+    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
         """SHA-256 of each file, or its size."""
-        paths = [self.root / self.ids[index] for index in indices]
-        return [file_digest(path) if self._by_content else f"{path.stat().st_size} bytes" for path in paths]
+        for position, index in enumerate(indices):
+            with self._reading(index) as path:
+                found = path.stat()
+                self._written[index] = found.st_mtime_ns
+                yield position, file_digest(path) if self._by_content else f"{found.st_size} bytes"
+
+    def digest(self, payload: Payload) -> str:
+        """SHA-256 of its bytes, or their number."""
+        return content_digest(payload) if self._by_content else f"{len(payload.content)} bytes"
 
     def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
-        """Reads the encoded files in the order asked for."""
+        """Reads the encoded files in the order asked for; BadInputError for one that is gone. Of one whose size stands
+        for its content, also where it was written to since.
+        """
         for position, index in enumerate(indices):
-            path = self.root / self.ids[index]
-            yield position, Payload(str(path), path.read_bytes())
+            with self._reading(index) as path:
+                payload = Payload(str(path), path.read_bytes())
+                written = self._written.get(index)
+                if not self._by_content and written not in (None, path.stat().st_mtime_ns):
+                    raise changed(payload.where)
+            yield position, payload
+
+    @contextlib.contextmanager
+    def _reading(self, index: int) -> Iterator[Path]:
+        path = self.root / self.ids[index]
+        try:
+            yield path
+        except OSError as error:
+            raise BadInputError(f"{path} cannot be read any more: {error.strerror}.") from error
 
 
 def images_below(root: Path, folder: Path) -> Iterator[str]:

@@ -21,9 +21,13 @@ class ShiftedSource:
         self.image_size = source.image_size
         self.labels: npt.NDArray[np.int64] = source.labels + offset
 
-    def digests(self, indices: Sequence[int]) -> list[str]:
+    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The other source's."""
         return self._source.digests(indices)
+
+    def digest(self, payload: Payload) -> str | None:
+        """The other source's."""
+        return self._source.digest(payload)
 
     def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
         """The other source's."""

@@ -23,6 +23,7 @@ class CalibrationFolder(FolderSource):
     def __init__(self, root: Path, label_of: LabelOf) -> None:
         """Raises BadInputError for a folder without images, and for what is no image."""
         self._by_content = True
+        self._written = {}
         self.root = root
         self.name = root.name
         self.ids = sorted(images_below(root, root))

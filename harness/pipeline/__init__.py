@@ -34,9 +34,7 @@ def spool(
         store.put(position, model_pixels(payload, contract))
 
     try:
-        for done, _ in enumerate(
-            ordered_map(take, selection.source.stream(selection.indices), workers=workers, ahead=8), start=1
-        ):
+        for done, _ in enumerate(ordered_map(take, selection.stream(), workers=workers, ahead=8), start=1):
             progress(done)
     except BaseException:
         store.close()

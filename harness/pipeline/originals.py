@@ -41,7 +41,7 @@ class Originals:
     def read(self, start: int, stop: int) -> Iterator[tuple[int, Payload]]:
         """Yields (position from `start` on, payload) once for each; safe from several threads."""
         if self._store is None:
-            yield from self._selection.source.stream(self._selection.indices[start:stop])
+            yield from self._selection.stream(start, stop)
             return
         for position, pixels in enumerate(self._store.read(start, stop)):
             yield position, Payload(self._selection.ids[start + position], pixels)
@@ -76,7 +76,7 @@ def enlarged(pixels: Pixels) -> Pixels:
 
 
 def _spool_arrays(selection: Selection, folder: Path, workers: int, progress: Callable[[int], None]) -> ImageStore:
-    _, first = next(iter(selection.source.stream(selection.indices[:1])))
+    _, first = next(iter(selection.stream(0, 1)))
     assert isinstance(first.content, np.ndarray)
     height, width, _ = first.content.shape
     store = ImageStore(folder, len(selection), (height, width))
@@ -87,7 +87,7 @@ def _spool_arrays(selection: Selection, folder: Path, workers: int, progress: Ca
         store.put(position, payload.content)
 
     try:
-        tasks = selection.source.stream(selection.indices)
+        tasks = selection.stream()
         for done, _ in enumerate(ordered_map(take, tasks, workers=workers, ahead=8), start=1):
             progress(done)
     except BaseException:

@@ -34,6 +34,6 @@ class SourceReader:
     def read(self, start: int, stop: int) -> Pixels:
         """uint8 RGB [stop - start, height, width, 3]; BadInputError naming the first image that does not decode."""
         images = np.empty((stop - start, *self.contract.size, 3), np.uint8)
-        for position, payload in self.selection.source.stream(self.selection.indices[start:stop]):
+        for position, payload in self.selection.stream(start, stop):
             images[position] = model_pixels(payload, self.contract)
         return images

@@ -72,19 +72,24 @@ class Digests:
     calib: str | None
 
 
-def hash_images(plan: Plan, progress: Progress) -> Digests:
-    """Reads every image's bytes once."""
-    tested = {"": plan.data} if plan.released is None else dict(plan.released)
-    found = _digests([*tested.values(), *([] if plan.calib is None else [plan.calib])], progress)
-    by_name = dict(zip(tested, found, strict=False))
-    return Digests(by_name[""] if plan.released is None else by_name, None if plan.calib is None else found[-1])
+def with_hashed_images(plan: Plan, progress: Progress) -> Plan:
+    """Reads every image's bytes once; what the run reads later must be the same."""
+    asked = [plan.data] if plan.released is None else list(plan.released.values())
+    found = _hashed([*asked, *([] if plan.calib is None else [plan.calib])], progress)
+    calib = None if plan.calib is None else found[-1]
+    calib_digest = None if calib is None else calib.digest
+    if plan.released is None:
+        return dataclasses.replace(plan, data=found[0], calib=calib, digests=Digests(found[0].digest, calib_digest))
+    released = dict(zip(plan.released, found, strict=False))
+    digests = Digests({name: one.digest for name, one in released.items()}, calib_digest)
+    return dataclasses.replace(plan, released=released, calib=calib, digests=digests)
 
 
-def identity_of(plan: Plan, digests: Digests) -> Identity:
-    """The identity of a plan's targets and conditions."""
-    targets = {target.id: _target(plan, target, digests) for target in plan.targets}
-    identity = Identity(_run(plan, digests), targets, {})
-    return with_conditions(dataclasses.replace(plan, digests=digests, identity=identity), plan.conditions)
+def identity_of(plan: Plan) -> Identity:
+    """The identity of a plan's targets and conditions; its images are hashed."""
+    targets = {target.id: _target(plan, target) for target in plan.targets}
+    identity = Identity(_run(plan), targets, {})
+    return with_conditions(dataclasses.replace(plan, identity=identity), plan.conditions)
 
 
 def with_conditions(plan: Plan, conditions: Sequence[Condition]) -> Identity:
@@ -96,8 +101,8 @@ def with_conditions(plan: Plan, conditions: Sequence[Condition]) -> Identity:
     return dataclasses.replace(plan.identity, conditions={**plan.identity.conditions, **made})
 
 
-def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
-    model = plan.model
+def _run(plan: Plan) -> dict[str, Any]:
+    model, images = plan.model, plan.digests.data
     packages = list(_PACKAGES)
     contract = model.contract
     if not {contract.decoder, contract.interpolation.partition("-")[0]} <= {"pillow", "opencv"}:
@@ -109,13 +114,13 @@ def _run(plan: Plan, digests: Digests) -> dict[str, Any]:
             "precision": model.precision,
             "scores": model.scores,
         },
-        "images": digests.data if isinstance(digests.data, str) else None,
+        "images": images if isinstance(images, str) else None,
         "seed": plan.spec.seed,
         "versions": {"seatrial": __version__, **installed_versions(packages)},
     }
 
 
-def _target(plan: Plan, target: TargetSpec, digests: Digests) -> dict[str, Any]:
+def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     spec = plan.spec
     on_processor = device_kind(target.device) == "cpu"
     place = place_of(target.device)
@@ -128,7 +133,7 @@ def _target(plan: Plan, target: TargetSpec, digests: Digests) -> dict[str, Any]:
         "optimization": spec.targets.optimization,
         "builder": None if on_processor else dataclasses.asdict(spec.builder),
         "quantization": _quantization(plan) if quantized else None,
-        "calibration": _calibration(plan, digests) if plan.calibrates(target) else None,
+        "calibration": _calibration(plan) if plan.calibrates(target) else None,
     }
 
 
@@ -141,22 +146,22 @@ def _quantization(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _calibration(plan: Plan, digests: Digests) -> dict[str, Any]:
+def _calibration(plan: Plan) -> dict[str, Any]:
     return {
-        "digest": digests.calib,
+        "digest": plan.digests.calib,
         "condition": kind_of(plan.calib_condition.id).shape(plan.calib_condition, plan.world),
         "seed": plan.spec.calib_seed,
     }
 
 
-def _digests(selections: Sequence[Selection], progress: Progress) -> list[str]:
+def _hashed(selections: Sequence[Selection], progress: Progress) -> list[Selection]:
     before = 0
-    digests = []
+    found = []
     with progress.stage("Hashing images", sum(map(len, selections))) as update:
         for selection in selections:
-            digests.append(selection.digest(_after(update, before)))
+            found.append(selection.hashed(_after(update, before)))
             before += len(selection)
-    return digests
+    return found
 
 
 def _after(update: Update, before: int) -> Callable[[int], None]:

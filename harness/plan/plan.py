@@ -22,7 +22,7 @@ from seatrial.harness.data import Selection, labeller, open_source, open_unlabel
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.plan.files import needs_calibration
-from seatrial.harness.plan.identity import Digests, Identity, hash_images, identity_of
+from seatrial.harness.plan.identity import Digests, Identity, identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, load_model
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
@@ -195,8 +195,8 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         later=resolved.later,
         networks=resolved.networks,
     )
-    digests = hash_images(plan, progress)
-    return dataclasses.replace(plan, digests=digests, identity=identity_of(plan, digests))
+    plan = with_hashed_images(plan, progress)
+    return dataclasses.replace(plan, identity=identity_of(plan))
 
 
 def _released(path: Path, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:

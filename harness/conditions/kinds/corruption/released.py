@@ -6,22 +6,25 @@ resized again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
-from seatrial.files import file_digest
 from seatrial.harness.conditions.corruptions import SEVERITIES, names
 from seatrial.harness.conditions.kinds.corruption.ids import corruption_id
 from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data.folder import FolderSource
 from seatrial.harness.data.labels import LabelOf, check_labels
-from seatrial.harness.data.source import DataSource, Payload, Pixels
+from seatrial.harness.data.source import DataSource, Payload, Pixels, changed, content_digest
 
 _LABELS = "labels.npy"
 
@@ -87,6 +90,9 @@ class NpySource:
             raise BadInputError(
                 f"{file.parent / _LABELS} is {labels.dtype} {list(labels.shape)}; expected [{len(images)}]."
             )
+        if not images.flags.c_contiguous:
+            raise BadInputError(f"{file} is in Fortran order, which is not read.")
+        self._shape, self._offset = images.shape[1:], images.offset
         self.image_size: tuple[int, int] | None = (images.shape[1], images.shape[2])
         self._first = (severity - 1) * count
         begin = self._first if len(labels) > count else 0
@@ -94,26 +100,44 @@ class NpySource:
         check_labels(self.labels.tolist(), classes)
         self.ids = [f"{index:06d}" for index in range(count)]
 
-    def digests(self, indices: Sequence[int]) -> list[str]:
-        """The file's SHA-256 and the position in it."""
-        return [f"{_digest(self.file)}:{self._first + index}" for index in indices]
+    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """SHA-256 of each image's pixels."""
+        size = math.prod(self._shape)
+        with self._open() as stream:
+            stream.seek(self._offset + self._first * size)
+            images = memoryview(stream.read(len(self.ids) * size))
+        for position, index in enumerate(indices):
+            yield position, hashlib.sha256(images[index * size : (index + 1) * size]).hexdigest()
+
+    def digest(self, payload: Payload) -> str:
+        """SHA-256 of its pixels."""
+        return content_digest(payload)
 
     def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
-        """Reads the images asked for, in their order, from the mapped file."""
-        images = _map(self.file)
-        for position, index in enumerate(indices):
-            image: Pixels = np.array(images[self._first + index])
-            yield position, Payload(f"{self.file}, image {self._first + index}", image)
+        """Reads the images asked for, in their order; BadInputError where the file ends before one of them."""
+        size = math.prod(self._shape)
+        with self._open() as stream:
+            for position, index in enumerate(indices):
+                where = f"{self.file}, image {self._first + index}"
+                stream.seek(self._offset + (self._first + index) * size)
+                raw = stream.read(size)
+                if len(raw) != size:
+                    raise changed(where)
+                image: Pixels = np.frombuffer(raw, np.uint8).reshape(self._shape)
+                yield position, Payload(where, image)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        try:
+            with self.file.open("rb") as stream:
+                yield stream
+        except OSError as error:
+            raise BadInputError(f"{self.file} cannot be read any more: {error.strerror}.") from error
 
 
-@functools.lru_cache(maxsize=32)
-def _digest(file: Path) -> str:
-    return file_digest(file)
-
-
-def _map(file: Path) -> npt.NDArray[np.generic]:
+def _map(file: Path) -> np.memmap[Any, np.dtype[Any]]:
     try:
-        mapped: npt.NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+        mapped: np.memmap[Any, np.dtype[Any]] = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
         raise BadInputError(f"{file} is not a readable .npy array: {error}.") from error
     return mapped

@@ -43,10 +43,10 @@ def test_class_folders_are_listed_in_imagefolder_order(data_folder):
 
 def test_folder_digests_follow_content_not_names(data_folder):
     before = opened(data_folder, 4)
-    digests = before.digests(range(24))
+    digests = [digest for _, digest in before.digests(range(24))]
     (data_folder / "class0/000.jpg").rename(data_folder / "class0/renamed.jpg")
     after = opened(data_folder, 4)
-    assert sorted(after.digests(range(24))) == sorted(digests)
+    assert sorted(digest for _, digest in after.digests(range(24))) == sorted(digests)
 
 
 def test_a_text_file_among_images_is_named(data_folder):
@@ -286,7 +286,7 @@ def test_behind_a_background_class_the_labels_of_archives_move_too(tmp_path, tho
     assert source.labels.tolist()[:3] == [1, 6, 1000]
     plain = opened(tmp_path / "d.npz", 1000, classes_file=thousand)
     assert (source.ids, source.name) == (plain.ids, plain.name)
-    assert source.digests([1]) == plain.digests([1])
+    assert list(source.digests([1])) == list(plain.digests([1]))
     assert next(source.stream([3]))[1].where == next(plain.stream([3]))[1].where
 
 
