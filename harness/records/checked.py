@@ -46,7 +46,7 @@ def read_table(path: Path) -> pa.Table:
             raise ValueError("its checksum does not hold")
         return pq.read_table(pa.BufferReader(content))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise DamagedError(f"{path} is damaged ({error}). Repeat the command, and it is made again.") from error
+        raise DamagedError(f"{path} is damaged ({error}). Repeat the run, and it is made again.") from error
 
 
 def is_table(path: Path) -> bool:
@@ -72,4 +72,4 @@ def read_values(path: Path) -> dict[str, Any]:
             raise ValueError("its checksum does not hold")
         return stored
     except (BadInputError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is damaged ({error}). Repeat the command, and it is made again.") from error
+        raise DamagedError(f"{path} is damaged ({error}). Repeat the run, and it is made again.") from error

@@ -90,7 +90,7 @@ class RunDirectory:
             stored = read_values(self.run_json)
         except DamagedError as error:
             raise DamagedError(
-                f"{self.run_json} is damaged, or not a run's description. Choose another --out."
+                f"{self.run_json} is damaged, or not a run's description. Choose another folder."
             ) from error
         if not _is_description(stored):
             raise BadInputError(f"{self.run_json} is not a run's description. Choose another --out.")

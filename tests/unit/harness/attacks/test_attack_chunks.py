@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.artefacts import write_artefact
-from seatrial.errors import BadInputError
+from seatrial.errors import BadInputError, DamagedError
 from seatrial.harness.attacks.chunks import CleanChunk, Job, chunk_size, make_sets, with_distance
 from seatrial.harness.attacks.rows import (
     EVERYONE,
@@ -170,6 +170,20 @@ def test_chunks_are_made_once_and_read_like_any_images(tmp_path: Path, count: in
     assert len(work.asked) == 2 * -(-count // 3), "nothing is made twice"
     assert [one.keys for one in again] == [one.keys for one in made]
     assert all(same_rows(first.rows, second.rows) for first, second in zip(made, again, strict=True))
+
+
+def test_a_chunk_that_is_damaged_while_it_is_read_ends_the_run_and_is_made_again_by_the_next(tmp_path: Path) -> None:
+    pixels, ids = some_images(6), [str(number) for number in range(6)]
+    store, work = ChunkStore(tmp_path), Counting()
+    (made,) = make_sets([job(work, 6)], ids, Images(pixels), store, workers=1)
+    path = next(tmp_path.rglob(f"{made.keys[1]}.chunk"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert np.array_equal(made.reader.read(0, 3), pixels[:3] + np.uint8(1))
+    with pytest.raises(DamagedError, match="Repeat the command"):
+        made.reader.read(2, 4)
+    (again,) = make_sets([job(work, 6)], ids, Images(pixels), store, workers=1)
+    assert work.asked[2:] == [["3", "4", "5"]]
+    assert np.array_equal(again.reader.read(0, 6), pixels + np.uint8(1))
 
 
 def test_what_was_made_before_an_interruption_is_kept(tmp_path: Path) -> None:

@@ -94,6 +94,6 @@ def test_a_damaged_description_of_who_knows_what_is_left_alone(tmp_path):
             look()
     directory.trials.mkdir()
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(DamagedError, match="Choose another --out"):
+    with pytest.raises(DamagedError, match="Choose another folder"):
         directory.description()
     assert directory.run_json.exists()
