@@ -9,7 +9,7 @@ import sys
 import onnx
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, bench
+from conftest import ROOT, bench_process
 from onnx import numpy_helper
 from trial_files import trial_files
 
@@ -40,9 +40,9 @@ def world(tmp_path_factory):
         2,
     ]
     words += [word for name in CONDITIONS for word in ("--conditions", name)]
-    done = bench([*words, "--precision", "int8", "--precision", "sim-w4a4", "--out", "run"], cwd=root)
+    done = bench_process([*words, "--precision", "int8", "--precision", "sim-w4a4", "--out", "run"], cwd=root)
     assert done.returncode == 0, done.stderr
-    done = bench(["trial", "--from", "run"], cwd=root)
+    done = bench_process(["trial", "--from", "run"], cwd=root)
     assert done.returncode == 0, done.stderr
     return root, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -74,7 +74,7 @@ def test_a_trial_is_run_from_its_json_in_another_folder_to_the_same_bits(world, 
     asked = some(described)
     assert len(asked) >= 6
     (tmp_path / "trials.jsonl").write_text("".join(json.dumps(one) + "\n" for one in asked))
-    done = bench(["trial", "trials.jsonl", "--out", "there"], cwd=tmp_path, env=_other_cache(tmp_path))
+    done = bench_process(["trial", "trials.jsonl", "--out", "there"], cwd=tmp_path, env=_other_cache(tmp_path))
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(asked)
     for one in asked:

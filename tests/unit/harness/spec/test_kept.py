@@ -271,6 +271,7 @@ def test_what_is_missing_has_its_default():
         ({"source": {"contract": {"size": [1]}}}, r"source\.contract\.size"),
         ({"source": {"contract": {"divisor": math.nan}}}, "not JSON"),
         ({"out": 3}, "out: "),
+        ({"limits": {"memory_bytes": -(10**400)}}, "This is no RunSpec"),
     ],
 )
 def test_what_is_no_spec_is_told(change, says):
