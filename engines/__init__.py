@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import seatrial.engines.null
-import seatrial.engines.onnxruntime
-import seatrial.engines.openvino
-import seatrial.engines.pytorch
-import seatrial.engines.tensorrt  # noqa: F401  (an adapter's module registers its class)
 from seatrial.engines.audit import Audit, Layer
 from seatrial.engines.base import BuildRequest, Engine
 from seatrial.engines.registry import ENGINES

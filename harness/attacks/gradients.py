@@ -63,7 +63,7 @@ def on_surrogate(
             source=source() if attack.kind.pair else None,
             restarts=options.restarts,
         )
-        adversarial = GRADIENT_ATTACKS[attack.name](problem)
+        adversarial = (attack.kind.function or GRADIENT_ATTACKS[attack.name])(problem)
         images = _as_stored(adversarial.permute(0, 2, 3, 1).cpu().numpy(), part.pixels, attack)
         answers = model.logits(_tensor(images, model.device))
         return with_distance(

@@ -11,9 +11,11 @@ import dataclasses
 import fnmatch
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from seatrial.errors import UsageError
+from seatrial.registry import Registry
 
 ATTACK = "attack/"
 BLACKBOX = "blackbox/"
@@ -31,7 +33,8 @@ STRENGTH_WORDS = ("small", "mid", "large")
 class AttackKind:
     """norm: `linf`, `l2` or `l1`. blackbox: asks the engine, not a surrogate. pair: needs the fp32 source beside the
     surrogate, and has no sense on that source. classes: the least number of classes. check: asked for to tell masked
-    gradients from robustness, not for itself.
+    gradients from robustness, not for itself. function: `Problem -> Tensor` of one on gradients from another package;
+    ours register theirs (`harness.attacks.problem`).
     """
 
     norm: str
@@ -39,10 +42,28 @@ class AttackKind:
     pair: bool = False
     classes: int = 2
     check: bool = False
+    function: Callable[[Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError for an unknown norm."""
+        if self.norm not in STRENGTHS:
+            raise ValueError(f"the norm is {self.norm!r}; there are {', '.join(STRENGTHS)}")
 
 
+def _accept(name: str, named: Any) -> AttackKind:
+    if not isinstance(named, AttackKind) or named.function is None:
+        raise TypeError("an attack is a seatrial.harness.attacks.ids.AttackKind with its function")
+    if named.blackbox:
+        raise ValueError("attacks of other packages are made on gradients")
+    if not _NAME.fullmatch(name) or not name.endswith(f"-{named.norm}"):
+        raise ValueError(f"an attack's name is of a-z, 0-9 and -, and ends in its norm: {name}-{named.norm}")
+    return named
+
+
+_NAME = re.compile("[a-z0-9-]+")
 # In the order of reports.
-ATTACKS: dict[str, AttackKind] = {
+ATTACKS: Registry[AttackKind] = Registry("attack", group="seatrial.attacks", accept=_accept)
+for _name, _kind in {
     "fgsm-linf": AttackKind("linf"),  # one step along the gradient's sign
     "pgd-linf": AttackKind("linf"),  # 20 projected steps of 0.075 eps
     "pgd-l2": AttackKind("l2"),  # 20 projected steps of 0.075 eps
@@ -62,7 +83,8 @@ ATTACKS: dict[str, AttackKind] = {
     "square-linf": AttackKind("linf", blackbox=True),  # random squares, by scores
     "square-l2": AttackKind("l2", blackbox=True),  # random squares, by scores
     "hopskipjump-l2": AttackKind("l2", blackbox=True),  # walks along the decision boundary, by labels
-}
+}.items():
+    ATTACKS.register(_name)(_kind)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +135,11 @@ def parse_attack(condition_id: str) -> AttackId:
             "blackbox/square-linf@8."
         )
     name = found["name"]
-    kind = ATTACKS.get(name)
-    if kind is None or kind.blackbox != (found["prefix"] == BLACKBOX):
+    ATTACKS.refuse_broken(name)
+    if name not in ATTACKS or ATTACKS[name].blackbox != (found["prefix"] == BLACKBOX):
         known = ", ".join(f"{BLACKBOX if one.blackbox else ATTACK}{other}" for other, one in ATTACKS.items())
         raise UsageError(f"Unknown attack in {condition_id!r}. Known: {known}.")
+    kind = ATTACKS[name]
     if kind.blackbox and found["surrogate"] is not None:
         raise UsageError(f"{condition_id!r}: a black-box attack asks the engine itself and has no surrogate.")
     strengths = dict(zip(STRENGTH_WORDS, STRENGTHS[kind.norm], strict=True))

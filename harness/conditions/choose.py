@@ -44,6 +44,7 @@ def choose(
     found = [name for kind in KINDS.values() for name in kind.chosen(suite, globs, severities, world)]
     for glob in globs:
         if not any(_there(kind.matching(glob, world), available) for kind in KINDS.values()):
+            KINDS.refuse_broken(glob.partition("/")[0])
             raise UsageError(f"No condition matches {glob!r}. Known: {spelled()}.")
     found = _there(found, available)
     if found in ([], [CLEAN]) and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):

@@ -33,7 +33,7 @@ from seatrial.harness.contract.model import load_model
 from seatrial.harness.contract.races import SCALING, Races
 from seatrial.harness.contract.result import Deviation, SearchResult, Stage
 from seatrial.harness.data import labeller, open_source, select
-from seatrial.harness.plan.load import images_path
+from seatrial.harness.plan.load import data_name, images_path
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
@@ -81,7 +81,7 @@ def search(spec: ContractSpec, progress: Progress) -> SearchResult:
         )
         return SearchResult(
             model=model.name,
-            data=path.resolve().name,
+            data=data_name(path),
             images=len(images),
             seed=spec.seed,
             best=best,

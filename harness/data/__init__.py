@@ -8,6 +8,7 @@ from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.data.arrays import ArraySource
 from seatrial.harness.data.folder import FolderSource
 from seatrial.harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
+from seatrial.harness.data.outside import open_outside
 from seatrial.harness.data.shifted import ShiftedSource
 from seatrial.harness.data.source import DataSource, Payload, Selection
 from seatrial.harness.data.subset import balanced_order
@@ -28,11 +29,15 @@ def labeller(classes: int, class_names: tuple[str, ...] | None = None, classes_f
     return Labeller(classes, table)
 
 
-def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
+def open_source(path: Path | str, classes: int, label_of: LabelOf) -> DataSource:
     """Opens a folder of class folders or an .npz archive as the data of a model with `classes` outputs.
+
+    path: text is `SCHEME:WHERE` of another package's source (`harness.data.outside`).
 
     Raises BadInputError or UsageError that says what is wrong with the data or the names.
     """
+    if isinstance(path, str):
+        return _opened(path, classes, label_of)
     if path.is_dir():
         return FolderSource(path, label_of)
     if not path.exists():
@@ -41,15 +46,17 @@ def open_source(path: Path, classes: int, label_of: LabelOf) -> DataSource:
         offset = offset_of(label_of)
         source = ArraySource(path, classes - offset)
         return ShiftedSource(source, offset) if offset else source
-    raise UsageError(f"{path} is neither a folder of class folders nor an .npz archive.")
+    return _opened(path, classes, label_of)
 
 
-def open_unlabelled(path: Path, classes: int, label_of: LabelOf) -> DataSource:
+def open_unlabelled(path: Path | str, classes: int, label_of: LabelOf) -> DataSource:
     """Opens images to calibrate on, whose labels are negative where they are not known: a folder, with or without class
     folders, or an .npz archive, with or without labels.
 
     Raises BadInputError or UsageError that says what is wrong with the images.
     """
+    if isinstance(path, str):
+        return _opened(path, classes, label_of)
     if path.is_dir():
         return CalibrationFolder(path, label_of)
     if path.is_file() and path.suffix.lower() == ".npz":
@@ -57,6 +64,13 @@ def open_unlabelled(path: Path, classes: int, label_of: LabelOf) -> DataSource:
         source = ArraySource(path, classes - offset, labelled=False)
         return ShiftedSource(source, offset) if offset and source.labels.min() >= 0 else source
     return open_source(path, classes, label_of)
+
+
+def _opened(where: Path | str, classes: int, label_of: LabelOf) -> DataSource:
+    found = open_outside(where, classes, label_of)
+    if found is None:
+        raise UsageError(f"{where} is neither a folder of class folders nor an .npz archive.")
+    return found
 
 
 def select(source: DataSource, *, seed: int, limit: int | None) -> Selection:

@@ -14,6 +14,7 @@ from seatrial.engines import ENGINES
 from seatrial.harness.doctor.engines import examine_engines
 from seatrial.harness.doctor.machine import describe_machine
 from seatrial.harness.doctor.packages import describe_packages, find_duplicates
+from seatrial.harness.doctor.plugins import describe_plugins
 
 SCHEMA = 1
 # Importing a large runtime from a cold, slow disk takes tens of seconds.
@@ -35,6 +36,7 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
             "engines": engines,
             "machine": machine.result(),
             "packages": packages.result(),
+            "plugins": describe_plugins(),
             "cache": describe_cache(cache_root()),
             "cautions": [
                 *find_duplicates(),

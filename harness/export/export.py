@@ -30,6 +30,7 @@ from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import read_class_table
 from seatrial.harness.export.verify import Executor, OfTwoClasses, Verification, verify
 from seatrial.harness.pipeline import ImageStore, spool
+from seatrial.harness.plan.load import where_of
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.export import ExportSpec
@@ -159,6 +160,7 @@ def _images(
     spec: ExportSpec, model: DeployableModel, progress: Progress, stack: contextlib.ExitStack
 ) -> tuple[ImageStore, npt.NDArray[np.int64] | None, str]:
     demo = spec.images.data in (None, DEMO)
+    path: Path | str
     if demo:
         path = demo_folders(cache_root(), progress)[0]
         contract = (
@@ -166,7 +168,7 @@ def _images(
         )
         source = open_source(path, model.classes, _unlabelled)
     else:
-        path, contract = Path(str(spec.images.data)), model.contract
+        path, contract = where_of(str(spec.images.data)), model.contract
         source = open_source(path, model.classes, labeller(model.classes, model.class_names, spec.source.classes))
     selection: Selection = select(source, seed=spec.seed, limit=spec.images.limit)
     with progress.stage("Decoding images", len(selection)) as update:

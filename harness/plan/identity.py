@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial import __version__
 from seatrial.calib.cache import versions_of
+from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import place_of
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
-from seatrial.harness.conditions.kinds.registry import kind_of
+from seatrial.harness.conditions.kinds.protocol import LoadedWorld
+from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.data import Selection
 from seatrial.harness.pipeline.libraries import LIBRARIES
 from seatrial.harness.plan.files import needs_quantizing
@@ -95,10 +97,15 @@ def identity_of(plan: Plan) -> Identity:
 def with_conditions(plan: Plan, conditions: Sequence[Condition]) -> Identity:
     """The plan's identity with further conditions."""
     world, data = plan.world, plan.digests.data
-    made = {one.id: kind_of(one.id).shape(one, world) for one in conditions}
+    made = {one.id: _condition(one, world) for one in conditions}
     if not isinstance(data, str):
         made = {name: {**shape, "images": data[name]} for name, shape in made.items()}
     return dataclasses.replace(plan.identity, conditions={**plan.identity.conditions, **made})
+
+
+def _condition(condition: Condition, world: LoadedWorld) -> dict[str, Any]:
+    kind = kind_of(condition.id)
+    return {**kind.shape(condition, world), **KINDS.provenance(kind.name)}
 
 
 def _run(plan: Plan) -> dict[str, Any]:
@@ -127,6 +134,7 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     quantized = needs_quantizing(plan.model, target)
     return {
         **dataclasses.asdict(target),
+        **ENGINES.provenance(target.engine),
         "version": place.engine(target.engine).version,
         "processor": place.facts().processor.to_dict() if on_processor else None,
         "threads": spec.targets.threads,

@@ -9,6 +9,7 @@ from seatrial.cache import cache_root
 from seatrial.errors import UsageError
 from seatrial.exporters import DeployableModel
 from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.data.outside import names_source
 from seatrial.harness.demo import demo_model_path
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.images import ImageSource
@@ -21,9 +22,21 @@ def load_model(source: ModelSource) -> DeployableModel:
     return exporters.load(path, contract=source.contract, weights=source.weights, output=source.output)
 
 
-def images_path(images: ImageSource, model: ModelSource, progress: Progress) -> Path:
-    """Where the images lie; those of the demo are made where they are not there. UsageError where none are named."""
+def images_path(images: ImageSource, model: ModelSource, progress: Progress) -> Path | str:
+    """Where the images lie (`where_of`); those of the demo are made where they are not there. UsageError where none are
+    named.
+    """
     source = images.data or (DEMO if model.model == DEMO else None)
     if source is None:
         raise UsageError("Which images? Give --data: a folder of class folders, or an .npz archive.")
-    return demo_folders(cache_root(), progress)[0] if source == DEMO else Path(source)
+    return demo_folders(cache_root(), progress)[0] if source == DEMO else where_of(source)
+
+
+def data_name(where: Path | str) -> str:
+    """The images', for people."""
+    return where if isinstance(where, str) else where.resolve().name
+
+
+def where_of(data: str) -> Path | str:
+    """A path, unless `data` is `SCHEME:WHERE` of another package's source."""
+    return data if names_source(data) else Path(data)

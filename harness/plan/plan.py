@@ -23,7 +23,7 @@ from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.plan.files import needs_calibration
 from seatrial.harness.plan.identity import Digests, Identity, identity_of, with_hashed_images
-from seatrial.harness.plan.load import images_path, load_model
+from seatrial.harness.plan.load import data_name, images_path, load_model, where_of
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.model import DEMO
@@ -49,7 +49,7 @@ class Plan:
     calib_condition: Condition
     targets: tuple[TargetSpec, ...]
     conditions: tuple[Condition, ...]
-    data_path: Path
+    data_path: Path | str
     notes: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
     networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
@@ -60,7 +60,7 @@ class Plan:
     @property
     def data_name(self) -> str:
         """The images', for people."""
-        return self.data_path.resolve().name
+        return data_name(self.data_path)
 
     @property
     def world(self) -> LoadedWorld:
@@ -199,7 +199,9 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     return dataclasses.replace(plan, identity=identity_of(plan))
 
 
-def _released(path: Path, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:
+def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:
+    if isinstance(path, str):
+        return None
     found = (kind.released(path, model.classes, label_of) for kind in KINDS.values())
     return next((one for one in found if one is not None), None)
 
@@ -249,5 +251,5 @@ def calibration_images(
     """The images of --calib (DEMO for the demo's); UsageError where none are named."""
     if source is None:
         raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
-    path = demo_folders(cache_root(), progress)[1] if source == DEMO else Path(source)
+    path = demo_folders(cache_root(), progress)[1] if source == DEMO else where_of(source)
     return select(open_unlabelled(path, model.classes, label_of), seed=seed, limit=limit)

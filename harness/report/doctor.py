@@ -28,6 +28,7 @@ def print_doctor(found: Mapping[str, Any], console: Console, *, brief: bool = Fa
     _print_missing(found["engines"], console)
     for caution in found["cautions"]:
         console.print(Text(f"Caution: {caution}", "yellow"), soft_wrap=True)
+    _print_plugins(found["plugins"], console)
     if not brief:
         console.print(_packages_table(found["packages"]))
         _print_broken(found["packages"], console)
@@ -89,6 +90,21 @@ def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
         for line in lines:
             console.print(line, soft_wrap=True)
         console.print()
+
+
+def _print_plugins(plugins: list[Mapping[str, Any]], console: Console) -> None:
+    if not plugins:
+        return
+    table = _table("plug-in", "package", "adds", "state")
+    for one in plugins:
+        broken = one["error"] is not None
+        table.add_row(
+            escape(one["name"]),
+            escape(f"{one['package']} {one['version']}"),
+            escape(one["group"].removeprefix("seatrial.")),
+            Text(f"broken: {one['error']}" if broken else "usable", "red" if broken else "green"),
+        )
+    console.print(table)
 
 
 def _packages_table(packages: list[Mapping[str, Any]]) -> Table:

@@ -25,6 +25,7 @@ from seatrial.harness.results.answers import Answers
 from seatrial.harness.results.checks import checks_of
 from seatrial.harness.results.gate import built_check, decide
 from seatrial.harness.results.notes import notes_of
+from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.typed import ConditionResult, Summary, TargetResult
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
@@ -49,7 +50,7 @@ def summarise(
         *(built_check(failure) for failure in failures),
         *(check for target in targets for check in checks_of(target, targets[0], plan, audit)),
     ]
-    return Summary(
+    summary = Summary(
         status="partial" if failures else "complete",
         model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
         data=_data(plan),
@@ -64,6 +65,8 @@ def summarise(
         failed=[dict(failure) for failure in failures],
         gate=decide(checks),
     )
+    outside = outside_checks(summary.to_dict()) if CHECKS else []
+    return dataclasses.replace(summary, gate=decide([*checks, *outside])) if outside else summary
 
 
 class _Found:

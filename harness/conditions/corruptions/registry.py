@@ -30,8 +30,25 @@ class Corruption:
     apply: Callable[[Pixels, Any, np.random.Generator], Pixels]
     table: Mapping[int, Sequence[Any]]
 
+    def __post_init__(self) -> None:
+        """ValueError where a constant is missing."""
+        _check_table(self.table)
 
-CORRUPTIONS: Registry[Corruption] = Registry("corruption")
+
+def _accept(name: str, named: Any) -> Corruption:
+    if not isinstance(named, Corruption):
+        raise TypeError("a corruption is a seatrial.harness.conditions.corruptions.Corruption")
+    if named.name != name:
+        raise ValueError(f"the corruption is named {named.name!r}: it bears its entry point's name")
+    return named
+
+
+CORRUPTIONS: Registry[Corruption] = Registry(
+    "corruption",
+    modules=["seatrial.harness.conditions.corruptions"],  # which imports each family's module, which registers
+    group="seatrial.corruptions",
+    accept=_accept,
+)
 
 
 def corruption(family: str, table: Mapping[int, Sequence[Any]]) -> Callable[[F], F]:
@@ -39,8 +56,7 @@ def corruption(family: str, table: Mapping[int, Sequence[Any]]) -> Callable[[F],
 
     table: for each of 224, 64 and 32 px the constants of severities 1 to 5; ValueError where one is missing.
     """
-    if set(table) != set(SCALES) or any(len(row) != len(SEVERITIES) for row in table.values()):
-        raise ValueError(f"a severity table needs {len(SEVERITIES)} constants for each of {SCALES}")
+    _check_table(table)
 
     def add(function: F) -> F:
         name = function.__name__
@@ -48,3 +64,8 @@ def corruption(family: str, table: Mapping[int, Sequence[Any]]) -> Callable[[F],
         return function
 
     return add
+
+
+def _check_table(table: Mapping[int, Sequence[Any]]) -> None:
+    if set(table) != set(SCALES) or any(len(row) != len(SEVERITIES) for row in table.values()):
+        raise ValueError(f"a severity table needs {len(SEVERITIES)} constants for each of {SCALES}")

@@ -61,7 +61,7 @@ class LoadedWorld(World):
 
     model: DeployableModel
     data: Selection
-    path: Path
+    path: Path | str
     networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
     shared: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     of_targets: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from seatrial.errors import UsageError
 from seatrial.harness.conditions.kinds.protocol import Kind
 from seatrial.registry import Registry
 
-KINDS: Registry[Kind] = Registry("kind of conditions")
+
+def _accept(name: str, named: Any) -> Kind:
+    kind = named() if isinstance(named, type) else named
+    if not isinstance(kind, Kind):
+        raise TypeError("a kind of conditions is a Kind of seatrial.harness.conditions.kinds.protocol")
+    if kind.name != name:
+        raise ValueError(f"the kind is named {kind.name!r}: it bears its entry point's name")
+    return kind
+
+
+KINDS: Registry[Kind] = Registry(
+    "kind of conditions", modules=["seatrial.harness.conditions.kinds"], group="seatrial.kinds", accept=_accept
+)
 
 
 def kind_of(condition_id: str) -> Kind:

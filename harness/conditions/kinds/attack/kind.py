@@ -115,6 +115,7 @@ class Attacks(Kind):
         if attack.kind.blackbox:
             return {"id": condition.id, "queries": options.queries}
         return {
+            **ATTACKS.provenance(attack.name),
             "id": str(dataclasses.replace(attack, surrogate=SOURCE)),
             "restarts": options.restarts,
             "device": device_kind(options.device),

@@ -37,6 +37,7 @@ def parse_corruption(condition_id: str) -> tuple[str, int]:
     ('fog', 3)
     """
     name, _, severity = condition_id.removeprefix(PREFIX).rpartition("@")
+    CORRUPTIONS.refuse_broken(name)
     if name not in CORRUPTIONS or severity not in map(str, SEVERITIES):
         raise UsageError(f"There is no {condition_id!r}.")
     return name, int(severity)

@@ -11,7 +11,7 @@ import numpy as np
 
 from seatrial.errors import UsageError
 from seatrial.harness.conditions.condition import Condition
-from seatrial.harness.conditions.corruptions import SEVERITIES, corrupt, names, using_frost_textures
+from seatrial.harness.conditions.corruptions import CORRUPTIONS, SEVERITIES, corrupt, names, using_frost_textures
 from seatrial.harness.conditions.kinds.corruption import words
 from seatrial.harness.conditions.kinds.corruption.constants import check_scale, constants, joined
 from seatrial.harness.conditions.kinds.corruption.ids import (
@@ -74,9 +74,16 @@ class Corruptions(Kind):
         """An ImageNet-C tree, or CIFAR-10-C's files."""
         return find_released(path, classes, label_of)
 
+    def matching(self, glob: str, world: World) -> list[str]:
+        """As of every kind; UsageError for a corruption of another package that is broken."""
+        if glob.startswith(PREFIX):
+            CORRUPTIONS.refuse_broken(glob.removeprefix(PREFIX).partition("@")[0])
+        return super().matching(glob, world)
+
     def shape(self, condition: Condition, world: LoadedWorld) -> dict[str, Any]:
         """The constants and, of frost, the textures."""
-        return {"id": condition.id, **constants(condition.id, world)}
+        outside = CORRUPTIONS.provenance(parse_corruption(condition.id)[0])
+        return {"id": condition.id, **constants(condition.id, world), **outside}
 
     def describe(self, finished: Finished) -> dict[str, Any] | None:
         """The constants of the corruptions that were made."""

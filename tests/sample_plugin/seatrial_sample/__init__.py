@@ -1,0 +1,1 @@
+"""Parts of seatrial that another package adds."""
