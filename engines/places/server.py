@@ -62,7 +62,7 @@ def over_pipes() -> None:
 
 def _begin(run: int) -> None:
     """run: what hangs up when the run is gone."""
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)  # those of ours say nothing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then ends its engines
     _volunteer()
     threading.Thread(target=_leave_with_the_run, args=(run,), daemon=True).start()
