@@ -163,8 +163,8 @@ def test_images_reproduce_bit_for_bit_from_the_seed(attacked, tmp_path):
     before, again = chunks(cache), chunks(tmp_path / "cache")
     assert before.keys() == again.keys()
     for name, path in before.items():
-        with np.load(path) as one, np.load(again[name]) as two:
-            assert all(np.array_equal(one[field], two[field]) for field in one.files)
+        one, two = (np.load(io.BytesIO(read_artefact(file).content)) for file in (path, again[name]))
+        assert all(np.array_equal(one[field], two[field]) for field in one.files)
     for trial in sorted((attacked[0] / "trials").iterdir()):
         assert pq.read_table(trial).equals(pq.read_table(tmp_path / "run/trials" / trial.name))
 

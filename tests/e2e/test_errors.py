@@ -12,6 +12,7 @@ from conftest import ROOT, bench, bench_process, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
 
 import bench as command
+from seatrial.harness.records.lock import locked
 
 
 def broken_jpeg(root):
@@ -208,3 +209,11 @@ def test_a_fault_of_our_own_is_no_failed_gate(monkeypatch, capsys):
     monkeypatch.setattr("seatrial.harness.command.run.run", fault)
     assert command.main([]) == 4
     assert "Please report it" in capsys.readouterr().err
+
+
+def test_a_directory_that_another_run_holds_is_left_alone(root):
+    with locked(root / "run"):
+        done = bench(words(root))
+        assert sorted(path.name for path in (root / "run").iterdir()) == [".lock"]
+    assert done.returncode == 2
+    assert f"run is in use by process {os.getpid()} on " in done.stderr
