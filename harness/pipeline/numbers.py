@@ -1,4 +1,4 @@
-"""From 8-bit pixels to the input tensor in other arithmetic than the contract's: `pipeline/input=NAME`.
+"""From 8-bit pixels to the input tensor in other arithmetic than the contract's.
 
 Each of the 256 values of a channel becomes one number, whatever the arithmetic, so that each way is a table that is
 looked up as in `InputContract.normalise`.
