@@ -230,9 +230,10 @@ def test_a_command_that_is_not_there_or_ends_is_told():
         process.check("fp32", "cpu")
 
 
-def test_a_server_imports_numpy_and_nothing_else_before_its_engine():
+@pytest.mark.parametrize("adapter", ["null", "openvino", "pytorch"])
+def test_a_server_imports_numpy_and_nothing_else_before_its_runtime(adapter):
     script = (
-        "import sys, json; from seatrial.engines.places import server; import seatrial.engines.null; "
+        f"import sys, json; from seatrial.engines.places import server; import seatrial.engines.{adapter}; "
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))))"
     )
     bare = subprocess.run(

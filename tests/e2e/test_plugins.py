@@ -93,6 +93,13 @@ def test_doctor_lists_every_plugin_with_what_is_wrong(installed):
     assert listed["corruptions", "sample_twice", "seatrial-rival"]["version"] == "3"
 
 
+def test_doctor_shows_them_in_its_table(installed):
+    done = run_with(installed, "doctor", "--engine", "null")
+    words = " ".join(done.stdout.split())
+    assert "sample-linf seatrial-sample 1.2 attacks usable" in words
+    assert "exits seatrial-broken 0.1 engines broken: SystemExit: no licence" in words
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
