@@ -74,8 +74,8 @@ def _held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
     with locked(directory.root) as alone:
         if not alone:
             progress.tell(f"Nothing can be locked at {directory.root}: see to it that no other run writes there.")
-        drop_leftovers(directory, alone=alone)
         drop_damaged(directory, progress.tell)
+        drop_leftovers(directory, alone=alone)
         yield
 
 
