@@ -16,7 +16,7 @@ from seatrial.errors import EXIT_PASSED, BadInputError, UsageError
 from seatrial.harness.command.flags import base
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.plan.following import with_following
-from seatrial.harness.plan.plan import make_plan
+from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.trial import describe_trial, run_trial

@@ -23,7 +23,8 @@ from seatrial.harness.guard.faithful import faithful
 from seatrial.harness.pipeline import ImageReader, spool
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.files import makes_own_file, target_file
-from seatrial.harness.plan.plan import Plan, make_plan
+from seatrial.harness.plan.making import make_plan
+from seatrial.harness.plan.plan import Plan
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.conditions import ConditionsAsked

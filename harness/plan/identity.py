@@ -7,71 +7,27 @@ by targets and conditions, and a trial found again under another run.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from seatrial import __version__
 from seatrial.calib.cache import versions_of
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import place_of
-from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.data import Selection
 from seatrial.harness.pipeline.libraries import LIBRARIES
 from seatrial.harness.plan.files import needs_quantizing
+from seatrial.harness.plan.keys import Digests, Identity
+from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress, Update
-from seatrial.harness.spec.targets import Build, TargetSpec
+from seatrial.harness.spec.targets import TargetSpec
 from seatrial.packages import installed_versions
 
-if TYPE_CHECKING:
-    from seatrial.harness.plan.plan import Plan
-
-SCHEMA = 1
 _PACKAGES = ("numpy", "pillow", "onnx", "opencv-python-headless")
-
-
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """run: shared by all trials. targets, conditions: what makes each, by id. All of it JSON values."""
-
-    run: Mapping[str, Any]
-    targets: Mapping[str, Any]
-    conditions: Mapping[str, Any]
-
-    def material(self, build: Build, condition_id: str) -> dict[str, Any]:
-        """All that shapes the answers of one trial."""
-        return {
-            "schema": SCHEMA,
-            "run": self.run,
-            "target": self.targets[build.target.id],
-            "build": build.number,
-            "condition": self.conditions[condition_id],
-        }
-
-    def key(self, build: Build, condition_id: str) -> str:
-        """The name of one trial: the hash of its material."""
-        return value_digest(self.material(build, condition_id))
-
-    def images_key(self, condition_id: str) -> str:
-        """The name of a condition's images, where they are the same for all targets."""
-        return value_digest({"schema": SCHEMA, "run": self.run, "condition": self.conditions[condition_id]})
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in run.json."""
-        return dataclasses.asdict(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Digests:
-    """Hashes of images as they are stored. data: of all conditions together, or by condition id where each has images
-    of its own. calib: of those that files are made on.
-    """
-
-    data: str | Mapping[str, str]
-    calib: str | None
 
 
 def with_hashed_images(plan: Plan, progress: Progress) -> Plan:

@@ -11,7 +11,7 @@ from seatrial.harness.conditions.kinds.protocol import World
 from seatrial.harness.data import labeller
 from seatrial.harness.pipeline import spool
 from seatrial.harness.plan.calibration import CalibrationSet, of_one_class
-from seatrial.harness.plan.plan import calibration_images
+from seatrial.harness.plan.making import calibration_images
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
@@ -27,7 +27,7 @@ def open_calibration(
     seed = spec.calib_seed
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     source = spec.calibration.data or (DEMO if spec.source.model == DEMO else None)
-    chosen = calibration_images(source, model, label_of, seed=seed, limit=spec.calibration.limit, progress=progress)
+    chosen = calibration_images(spec, source, model, label_of, progress)
     with progress.stage("Decoding calibration images", len(chosen)) as update:
         store = spool(
             chosen, model.contract, folder=cache_root() / "scratch", workers=spec.work.workers, progress=update

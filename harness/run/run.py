@@ -11,7 +11,8 @@ from typing import Any
 from seatrial.cache import sweep_cache
 from seatrial.files import write_json
 from seatrial.harness.plan.following import with_following
-from seatrial.harness.plan.plan import Held, Plan, make_plan
+from seatrial.harness.plan.making import Held, make_plan
+from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.environment import describe_environment

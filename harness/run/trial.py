@@ -12,7 +12,8 @@ from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import Pending
 from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.identity import with_conditions
-from seatrial.harness.plan.plan import Plan, make_plan
+from seatrial.harness.plan.making import make_plan
+from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.differences import differences
 from seatrial.harness.records.rundir import RunDirectory

@@ -15,7 +15,7 @@ from seatrial.exporters import ContractOptions
 from seatrial.harness.conditions.kinds.corruption.released import find_released
 from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
 from seatrial.harness.data.folder import FolderSource
-from seatrial.harness.plan.plan import make_plan
+from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.run.images import run_images
 from seatrial.harness.spec.run import RunSpec

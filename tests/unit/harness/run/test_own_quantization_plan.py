@@ -13,7 +13,7 @@ from seatrial.calib import QuantizeOptions
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters.float_view import float_view
 from seatrial.harness.plan.files import needs_calibration
-from seatrial.harness.plan.plan import make_plan
+from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.records.predictions import rows_of
 from seatrial.harness.records.rundir import RunDirectory

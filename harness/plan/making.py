@@ -1,0 +1,135 @@
+"""From a spec to a plan: model loaded, images listed and hashed, names checked. Nothing heavy yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from seatrial.cache import cache_root
+from seatrial.engines import ENGINES
+from seatrial.engines.places import place_of
+from seatrial.engines.precision import is_quantized
+from seatrial.errors import UnsupportedError, UsageError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.conditions import Condition, choose, make_condition, resolve
+from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Resolved, World
+from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.conditions.released import ReleasedSet
+from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
+from seatrial.harness.data.demo import demo_folders
+from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.plan.identity import identity_of, with_hashed_images
+from seatrial.harness.plan.load import images_path, load_model, where_of
+from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
+from seatrial.harness.progress import Progress
+from seatrial.harness.spec.files import FilesSpec
+from seatrial.harness.spec.model import DEMO
+from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What a run directory holds already, and goes on with: targets, and ids of conditions."""
+
+    targets: tuple[TargetSpec, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+
+def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
+    """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do.
+
+    held: what the plan asks for besides.
+    """
+    spec = _with_targets(spec, held)
+    targets = _targets(spec)
+    asked = spec.conditions
+    # A wrong name is told before anything is loaded.
+    choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
+    degraded = make_condition(spec.calibration.condition, World(spec, targets))
+    model = load_model(spec.source)
+    for target in targets:
+        _check_reachable(model, target)
+    label_of = labeller(model.classes, model.class_names, spec.source.classes)
+    path = images_path(spec.images, spec.source, progress)
+    released = _released(path, model, label_of)
+    world = World(spec, targets, model)
+    if released is None:
+        ids = _with_held(choose(asked.suite, world, asked.globs, asked.severities), held, world)
+        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.images.limit)
+        selections = None
+        loaded = LoadedWorld(spec=spec, targets=targets, model=model, data=data, path=path)
+        resolved = resolve(ids, asked.globs, loaded)
+    else:
+        ids = choose(asked.suite, world, asked.globs, asked.severities, released.conditions)
+        ids = _with_held(ids, held, world, released.conditions)
+        released.check_alike(ids)
+        data = select(released.source(ids[0]), seed=spec.seed, limit=spec.images.limit)
+        selections = {name: Selection(released.source(name), data.indices) for name in ids}
+        resolved = Resolved(tuple(Condition(condition_id) for condition_id in ids))
+    calib = None
+    if any(calibrates(spec, model, target) for target in targets):
+        calib = calibration_images(spec, calibration_source(spec), model, label_of, progress)
+    plan = Plan(
+        spec,
+        model,
+        data,
+        selections,
+        calib,
+        degraded,
+        targets,
+        resolved.conditions,
+        path,
+        notes=(*model.notes, *resolved.notes),
+        later=resolved.later,
+        networks=resolved.networks,
+    )
+    plan = with_hashed_images(plan, progress)
+    return dataclasses.replace(plan, identity=identity_of(plan))
+
+
+def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:
+    if isinstance(path, str):
+        return None
+    found = (kind.released(path, model.classes, label_of) for kind in KINDS.values())
+    return next((one for one in found if one is not None), None)
+
+
+def _with_targets(spec: RunSpec, held: Held) -> RunSpec:
+    asked = (*held.targets, *spec.targets.asked)
+    return dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, asked=asked))
+
+
+def _with_held(ids: list[str], held: Held, world: World, available: Sequence[str] | None = None) -> list[str]:
+    more = [name for name in held.conditions if name not in ids]
+    return choose(world.spec.conditions.suite, world, (*ids, *more), (), available) if more else ids
+
+
+def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
+    if not is_quantized(model.precision) or not ENGINES[target.engine].executes_graph:
+        return
+    if target.precision not in (model.precision, "fp32"):
+        raise UnsupportedError(
+            f"{model.name} is quantized by itself, to {model.precision}, and cannot be tested at {target.precision}. "
+            "Ask "
+            f"for --precision {model.precision}, or give the float model that it was made from."
+        )
+
+
+def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
+    targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets.asked]
+    unique = tuple(dict.fromkeys((REFERENCE, *targets)))
+    for target in unique:
+        place_of(target.device).check_offered(target.engine, target.precision, target.device)
+    return unique
+
+
+def calibration_images(
+    spec: FilesSpec, source: str | None, model: DeployableModel, label_of: LabelOf, progress: Progress
+) -> Selection:
+    """As many images of `source` (DEMO for the demo's) as the spec says; UsageError where none are named."""
+    if source is None:
+        raise UsageError("A quantized target needs calibration images: give --calib (not the test images).")
+    path = demo_folders(cache_root(), progress)[1] if source == DEMO else where_of(source)
+    return select(open_unlabelled(path, model.classes, label_of), seed=spec.calib_seed, limit=spec.calibration.limit)
