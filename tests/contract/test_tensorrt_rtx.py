@@ -97,8 +97,10 @@ def test_the_options_reach_the_builder(trt, small):
     assert built(max_batch=1) != built(max_batch=256)
     assert built(cuda_graph=True) != built(cuda_graph=False)
     assert built(level=0)
+    none = dataclasses.replace(small.builder)
+    object.__setattr__(none, "workspace_mib", 0)  # which no flag can say
     with pytest.raises(BuildError, match="increase the workspace"):
-        built(workspace_mib=0)
+        build_plan(trt, Rtx(), dataclasses.replace(small, builder=none))
     with pytest.raises(BuildError, match="libnvinfer_lean"):
         built(version_compatible=True)
     with pytest.raises(UnsupportedError, match="no hardware-compatible plans"):
