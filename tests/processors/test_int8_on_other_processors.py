@@ -1,5 +1,6 @@
 """Int8 files on this processor and on an x86 one without VNNI: the same file, the same answers, or a caution."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from seatrial import calib, exporters, harness
 from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.overflow import find_overflow
 from seatrial.engines.cpu import Processor
+from seatrial.engines.places import LOCAL, EngineProcess
 from seatrial.exporters.contract import embed
 from seatrial.exporters.presets import PRESETS
 from seatrial.harness.data import open_source, select
@@ -171,8 +173,9 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
     made, shared, tmp_path, monkeypatch, features, cautioned
 ):
     folder, _ = made
-    for module in ("seatrial.harness.run.audits", "seatrial.harness.plan.identity", "seatrial.harness.guard.look"):
-        monkeypatch.setattr(f"{module}.processor", lambda: Processor("x86_64", frozenset(features)))
+    told = dataclasses.replace(LOCAL.facts(), processor=Processor("x86_64", frozenset(features)))
+    monkeypatch.setattr(EngineProcess, "there", lambda self: told)
+    monkeypatch.setattr(type(LOCAL), "facts", lambda self: told)
     spec = flat(
         RunSpec,
         model=str(folder / "wide-onnxruntime.onnx"),
