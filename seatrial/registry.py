@@ -113,7 +113,8 @@ class Registry(Mapping[str, T], Generic[T]):
                 for module in self._modules:
                     importlib.import_module(module)
                 # One of them may have been imported before, for itself.
-                self._parts = dict(sorted(self._parts.items(), key=lambda item: self._position(item[1])))
+                for name in sorted(self._parts, key=lambda name: self._position(self._parts[name])):
+                    self._parts[name] = self._parts.pop(name)
                 self._add_plugins()
                 self._filled = True
             finally:

@@ -35,11 +35,10 @@ OPENVINO = TargetSpec("openvino", "fp32")
 @pytest.fixture(scope="module", autouse=True)
 def turned() -> Iterator[Turned]:
     """The kind, for as long as this module's tests last."""
-    there = dict(KINDS._parts)
     kind = Turned()
     KINDS.register(kind.name)(kind)
     yield kind
-    KINDS._parts = there
+    del KINDS._parts[kind.name]
 
 
 @pytest.fixture(scope="module")
