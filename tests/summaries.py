@@ -9,7 +9,7 @@ def condition(top1, delta=None):
     against = delta is not None and {
         "delta": delta,
         "ci95": [delta - 0.01, delta + 0.01],
-        "mcnemar_p": 0.0004,
+        "p": 0.0004,
         "agreement": 0.98,
         "negative_flips": 0.01,
         "positive_flips": 0.0,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from seatrial.harness.metrics.accuracy import accuracy, wilson_interval
-from seatrial.harness.metrics.paired import Comparison, bootstrap_interval, compare, mcnemar_exact
+from seatrial.harness.metrics.paired import Comparison, compare, mcnemar_exact, paired_interval, paired_p
 from seatrial.harness.metrics.percentiles import latency_summary
 
 __all__ = [
     "Comparison",
     "accuracy",
-    "bootstrap_interval",
     "compare",
     "latency_summary",
     "mcnemar_exact",
+    "paired_interval",
+    "paired_p",
     "wilson_interval",
 ]

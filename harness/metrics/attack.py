@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.metrics.accuracy import wilson_interval
-from seatrial.harness.metrics.paired import BOOTSTRAP_SAMPLES
 
 Correct = npt.NDArray[np.bool_]
+
+RESAMPLES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,7 @@ def conditional_difference(
     if not len(observed):
         return None
     rng = np.random.Generator(np.random.PCG64(seed))
-    draws = _ratios(rng.multinomial(len(clean), counts / len(clean), size=BOOTSTRAP_SAMPLES))
+    draws = _ratios(rng.multinomial(len(clean), counts / len(clean), size=RESAMPLES))
     low, high = np.percentile(draws, (2.5, 97.5))
     return Difference(float(observed[0]), (float(low), float(high)))
 

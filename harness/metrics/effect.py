@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.metrics.accuracy import accuracy
-from seatrial.harness.metrics.paired import BOOTSTRAP_SAMPLES, compare
+from seatrial.harness.metrics.paired import Differences, compare
 
 Correct = npt.NDArray[np.bool_]
 
@@ -19,15 +19,15 @@ Correct = npt.NDArray[np.bool_]
 class Effect:
     """A target under a condition against the same target on clean images; shares of all images.
 
-    loss: clean top-1 minus top-1, SysNoise's dACC; below zero for a gain. ci95: of the loss, paired bootstrap.
-    mcnemar_p: exact, two-sided. flips: images whose predicted class changes; negative_flips: right before, wrong now;
+    loss: clean top-1 minus top-1, SysNoise's dACC; below zero for a gain. ci95: of the loss. p: two-sided,
+    that there is none. flips: images whose predicted class changes; negative_flips: right before, wrong now;
     positive_flips: the reverse. loss = negative_flips - positive_flips.
     """
 
     top1: float
     loss: float
     ci95: tuple[float, float]
-    mcnemar_p: float
+    p: float
     flips: float
     negative_flips: float
     positive_flips: float
@@ -38,7 +38,7 @@ class Interaction:
     """What quantization costs on clean images and under a condition: the reference's top-1 minus the target's.
 
     extra: cost_here - cost_alone, which is the target's loss minus the reference's: what quantization adds on top of
-    the pipeline. ci95: of `extra`, paired bootstrap over images.
+    the pipeline. ci95: of `extra`.
     """
 
     cost_alone: float
@@ -47,29 +47,26 @@ class Interaction:
     ci95: tuple[float, float]
 
 
-def effect(correct: Correct, clean_correct: Correct, same_class: Correct, *, seed: int) -> Effect:
+def effect(correct: Correct, clean_correct: Correct, same_class: Correct) -> Effect:
     """bool [N] arrays over the same images in the same order; ValueError for other shapes or N = 0."""
-    found = compare(correct, clean_correct, same_class, seed=seed)
+    found = compare(correct, clean_correct, same_class)
     low, high = found.ci95
     return Effect(
         top1=accuracy(correct),
         loss=0.0 - found.delta,
         ci95=(0.0 - high, 0.0 - low),
-        mcnemar_p=found.mcnemar_p,
+        p=found.p,
         flips=int(np.count_nonzero(~same_class)) / len(same_class),
         negative_flips=found.negative_flips,
         positive_flips=found.positive_flips,
     )
 
 
-def interaction(
-    correct: Correct, clean_correct: Correct, reference: Correct, reference_clean: Correct, *, seed: int
-) -> Interaction:
+def interaction(correct: Correct, clean_correct: Correct, reference: Correct, reference_clean: Correct) -> Interaction:
     """bool [N] of the target and of the reference, each under the condition and on clean images; ValueError for other
     shapes or N = 0.
 
-    The four answers to an image are resampled together. Their contribution to `extra` is one of -2, -1, 0, 1, 2, so a
-    resample of N images is one draw from a multinomial, as in `paired.bootstrap_interval`. SysNoise's figure 3 prints
+    The four answers to an image belong together: it adds one of -2, -1, 0, 1, 2 to `extra`. SysNoise's figure 3 prints
     cost_here and cost_alone; RobustART has no such figure.
     """
     arrays = (correct, clean_correct, reference, reference_clean)
@@ -78,16 +75,12 @@ def interaction(
     now, clean, reference_now, reference_was = (array.astype(np.int8) for array in arrays)
     values = (clean - now) - (reference_was - reference_now)
     total = len(values)
-    counts = np.bincount(values + 2, minlength=5)
-    steps = np.arange(-2, 3)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    draws = rng.multinomial(total, counts / total, size=BOOTSTRAP_SAMPLES)
-    low, high = np.percentile(draws @ steps / total, (2.5, 97.5))
+    extra = Differences.of(values)
     return Interaction(
         cost_alone=_count(reference_was, clean) / total,
         cost_here=_count(reference_now, now) / total,
-        extra=int(counts @ steps) / total,
-        ci95=(float(low), float(high)),
+        extra=extra.mean,
+        ci95=extra.interval(bound=2.0),
     )
 
 

@@ -28,6 +28,6 @@ def print_comparison(found: Sequence[Difference], console: Console) -> None:
             numbers.percent(one.second),
             numbers.points(one.change.delta),
             f"{numbers.points(low)} to {numbers.points(high)}",
-            f"{one.change.mcnemar_p:.2g}",
+            f"{one.change.p:.2g}",
         )
     console.print(table)

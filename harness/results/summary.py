@@ -94,7 +94,7 @@ class _Found:
             if condition.id == plan.conditions[0].id:
                 self.answers[build.id] = rows
             if build.number == 1:
-                result = _condition(rows, reference if compared else None, plan.spec.seed)
+                result = _condition(rows, reference if compared else None)
                 self._measured[build.id][condition.id] = result
 
     def target(self, target: TargetSpec) -> TargetResult:
@@ -194,10 +194,10 @@ def _timing(directory: RunDirectory) -> dict[str, Any] | None:
     return {**read_values(directory.spent), "cores": os.cpu_count()} if directory.spent.exists() else None
 
 
-def _condition(rows: Predictions, reference: Predictions | None, seed: int) -> ConditionResult:
+def _condition(rows: Predictions, reference: Predictions | None) -> ConditionResult:
     correct = rows.correct
     against = None
     if reference is not None:
-        against = compare(correct, reference.correct, rows.top1 == reference.top1, seed=seed)
+        against = compare(correct, reference.correct, rows.top1 == reference.top1)
     interval = wilson_interval(int(correct.sum()), len(correct))
     return ConditionResult(len(rows), accuracy(correct), interval, accuracy(rows.correct5), against)

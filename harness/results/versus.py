@@ -27,7 +27,7 @@ class Difference:
     change: Comparison
 
 
-def versus(first: Path, second: Path, *, seed: int = 0) -> tuple[Difference, ...]:
+def versus(first: Path, second: Path) -> tuple[Difference, ...]:
     """What two runs have in common, by target, clean images first. first, second: their directories.
 
     UsageError where they share no target under one condition, or no image.
@@ -42,7 +42,7 @@ def versus(first: Path, second: Path, *, seed: int = 0) -> tuple[Difference, ...
         if not one:
             continue
         correct, then = others.correct[other], rows.correct[one]
-        change = compare(correct, then, others.top1[other] == rows.top1[one], seed=seed)
+        change = compare(correct, then, others.top1[other] == rows.top1[one])
         found.append(Difference(*key, len(one), accuracy(then), accuracy(correct), change))
     if not found:
         raise UsageError(f"{first} and {second} have no target, condition and image in common.")

@@ -15,7 +15,7 @@ from seatrial.harness.conditions.kinds.attack.masking import masking_findings
 from seatrial.harness.metrics import attack as metrics
 from seatrial.harness.metrics.accuracy import accuracy, wilson_interval
 from seatrial.harness.metrics.masking import verdict
-from seatrial.harness.metrics.paired import bootstrap_interval, mcnemar_exact
+from seatrial.harness.metrics.paired import paired_interval, paired_p
 
 # In the order of reports.
 _NORMS = ("linf", "l2", "l1")
@@ -116,8 +116,8 @@ def _against(clean: Correct, correct: Correct, base_clean: Correct, base: Correc
     worse, better = int(np.count_nonzero(base & ~correct)), int(np.count_nonzero(correct & ~base))
     return {
         "delta": (better - worse) / len(correct),
-        "ci95": list(bootstrap_interval(worse, better, len(correct), seed=seed)),
-        "mcnemar_p": mcnemar_exact(worse, better),
+        "ci95": list(paired_interval(worse, better, len(correct))),
+        "p": paired_p(worse, better, len(correct)),
         "ar": _values(metrics.conditional_difference(clean, correct, base_clean, base, seed=seed)),
     }
 

@@ -46,10 +46,10 @@ def describe_pipeline(answers: Answers, reference: str, seed: int) -> dict[str, 
             if name not in answers[target]:
                 continue
             rows = base if target == reference else answers[target][name]
-            change = effect(rows.correct, before.correct, rows.top1 == before.top1, seed=seed)
+            change = effect(rows.correct, before.correct, rows.top1 == before.top1)
             added = None
             if target != reference:
-                added = interaction(rows.correct, before.correct, base.correct, clean[reference].correct, seed=seed)
+                added = interaction(rows.correct, before.correct, base.correct, clean[reference].correct)
             found[target][name] = {**_values(change), "interaction": None if added is None else _values(added)}
     return {
         "stack": _stack(found[reference]),

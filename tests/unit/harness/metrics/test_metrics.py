@@ -3,10 +3,22 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
-from seatrial.harness.metrics import accuracy, bootstrap_interval, compare, mcnemar_exact, wilson_interval
+from seatrial.harness.metrics import (
+    accuracy,
+    compare,
+    mcnemar_exact,
+    paired_interval,
+    paired_p,
+    wilson_interval,
+)
+from seatrial.harness.metrics.family import holm
+from seatrial.harness.metrics.image_means import ImageMeans
+from seatrial.harness.metrics.needed import images_needed, images_to_detect
+from seatrial.harness.metrics.paired import Differences
 from seatrial.harness.metrics.percentiles import latency_summary, nearest_rank
 
 counts = st.integers(0, 400)
@@ -31,35 +43,74 @@ def test_wilson_is_scipys(successes, more):
     assert wilson_interval(successes, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_bootstrap_is_that_of_resampled_image_pairs():
-    rng = np.random.default_rng(5)
-    differences = rng.choice([-1, 0, 1], 700, p=[0.06, 0.9, 0.04])
-    worse, better = int((differences < 0).sum()), int((differences > 0).sum())
-    resampled = rng.choice(differences, (20_000, 700)).mean(axis=1)
-    expected = np.percentile(resampled, (2.5, 97.5))
-    # The interval's ends are themselves estimated from 10,000 resamples; a step of the difference is 1 / 700.
-    assert bootstrap_interval(worse, better, 700, seed=0) == pytest.approx(tuple(expected), abs=1.5 / 700)
+def test_the_interval_is_the_wald_interval_of_the_pairs_and_two_more():
+    """Bonett and Price: one image is added to each kind of discordant pair."""
+    values = np.repeat([-1, 1, 0], [5 + 1, 15 + 1, 80])
+    error = scipy.stats.sem(values, ddof=0)
+    expected = scipy.stats.norm.interval(0.95, values.mean(), error)
+    assert paired_interval(5, 15, 100) == pytest.approx(expected, rel=1e-12)
+    assert paired_p(5, 15, 100) == pytest.approx(2 * scipy.stats.norm.sf(values.mean() / error), rel=1e-9)
 
 
-def test_bootstrap_covers_the_truth_about_95_times_in_100():
-    rng = np.random.default_rng(11)
-    inside = 0
-    for trial in range(400):
-        worse, better, _ = rng.multinomial(500, [0.05, 0.02, 0.93])
-        low, high = bootstrap_interval(int(worse), int(better), 500, seed=trial)
-        inside += low <= -0.03 <= high
-    assert 0.91 <= inside / 400 <= 0.985
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 2000))
+def test_interval_and_p_value_say_the_same(worse, better, more):
+    low, high = paired_interval(worse, better, worse + better + more)
+    assert (low > 0 or high < 0) == (paired_p(worse, better, worse + better + more) < 0.05)
+    assert low < (better - worse) / (worse + better + more) < high
 
 
-def test_bootstrap_is_seeded():
-    assert bootstrap_interval(5, 9, 100, seed=1) == bootstrap_interval(5, 9, 100, seed=1)
-    assert bootstrap_interval(0, 0, 100, seed=1) == (0.0, 0.0)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50), st.floats(0.001, 0.5), st.floats(-0.9, 0.9))
+def test_a_limit_is_left_out_at_the_level_of_its_p_value(values, alpha, limit):
+    found = Differences.of(np.array(values))
+    low, high = found.interval(alpha)
+    p = found.p_value(limit)
+    assume(abs(p - alpha) > 1e-9)
+    assert (p < alpha) == (not low <= limit <= high)
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.floats(-0.2, 0.2))
+def test_as_many_images_as_are_needed_decide_and_one_less_does_not(worse, better, limit):
+    needed = images_needed(Differences.counted(worse, better, 300), limit)
+    assume(needed is not None and needed > 1)
+    for images, decides in ((needed, True), (needed - 1, False)):
+        share = images / 300
+        low, high = Differences((better - worse) * share, (better + worse) * share, images).interval()
+        assert (not low <= limit <= high) == decides
+
+
+@pytest.mark.parametrize(("loss", "churn"), [(0.005, 0.02), (0.01, 0.03), (0.02, 0.06)])
+def test_as_many_images_as_a_loss_asks_for_detect_it(loss, churn):
+    images = images_to_detect(loss, churn)
+    shares = [(churn + loss) / 2, (churn - loss) / 2, 1 - churn]
+    draws = np.random.default_rng(7).multinomial(images, shares, size=3000)
+    found = np.mean([paired_p(int(worse), int(better), images) < 0.05 for worse, better, _ in draws])
+    assert found == pytest.approx(0.9, abs=0.035)
+
+
+def test_holm_is_statsmodels():
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        p = rng.random(12) ** 4
+        expected = multipletests(p, 0.05, method="holm")[0]
+        assert holm(dict(enumerate(p)), 0.05) == set(np.flatnonzero(expected))
+
+
+def test_a_mean_over_one_condition_is_that_condition():
+    rng = np.random.default_rng(3)
+    correct, reference = rng.random((2, 200)) < 0.8
+    means = ImageMeans(200)
+    means.add(correct, reference)
+    assert means.differences.interval() == pytest.approx(compare(correct, reference, correct == reference).ci95)
+    means.add(correct, reference)  # the same answers once more are no more images
+    assert means.differences.interval() == pytest.approx(compare(correct, reference, correct == reference).ci95)
+    with pytest.raises(ValueError, match="same images"):
+        means.add(correct[1:], reference)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_compare_counts_what_it_says(rows):
     correct, reference, same = (np.array(column) for column in zip(*rows, strict=True))
-    result = compare(correct, reference, same, seed=0)
+    result = compare(correct, reference, same)
     total = len(rows)
     assert result.delta == pytest.approx(correct.mean() - reference.mean())
     assert result.delta == pytest.approx(result.positive_flips - result.negative_flips)
@@ -72,9 +123,9 @@ def test_compare_counts_what_it_says(rows):
 def test_paired_arrays_must_pair():
     yes = np.array([True, True])
     with pytest.raises(ValueError, match="same length"):
-        compare(yes, yes[:1], yes, seed=0)
+        compare(yes, yes[:1], yes)
     with pytest.raises(ValueError, match="same length"):
-        compare(yes[:0], yes[:0], yes[:0], seed=0)
+        compare(yes[:0], yes[:0], yes[:0])
     with pytest.raises(ValueError, match="no images"):
         accuracy(yes[:0])
 
