@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from rich.console import Console
 
 from seatrial.cache import cache_root
 from seatrial.errors import UsageError
@@ -37,7 +36,8 @@ from seatrial.harness.quantize.quantize import Quantized
 from seatrial.harness.quantize.quantize import quantize as _quantize
 from seatrial.harness.report.build import print_built
 from seatrial.harness.report.compare import print_comparison
-from seatrial.harness.report.console import RichProgress, print_summary
+from seatrial.harness.report.console import print_summary
+from seatrial.harness.report.progress import progress_here
 from seatrial.harness.report.quantize import print_quantized
 from seatrial.harness.results.typed import Summary, TargetResult
 from seatrial.harness.results.versus import Difference, versus
@@ -46,6 +46,7 @@ from seatrial.harness.spec.build import BuildSpec
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.quantize import QuantizeSpec
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.typeset.terminal import Terminal
 
 _WIDTH = 120
 
@@ -53,11 +54,11 @@ _WIDTH = 120
 class _Printed:
     """Prints as the command's own tables."""
 
-    def _print(self, console: Console) -> None:
+    def _print(self, console: Terminal) -> None:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=_WIDTH, color_system=None)
+        console = Terminal(file=io.StringIO(), width=_WIDTH, color_system=None)
         self._print(console)
         return str(console.file.getvalue())  # type: ignore[attr-defined]
 
@@ -82,7 +83,7 @@ class RunResult(_Printed):
         """The reference first."""
         return self.summary.targets
 
-    def _print(self, console: Console) -> None:
+    def _print(self, console: Terminal) -> None:
         print_summary(self.summary.to_dict(), self.directory, console)
 
 
@@ -92,7 +93,7 @@ class BuildResults(_Printed):
 
     targets: tuple[BuildResult, ...]
 
-    def _print(self, console: Console) -> None:
+    def _print(self, console: Terminal) -> None:
         print_built(self.targets, console)
 
 
@@ -103,7 +104,7 @@ class QuantizeResult(_Printed):
     file: Path
     made: Quantized
 
-    def _print(self, console: Console) -> None:
+    def _print(self, console: Terminal) -> None:
         print_quantized(self.made, console)
 
 
@@ -113,7 +114,7 @@ class Comparison(_Printed):
 
     differences: tuple[Difference, ...]
 
-    def _print(self, console: Console) -> None:
+    def _print(self, console: Terminal) -> None:
         print_comparison(self.differences, console)
 
 
@@ -124,14 +125,14 @@ def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flag
     images [N, H, W, 3] and int labels [N] (calib: images alone will do). Raises a SeatrialError that says what to do.
     """
     asked = spec or _spec(_run_command, _run_command.spec_of, flags)
-    summary, directory = finished(asked, progress or RichProgress())
+    summary, directory = finished(asked, progress or progress_here())
     return RunResult(directory, summary)
 
 
 def build(spec: BuildSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> BuildResults:
     """Builds engines and asks them nothing, as `bench.py build` does. flags: as for `run`."""
-    asked = spec or _spec(_build_command, lambda given: _build_command.spec_of(given, Console(stderr=True)), flags)
-    return BuildResults(tuple(_build(asked, progress or RichProgress())))
+    asked = spec or _spec(_build_command, lambda given: _build_command.spec_of(given, Terminal(stderr=True)), flags)
+    return BuildResults(tuple(_build(asked, progress or progress_here())))
 
 
 def quantize(spec: QuantizeSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> QuantizeResult:
@@ -140,7 +141,7 @@ def quantize(spec: QuantizeSpec | None = None, *, progress: Progress | None = No
     flags: as for `run`.
     """
     asked = spec or _spec(_quantize_command, _quantize_command.spec_of, flags)
-    made = _quantize(asked, progress or RichProgress())
+    made = _quantize(asked, progress or progress_here())
     return QuantizeResult(made.file, made)
 
 

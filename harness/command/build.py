@@ -28,6 +28,7 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.report.build import print_built
 from seatrial.harness.spec.build import BuildSpec
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.typeset.terminal import say
 
 _DESCRIPTION = """Quantizes and builds, and stops there: does it build, how long does that take, how large is it? With
 tensorrt-rtx this needs no GPU: --compute-capability names the one to build for."""
@@ -89,6 +90,6 @@ def _present(engine: str, console: Console) -> str:
     # `trt` stands for the family. Nothing runs here, so its other member may build; never unsaid.
     place = place_of("cuda")
     if engine == "trt" and not place.engine("tensorrt").installed and place.engine("tensorrt-rtx").installed:
-        console.print("TensorRT is not installed; tensorrt-rtx is, and builds in its place.", highlight=False)
+        say(console, "TensorRT is not installed; tensorrt-rtx is, and builds in its place.")
         return "tensorrt-rtx"
     return engine

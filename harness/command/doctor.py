@@ -51,7 +51,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         raise UsageError(f"--timeout is {timeout_s:g}; it must be above 0.")
     found = examine(named, timeout_s)
     if flags.get("json", False):
-        console.print(json.dumps(found, indent=2), markup=False, highlight=False, soft_wrap=True)
+        console.file.write(json.dumps(found, indent=2) + "\n")
     else:
         print_doctor(found, console, brief=bool(named))
     return EXIT_UNAVAILABLE if named and not all(engine["usable"] for engine in found["engines"]) else EXIT_PASSED

@@ -20,6 +20,7 @@ from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.trial import describe_trial, run_trial
+from seatrial.harness.typeset.terminal import say_whole
 
 _DESCRIPTION = """A trial is one target's answers under one condition. With --from: describes the trials of a run, a
 line of JSON for each. With a file of such lines: runs them, each from its description alone, to the same bits as the
@@ -54,13 +55,13 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         raise UsageError("Give --from RUN to describe its trials, or a FILE of descriptions to run them.")
     if root is not None:
         for description in _described(root, given, progress):
-            console.print(json.dumps(description), markup=False, highlight=False, soft_wrap=True)
+            say_whole(console, json.dumps(description))
         return EXIT_PASSED
     if "out" not in given:
         raise UsageError("Where to? Give --out DIR.")
     for description in _read(given["file"]):
         path = run_trial(description, given["out"], progress)
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        say_whole(console, str(path))
     return EXIT_PASSED
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from seatrial.exporters import InputContract
 from seatrial.harness.contract.candidates import numbers_name, rule_name
 from seatrial.harness.contract.result import Deviation, Difference, SearchResult, Stage
 from seatrial.harness.metrics import wilson_interval
-from seatrial.harness.typeset import numbers
+from seatrial.harness.typeset import numbers, tables
+from seatrial.harness.typeset.terminal import say, say_whole
 
 _MOST_ROWS = 10
 _WORDS = {
@@ -38,6 +36,8 @@ def print_contract(result: SearchResult, model: str, console: Console) -> None:
     for stage in result.stages:
         if len(stage.rows) > 1:
             console.print(_table(stage))
+            if len(stage.rows) > _MOST_ROWS:
+                say(console, f" and {len(stage.rows) - _MOST_ROWS} more that lost (--json has all)")
     for note in result.notes:
         _say(console, note)
     share = result.inferences / result.grid
@@ -47,7 +47,7 @@ def print_contract(result: SearchResult, model: str, console: Console) -> None:
         f"({share:.1%} of the full grid of {result.grid}).",
     )
     if result.best is None:
-        console.print("[bold red]No way of feeding this model is clearly better than chance.[/]")
+        say(console, "No way of feeding this model is clearly better than chance.", style="bold red")
         _say(
             console,
             "The labels are probably not this model's: wrong --classes, another class order, or data of other classes. "
@@ -68,31 +68,27 @@ def print_contract(result: SearchResult, model: str, console: Console) -> None:
         )
 
 
-def _table(stage: Stage) -> Table:
-    table = Table(
-        title=escape(stage.name), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+def _table(stage: Stage) -> tables.Listing:
+    table = tables.Listing(
+        stage.name,
+        *(tables.words(_WORDS[factor]) for factor in stage.factors),
+        *tables.figures("images", "top-1", "95 %", "points", "log-lik."),
+        tables.name(""),
     )
-    for factor in stage.factors:
-        table.add_column(_WORDS[factor])
-    for heading in ("images", "top-1", "95 %", "points", "log-lik.", ""):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     rows = sorted(stage.rows, key=lambda row: (row.contract != stage.named, not row.tied, -row.images, -row.top1))
     for row in rows[:_MOST_ROWS]:
         low, high = wilson_interval(row.correct, row.images)
         named = row.contract == stage.named
-        table.add_row(
-            *(escape(_SPELL[factor](row.contract)) for factor in stage.factors),
+        table.add(
+            *(_SPELL[factor](row.contract) for factor in stage.factors),
             str(row.images),
             numbers.percent(row.top1, 1),
             f"{low * 100:.1f}-{high * 100:.1f}",
             "" if named else f"{row.difference.delta * 100:+.1f}",
             f"{row.log_likelihood:.3f}",
             "named" if named else "tied" if row.tied else "worse",
-            style="bold" if named else None if row.tied else "dim",
+            style="bold" if named else "" if row.tied else "dim",
         )
-    if len(rows) > _MOST_ROWS:
-        table.caption = f"and {len(rows) - _MOST_ROWS} more that lost (--json has all)"
-        table.caption_justify = "left"
     return table
 
 
@@ -102,10 +98,11 @@ def _print_best(result: SearchResult, console: Console) -> None:
     low, high = wilson_interval(result.best_correct, result.images)
     side = ("resize", "decoder") if best.resize == "none" else ("resize", "interpolation", "decoder")
     parts = ", ".join(f"{_WORDS[factor]} {_SPELL[factor](best)}" for factor in ("color", "numbers", *side))
-    console.print(
-        f"[bold green]Best:[/] {escape(parts)}. {numbers.percent(result.best_correct / result.images, 1)} "
+    say(
+        console,
+        ("Best:", "bold green"),
+        f" {parts}. {numbers.percent(result.best_correct / result.images, 1)} "
         f"({numbers.percent(low, 1)} to {numbers.percent(high, 1)}) of {result.images} images",
-        highlight=False,
     )
     for factor in _WORDS if best.resize != "none" else ("color", "numbers"):
         others = _tied_values(result, factor)
@@ -124,7 +121,7 @@ def _tied_values(result: SearchResult, factor: str) -> list[str]:
 
 def _print_warning(result: SearchResult, console: Console) -> None:
     assert result.difference is not None
-    console.print(f"[bold red]Warning:[/] the declared contract is worse: {_spell(result.difference)}", highlight=False)
+    say(console, ("Warning:", "bold red"), f" the declared contract is worse: {_spell(result.difference)}")
     if not result.difference.more_accurate:
         _say(console, "  The likelihood of the labels shows it; for the accuracy alone these images are too few.")
     for deviation in result.deviations:
@@ -159,4 +156,4 @@ def _print_kept(result: SearchResult, console: Console) -> None:
 
 
 def _say(console: Console, *text: str) -> None:
-    console.print(*text, markup=False, highlight=False, soft_wrap=True)
+    say_whole(console, " ".join(text))

@@ -8,13 +8,12 @@ import re
 from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
 
 from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
 from seatrial.harness.typeset import numbers
+from seatrial.harness.typeset.tables import Listing, figures, long_name
+from seatrial.harness.typeset.terminal import say_whole, shown
 
 _MOST_READERS = 3
 _MOST_UNMATCHED = 12
@@ -33,29 +32,16 @@ class Table:
 
 def print_diff(result: DiffResult, console: Console) -> None:
     """The answer first, then the tables."""
-    console.print(title(result), style="bold", markup=False, highlight=False, soft_wrap=True)
+    say_whole(console, title(result), style="bold")
     for index, sentence in enumerate(sentences(result)):
-        console.print(
-            sentence, style="bold yellow" if not index else None, markup=False, highlight=False, soft_wrap=True
-        )
+        say_whole(console, sentence, style="bold yellow" if not index else "")
     for table in tables(result, brief=True):
-        drawn = RichTable(
-            title=escape(table.title),
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
+        listing = Listing(
+            table.title, *map(long_name, table.headings[: table.left]), *figures(*table.headings[table.left :])
         )
-        for index, heading in enumerate(table.headings):
-            drawn.add_column(
-                heading,
-                justify="left" if index < table.left else "right",
-                overflow="fold",
-                no_wrap=index >= table.left,
-            )
         for row in table.rows:
-            drawn.add_row(*map(escape, row))
-        console.print(drawn)
+            listing.add(*row)
+        console.print(listing)
 
 
 def render_diff(result: DiffResult, *, html: bool) -> str:
@@ -84,7 +70,7 @@ def render_diff(result: DiffResult, *, html: bool) -> str:
 
 def title(result: DiffResult) -> str:
     """What was compared."""
-    return _clean(
+    return shown(
         f"{result.target} against {result.reference}: {result.model} on {result.images} images of {result.data}"
     )
 
@@ -98,7 +84,7 @@ def sentences(result: DiffResult) -> list[str]:
     found.append(_labels(result))
     found += _trust(result)
     found += result.notes
-    return [_clean(sentence) for sentence in found]
+    return [shown(sentence) for sentence in found]
 
 
 def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
@@ -119,14 +105,14 @@ def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
         )
     if result.answers.differing:
         images = [
-            (_clean(image.id), str(image.label), str(image.reference), str(image.target), decibels(image.snr_db))
+            (shown(image.id), str(image.label), str(image.reference), str(image.target), decibels(image.snr_db))
             for image in result.answers.differing[: result.top]
         ]
         found.append(
             Table("Images with another label", ("image", "truth", "reference", "target", "logits dB"), tuple(images), 1)
         )
     if result.unmatched:
-        rows = [tuple(map(_clean, (one.value, one.node, one.op, one.why))) for one in result.unmatched]
+        rows = [tuple(map(shown, (one.value, one.node, one.op, one.why))) for one in result.unmatched]
         more = len(rows) - _MOST_UNMATCHED
         found.append(
             Table(
@@ -165,7 +151,7 @@ def _layers(title: str, layers: Sequence[LayerDifference], brief: bool) -> Table
 def _layer_cells(layer: LayerDifference) -> tuple[str, ...]:
     worst = layer.worst_image
     return (
-        _clean(f"{layer.node} ({layer.op})"),
+        shown(f"{layer.node} ({layer.op})"),
         str(layer.position),
         decibels(layer.snr_db),
         decibels(layer.input_db),
@@ -175,8 +161,8 @@ def _layer_cells(layer: LayerDifference) -> tuple[str, ...]:
         f"{layer.largest_difference:.2e}",
         "-" if layer.relative is None else f"{layer.relative:.2e}",
         "-" if layer.cosine is None else f"{layer.cosine:.5f}",
-        _clean(layer.value),
-        "-" if worst is None else _clean(f"{worst[0]} ({decibels(worst[1])} dB)"),
+        shown(layer.value),
+        "-" if worst is None else shown(f"{worst[0]} ({decibels(worst[1])} dB)"),
     )
 
 
@@ -184,12 +170,12 @@ def _step_cells(result: DiffResult, step: Step) -> tuple[str, ...]:
     keep = ", ".join(step.keep_float[:_MOST_READERS])
     layer = step.layer
     return (
-        "rounding" if step.kind == "rounding" else f"layer ({_clean(layer.op)})",
-        _clean(layer.value),
+        "rounding" if step.kind == "rounding" else f"layer ({shown(layer.op)})",
+        shown(layer.value),
         str(layer.position),
         decibels(step.own_db),
         _share(layer.saturated) if step.kind == "rounding" else "-",
-        _clean(keep) or "-",
+        shown(keep) or "-",
     )
 
 
@@ -267,11 +253,6 @@ def _trust(result: DiffResult) -> list[str]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else numbers.percent(value, 1)
-
-
-def _clean(text: str) -> str:
-    """Names come from files: nothing in them moves the cursor or breaks a line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _markdown(text: str) -> str:

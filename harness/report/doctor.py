@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from seatrial.harness.typeset import numbers
+from seatrial.harness.typeset.tables import Listing, name, words
+from seatrial.harness.typeset.terminal import say_whole, shown
 
 # What an engine's message repeats of the line that it stands in.
 _KNOWN = re.compile(r"Engine '[^']*' cannot use '[^']*': ")
@@ -23,17 +22,17 @@ def print_doctor(found: Mapping[str, Any], console: Console, *, brief: bool = Fa
 
     brief: without the optional packages.
     """
-    console.print(Text(headline(found), "bold"), soft_wrap=True)
+    say_whole(console, headline(found), style="bold")
     console.print(_engines_table(found["engines"]))
     _print_missing(found["engines"], console)
     for caution in found["cautions"]:
-        console.print(Text(f"Caution: {caution}", "yellow"), soft_wrap=True)
+        say_whole(console, f"Caution: {caution}", style="yellow")
     _print_plugins(found["plugins"], console)
     if not brief:
         console.print(_packages_table(found["packages"]))
         _print_broken(found["packages"], console)
-    for name, value in _machine_lines(found):
-        console.print(Text.assemble((f"{name:<10}", "bold"), value), soft_wrap=True)
+    for what, value in _machine_lines(found):
+        say_whole(console, (f"{what:<10}", "bold"), value)
 
 
 def headline(found: Mapping[str, Any]) -> str:
@@ -47,17 +46,19 @@ def headline(found: Mapping[str, Any]) -> str:
     return f"{len(usable)} of {len(engines)} engines are usable here{': ' + listed if listed else ''}."
 
 
-def _engines_table(engines: list[Mapping[str, Any]]) -> Table:
-    table = _table("engine", "version", "device", "precisions usable here", "otherwise")
+def _engines_table(engines: list[Mapping[str, Any]]) -> Listing:
+    table = Listing(
+        "", name("engine"), name("version"), name("device"), words("precisions usable here"), words("otherwise")
+    )
     for engine in engines:
         for index, (device, one) in enumerate(engine["on"].items()):
             first = index == 0
-            table.add_row(
-                escape(engine["name"]) if first else "",
-                escape(engine["version"] or "-") if first else "",
-                escape(device),
-                Text(", ".join(one["precisions"]) or "-", "green" if one["usable"] else "red"),
-                Text(_otherwise(engine, one)),
+            table.add(
+                engine["name"] if first else "",
+                engine["version"] or "-" if first else "",
+                device,
+                Text(shown(", ".join(one["precisions"]) or "-"), "green" if one["usable"] else "red"),
+                _otherwise(engine, one),
             )
     return table
 
@@ -72,7 +73,7 @@ def _otherwise(engine: Mapping[str, Any], one: Mapping[str, Any]) -> str:
 
 
 def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
-    lines = []
+    lines: list[tuple[str | tuple[str, str], ...]] = []
     for engine in engines:
         reasons: dict[str, list[str]] = {}
         for device, one in engine["on"].items():
@@ -82,39 +83,39 @@ def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
                 reasons.setdefault(why, []).append(f"{precision} on {device}")
         for why, where in reasons.items():
             spelled = engine["name"] if len(where) == len(engine["on"]) else f"{engine['name']}, {', '.join(where)}"
-            lines.append(Text.assemble((f"{spelled}: ", "bold"), _KNOWN.sub("", why)))
+            lines.append(((f"{spelled}: ", "bold"), _KNOWN.sub("", why)))
             if engine["missing"] is not None and engine["install"] and engine["install"] not in why:
-                lines.append(Text(f"    {engine['install']}"))
+                lines.append((f"    {engine['install']}",))
     if lines:
-        console.print(Text("What is missing", "bold"))
+        say_whole(console, "What is missing", style="bold")
         for line in lines:
-            console.print(line, soft_wrap=True)
+            say_whole(console, *line)
         console.print()
 
 
 def _print_plugins(plugins: list[Mapping[str, Any]], console: Console) -> None:
     if not plugins:
         return
-    table = _table("plug-in", "package", "adds", "state")
+    table = Listing("", name("plug-in"), name("package"), name("adds"), words("state"))
     for one in plugins:
         broken = one["error"] is not None
-        table.add_row(
-            escape(one["name"]),
-            escape(f"{one['package']} {one['version']}"),
-            escape(one["group"].removeprefix("seatrial.")),
-            Text(f"broken: {one['error']}" if broken else "usable", "red" if broken else "green"),
+        table.add(
+            one["name"],
+            f"{one['package']} {one['version']}",
+            one["group"].removeprefix("seatrial."),
+            Text(shown(f"broken: {one['error']}") if broken else "usable", "red" if broken else "green"),
         )
     console.print(table)
 
 
-def _packages_table(packages: list[Mapping[str, Any]]) -> Table:
-    table = _table("optional", "installed", "missing or broken", "install or mend")
+def _packages_table(packages: list[Mapping[str, Any]]) -> Listing:
+    table = Listing("", name("optional"), words("installed"), words("missing or broken"), words("install or mend"))
     for one in packages:
-        table.add_row(
-            escape(one["feature"]),
-            Text(", ".join(f"{name} {version}" for name, version in one["versions"].items()) or "-"),
-            Text(", ".join([*one["missing"], *one["broken"]]) or "-", "green" if one["usable"] else "red"),
-            Text("" if one["usable"] else one["install"]),
+        table.add(
+            one["feature"],
+            ", ".join(f"{package} {version}" for package, version in one["versions"].items()) or "-",
+            Text(shown(", ".join([*one["missing"], *one["broken"]]) or "-"), "green" if one["usable"] else "red"),
+            "" if one["usable"] else one["install"],
         )
     return table
 
@@ -122,10 +123,10 @@ def _packages_table(packages: list[Mapping[str, Any]]) -> Table:
 def _print_broken(packages: list[Mapping[str, Any]], console: Console) -> None:
     faults = {why: one["install"] for one in packages for why in one["broken"].values()}
     if faults:
-        console.print(Text("What is installed and does not work", "bold"))
+        say_whole(console, "What is installed and does not work", style="bold")
     for why, mend in faults.items():
-        console.print(Text(why), soft_wrap=True)
-        console.print(Text(f"    {mend}"), soft_wrap=True)
+        say_whole(console, why)
+        say_whole(console, f"    {mend}")
 
 
 def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -154,10 +155,3 @@ def _gpu(gpu: Mapping[str, Any]) -> str:
         f"{gpu['index']}: {gpu['name']}, compute capability {gpu['compute_capability'] or 'unknown'}, driver "
         f"{gpu['driver'] or 'unknown'}{memory}"
     )
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")  # a line to copy may not end in dots
-    return table

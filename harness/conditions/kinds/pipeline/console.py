@@ -6,48 +6,48 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from seatrial.harness.conditions.kinds.pipeline import words
-from seatrial.harness.typeset.tables import titled
+from seatrial.harness.typeset.tables import Grid
 
 
 def print_pipeline(block: Mapping[str, Any], console: Console) -> None:
     """Both tables for the block `pipeline` of summary.json."""
-    console.print(_factors_table(block))
+    console.print(_factors(block))
     if block["stack"]:
-        console.print(_stack_table(block))
+        console.print(_stack(block))
 
 
-def _factors_table(block: Mapping[str, Any]) -> Table:
+def _factors(block: Mapping[str, Any]) -> Grid:
     title = "input pipeline: points of top-1 lost, mean (max) over the options; most flips; the worst one [95 %]"
-    table = titled(title, block["targets"])
+    grid = Grid(title, block["targets"])
     for name in words.factors(block):
-        table.add_row(escape(name), *(_factor_cell(target, name) for target in block["targets"].values()))
+        grid.add(name, *(_factor_cell(target, name) for target in block["targets"].values()))
     spreads = [words.settings(target) for target in block["targets"].values()]
     if set(spreads) != {"-"}:
-        table.add_row("decode and\nresize: top-1 ± sd", *(text.replace(" (", "\n(") for text in spreads), style="bold")
-    return table
+        cells = (tuple(text.replace(" (", "\n(").split("\n")) for text in spreads)
+        grid.add(("decode and", "resize: top-1 ± sd"), *cells, style="bold")
+    return grid
 
 
-def _factor_cell(target: Mapping[str, Any], name: str) -> str:
+def _factor_cell(target: Mapping[str, Any], name: str) -> tuple[str, ...]:
     factor = target["factors"].get(name)
     first = "; ".join(text for text in (words.mean_and_max(factor), words.flips(factor)) if text)
-    return escape(f"{first}\n{words.worst(target, factor)}".strip())
+    worst = words.worst(target, factor)
+    return (first, worst) if worst else (first,)
 
 
-def _stack_table(block: Mapping[str, Any]) -> Table:
+def _stack(block: Mapping[str, Any]) -> Grid:
     title = "the worst options on top of each other: points lost; what quantization adds [95 %]"
-    table = titled(title, block["targets"])
+    grid = Grid(title, block["targets"])
     for count, ids in enumerate(block["stack"], start=1):
-        cells = []
+        cells: list[tuple[str, ...]] = []
         for target in block["targets"].values():
             values = target["conditions"].get(words.combined(count))
             if values is None:
-                cells.append("-")
+                cells.append(("-",))
             else:
-                extra = "" if values["interaction"] is None else f"\n{words.added(values['interaction'])}"
-                cells.append(escape(f"{words.lost(values['loss'])}{extra}"))
-        table.add_row(escape(words.step(ids)), *cells)
-    return table
+                extra = () if values["interaction"] is None else (words.added(values["interaction"]),)
+                cells.append((words.lost(values["loss"]), *extra))
+        grid.add(words.step(ids), *cells)
+    return grid

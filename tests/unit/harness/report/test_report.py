@@ -8,7 +8,7 @@ from rich.console import Console
 from summaries import EVIL, guard, make_summary, parsed
 
 from seatrial.harness.report import words
-from seatrial.harness.report.console import RichProgress, print_summary
+from seatrial.harness.report.console import print_summary
 from seatrial.harness.report.guard import meaning
 from seatrial.harness.report.html import render_report
 from seatrial.harness.typeset import numbers
@@ -61,12 +61,6 @@ def test_the_terminal_shows_the_answer(tmp_path, corruptions):
     text = stream.getvalue()
     for figure in ("ref/x@cpu", "90.00 %", "-2.00", "REGRESSION", "failed: new/x@cpu, realized", EVIL[:8]):
         assert figure in text
-
-
-def test_progress_bars_end_where_they_should(capsys):
-    with RichProgress().stage("Counting [things]", 3) as update:
-        update(3, "note [x]")
-    assert "3/3" in capsys.readouterr().err
 
 
 def test_released_corruptions_need_no_clean_images(tmp_path):

@@ -1,0 +1,165 @@
+"""Progress on standard error: bars where somebody watches, lines where it goes into a log."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from seatrial.harness.progress import Progress, Silent, Update
+from seatrial.harness.typeset.terminal import Terminal, say_whole, shown
+
+# A log that stands still for longer looks like a run that hangs.
+LINE_EVERY_S = 10.0
+
+
+def progress_here() -> Progress:
+    """Bars on a terminal or a notebook, which can redraw them; else lines."""
+    console = Terminal(stderr=True)
+    watched = console.is_jupyter or (sys.stderr.isatty() and not console.is_dumb_terminal)
+    return RichProgress() if watched else LineProgress()
+
+
+class RichProgress:
+    """Shows each stage as a bar with its rate, the time left and what is being done."""
+
+    def __init__(self) -> None:
+        self._console = Terminal(stderr=True)
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
+        """A bar of `total` units; 0 for an unknown total."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Rate(unit),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        with Bars(*columns, console=self._console) as bars:
+            task = bars.add_task(shown(name), total=total or None, note="")
+
+            def update(done: int, note: str = "") -> None:
+                bars.update(task, completed=done, note=shown(note))
+
+            yield update
+
+    def tell(self, sentence: str) -> None:
+        """A line on standard error, above what comes."""
+        _warn(self._console, sentence)
+
+
+class LineProgress:
+    """Says every ten seconds how far a stage is, and once that it is done; never a sign that moves a cursor.
+
+    every_s: seconds between two lines.
+    """
+
+    def __init__(self, every_s: float = LINE_EVERY_S) -> None:
+        self._every_s = every_s
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
+        """`total` units; 0 for an unknown total."""
+        begun, state, over = time.monotonic(), _State(name, total, unit), threading.Event()
+        # Of a stage that reports nothing for long, the time that passes is told.
+        clock = threading.Thread(target=self._tick, args=(state, begun, over), daemon=True)
+        clock.start()
+        try:
+            yield state.update
+        except BaseException:
+            self._end(clock, over)
+            _line(f"{state.counted()}, not finished after {duration(time.monotonic() - begun)}")
+            raise
+        self._end(clock, over)
+        _line(f"{name}: done, {state.done} {unit} in {duration(time.monotonic() - begun)}")
+
+    def tell(self, sentence: str) -> None:
+        """A line on standard error."""
+        _line(sentence)
+
+    def _tick(self, state: _State, begun: float, over: threading.Event) -> None:
+        while not over.wait(self._every_s):
+            _line(state.line(time.monotonic() - begun))
+
+    def _end(self, clock: threading.Thread, over: threading.Event) -> None:
+        over.set()
+        clock.join()
+
+
+class Warnings(Silent):
+    """Shows no progress; tells what nobody should read a figure without."""
+
+    def tell(self, sentence: str) -> None:
+        """A line on standard error."""
+        _warn(Terminal(stderr=True), sentence)
+
+
+class _State:
+    """How far a stage is."""
+
+    def __init__(self, name: str, total: int, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self.done, self._note = 0, ""
+
+    def update(self, done: int, note: str = "") -> None:
+        self.done, self._note = done, note
+
+    def counted(self) -> str:
+        of = f" of {self._total}" if self._total else ""
+        return f"{self._name}: {self.done}{of} {self._unit}"
+
+    def line(self, passed_s: float) -> str:
+        if self._total and 0 < self.done <= self._total:
+            when = f"{duration(passed_s / self.done * (self._total - self.done))} left"
+        else:
+            when = f"{duration(passed_s)} so far"
+        return f"{self.counted()}, {when}{f' ({self._note})' if self._note else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded to what is of use: "0.4 s", "12 s", "3 min", "2 h 5 min"."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _line(text: str) -> None:
+    # Neither wrapped nor coloured, whatever the variables of the environment say.
+    sys.stderr.write(f"{shown(text)}\n")
+    sys.stderr.flush()
+
+
+def _warn(console: Console, sentence: str) -> None:
+    say_whole(console, sentence, style="bold yellow")
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """`1234 images/s`."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.0f} {self._unit}/s")

@@ -1,0 +1,96 @@
+"""Progress: bars for people, lines for logs."""
+
+import re
+import time
+
+import pytest
+
+from seatrial.harness.report.progress import (
+    LINE_EVERY_S,
+    LineProgress,
+    RichProgress,
+    Warnings,
+    duration,
+    progress_here,
+)
+
+
+def test_progress_bars_end_where_they_should(capsys):
+    with RichProgress().stage("Counting [things]", 3) as update:
+        update(3, "note [x]")
+    text = capsys.readouterr().err
+    assert "3/3" in text
+    assert "Counting [things]" in text
+    assert "note [x]" in text
+
+
+def test_what_is_no_terminal_gets_lines(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as many CI systems set it
+    assert isinstance(progress_here(), LineProgress)
+
+
+def test_a_log_gets_a_line_every_ten_seconds():
+    assert LINE_EVERY_S == 10
+
+
+def test_lines_tell_counts_and_the_time_that_is_left(capsys):
+    with LineProgress(every_s=0.1).stage("Running trials", 400) as update:
+        update(100, "clean\x1b[2J")
+        time.sleep(0.35)
+        update(400)
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    for line in lines:
+        assert re.fullmatch(r"Running trials: 100 of 400 images, \d\.\d s left \(clean\?\[2J\)", line)
+    assert re.fullmatch(r"Running trials: done, 400 images in \d\.\d s", last)
+
+
+def test_a_stage_that_reports_nothing_is_seen_to_live(capsys):
+    with LineProgress(every_s=0.05).stage("Building engines", 2, "engines"):
+        time.sleep(0.2)
+    assert "Building engines: 0 of 2 engines, 0.1 s so far" in capsys.readouterr().err
+
+
+def test_a_stage_that_breaks_off_is_not_said_to_be_done(capsys):
+    def interrupted():
+        with LineProgress().stage("Running trials", 400) as update:
+            update(7)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert re.fullmatch(r"Running trials: 7 of 400 images, not finished after \d\.\d s\n", capsys.readouterr().err)
+
+
+def test_lines_hold_no_control_characters(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = LineProgress(every_s=0.05)
+    progress.tell("a file\rcalled \x1b[31m")
+    with progress.stage("a\nb", 0) as update:
+        update(1, "\x07")
+        time.sleep(0.1)
+    assert all(line.isprintable() for line in capsys.readouterr().err.splitlines())
+
+
+def test_warnings_are_told_where_no_progress_is(capsys):
+    silent = Warnings()
+    with silent.stage("Running trials", 3) as update:
+        update(3)
+    silent.tell("The disk cannot be locked.")
+    assert capsys.readouterr().err == "The disk cannot be locked.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (9.9, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min"),
+        (170, "3 min"),
+        (3599, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
