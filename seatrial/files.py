@@ -113,8 +113,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON atomically; ValueError for NaN and infinities, which JSON does not have."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    """Writes indented JSON atomically; ValueError for NaN and infinities, which JSON does not have.
+
+    What is no visible sign stands there as JSON's escape, so that a terminal can show the file.
+    """
+    lines = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False).split("\n")
+    write_text(path, "\n".join(line if line.isprintable() else _visible(line) for line in lines) + "\n")
+
+
+def _visible(line: str) -> str:
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in line)
 
 
 def read_json(path: Path) -> Any:

@@ -21,13 +21,16 @@ from seatrial.harness.command.flags import (
     images,
     limits,
     model,
+    output,
     quantization,
     targets,
     work,
 )
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.progress import Progress
-from seatrial.harness.report.console import print_summary
+from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.report.console import print_summary, print_verdict
+from seatrial.harness.report.progress import Warnings
 from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 
@@ -86,6 +89,7 @@ def make_parser() -> Parser:
     )
     group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
     work.add(group, batches=True)
+    output.add(group)
     limits.add(parser)
     return parser
 
@@ -113,13 +117,22 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Runs and prints the answer; the command's exit status."""
-    if flags.get("build_only"):
+    given = dict(flags)
+    asked = output.take(given)
+    if given.get("build_only"):
+        if asked != output.Output():
+            raise UsageError("--quiet and --json are for a run that is judged, not for --build-only.")
         known = {action.dest for action in build.make_parser()._actions}
-        return build.execute({name: value for name, value in flags.items() if name in known}, progress, console)
-    if "compute_capability" in flags:
+        return build.execute({name: value for name, value in given.items() if name in known}, progress, console)
+    if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
-    summary, directory = run(spec_of(flags), progress)
-    print_summary(summary, directory, console)
+    summary, directory = run(spec_of(given), Warnings() if asked.quiet else progress)
+    if asked.json:
+        console.file.write(RunDirectory(directory).summary.read_text(encoding="utf-8"))
+    elif asked.quiet:
+        print_verdict(summary, directory, console)
+    else:
+        print_summary(summary, directory, console)
     if summary["failed"]:
         return EXIT_UNAVAILABLE
     return EXIT_GATE_FAILED if summary["gate"]["failed"] else EXIT_PASSED

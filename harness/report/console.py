@@ -37,6 +37,11 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for failure in summary["failed"]:
         what = f"{failure['target']} {words.OUTCOMES[failure['outcome']]} ({failure['stage']})"
         say(console, f"{what}: {failure['says']}", style="red")
+    print_verdict(summary, directory, console)
+
+
+def print_verdict(summary: Mapping[str, Any], directory: Path, console: Console) -> None:
+    """The verdict with its reasons, and where the report lies."""
     gate = summary["gate"]
     for check in gate["checks"]:
         _print_fallback(check, console)

@@ -91,7 +91,7 @@ class LineProgress:
             _line(f"{state.counted()}, not finished after {duration(time.monotonic() - begun)}")
             raise
         self._end(clock, over)
-        _line(f"{name}: done, {state.done} {unit} in {duration(time.monotonic() - begun)}")
+        _line(f"{name}: done, {counted(state.done, unit)} in {duration(time.monotonic() - begun)}")
 
     def tell(self, sentence: str) -> None:
         """A line on standard error."""
@@ -125,8 +125,9 @@ class _State:
         self.done, self._note = done, note
 
     def counted(self) -> str:
-        of = f" of {self._total}" if self._total else ""
-        return f"{self._name}: {self.done}{of} {self._unit}"
+        if not self._total:
+            return f"{self._name}: {counted(self.done, self._unit)}"
+        return f"{self._name}: {self.done} of {counted(self._total, self._unit)}"
 
     def line(self, passed_s: float) -> str:
         if self._total and 0 < self.done <= self._total:
@@ -134,6 +135,11 @@ class _State:
         else:
             when = f"{duration(passed_s)} so far"
         return f"{self.counted()}, {when}{f' ({self._note})' if self._note else ''}"
+
+
+def counted(count: int, unit: str) -> str:
+    """unit: as a plural."""
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def duration(seconds: float) -> str:

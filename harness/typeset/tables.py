@@ -129,22 +129,29 @@ class Grid:
         self._rows.append((_text(row), [_text(cell) for cell in cells], style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """One table under the names where it fits, else under numbers, else several."""
+        """One table under the names where it fits, else under numbers, else as many as it takes."""
         yield Text(shown(self._title), "bold")
         width, places = options.max_width, list(range(len(self._names)))
         headings = self._headings(self._names)
         if not self._numbered and _room(self._least(headings, places), width) >= 0:
             yield self._drawn(headings, places, width)
             return
-        for number, one in enumerate(self._names, start=1):
-            yield Text(f"{number}: {one}")
-        headings = self._headings([str(number + 1) for number in places])
-        while places:
-            count = 1
-            while count < len(places) and _room(self._least(headings, places[: count + 1]), width) >= 0:
-                count += 1
-            yield self._drawn(headings, places[:count], width)
-            places = places[count:]
+        numbers = self._headings([str(place + 1) for place in places])
+        blocks = self._blocks(numbers, places, width)
+        if len(blocks) == len(places) > 1 and all(_room(self._least(headings, block), width) >= 0 for block in blocks):
+            numbers = headings  # each stands alone, and has room for its name
+        else:
+            yield from (Text(f"{number}: {one}") for number, one in enumerate(self._names, start=1))
+        yield from (self._drawn(numbers, block, width) for block in blocks)
+
+    def _blocks(self, headings: Sequence[Text], places: Sequence[int], width: int) -> list[list[int]]:
+        """The places of columns, as many beside each other as fit."""
+        blocks: list[list[int]] = [[]]
+        for place in places:
+            if blocks[-1] and _room(self._least(headings, [*blocks[-1], place]), width) < 0:
+                blocks.append([])
+            blocks[-1].append(place)
+        return blocks
 
     def _headings(self, names: Sequence[str]) -> list[Text]:
         notes = self._notes

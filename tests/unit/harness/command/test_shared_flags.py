@@ -20,7 +20,7 @@ OWN_WORDS = {
     "--bits": "one, or several",
     "--precision": "one, or several",
     "--device": "one, or several",
-    "--json": "a file, or `doctor`'s switch",
+    "--json": "a file, or a switch: on standard output",
     "--target": "what is asked for, or which trials `trial` tells",
     "--conditions": "likewise",
     "--timeout": "of a batch, or of `doctor`'s question",

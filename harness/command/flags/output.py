@@ -1,0 +1,33 @@
+"""--quiet and --json: what a command prints."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from seatrial.harness.command.flags.parser import Given
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """quiet: the verdict, its reasons and where the report lies, and no progress. json: summary.json and nothing else
+    on standard output.
+    """
+
+    quiet: bool = False
+    json: bool = False
+
+
+def add(group: argparse._ArgumentGroup) -> None:
+    """--quiet, --json."""
+    group.add_argument(
+        "--quiet", action="store_true", help="print the verdict, its reasons and the report's path alone; no progress"
+    )
+    group.add_argument(
+        "--json", action="store_true", help="print what stands in summary.json, and nothing else on standard output"
+    )
+
+
+def take(given: Given) -> Output:
+    """What was asked."""
+    return Output(given.pop("quiet", False), given.pop("json", False))
