@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from seatrial.calib import cache as _cache
 from seatrial.calib.images import CalibrationImages
+from seatrial.calib.integer import quantize_integer, sensitivity
 from seatrial.calib.narrow import narrowed
 from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.processors import describe_processors
@@ -28,6 +29,7 @@ __all__ = [
     "needs_images",
     "quantize",
     "recipe_for",
+    "sensitivities",
 ]
 
 _DEFAULTS = QuantizeOptions()
@@ -62,6 +64,24 @@ def quantize(
         return _made(quantizer, request)
     key = _cache.cache_key(request)
     return _cache.find(cache, key, request.model) or _cache.store(cache, key, _made(quantizer, request))
+
+
+def sensitivities(
+    model: DeployableModel,
+    precision: str,
+    *,
+    engine: str,
+    images: CalibrationImages,
+    options: QuantizeOptions = _DEFAULTS,
+    saturates: bool | None = None,
+) -> list[tuple[str, float]]:
+    """(node, decibels) of every node that `quantize` would quantize, the most sensitive first: signal to noise at the
+    scores with that node alone quantized. Empty where the quantizer or the precision has no such figure.
+    """
+    recipe = chosen_recipe(engine, precision, options, saturates)
+    if quantizer_for(recipe, options) is not quantize_integer:
+        return []
+    return sensitivity(Request(float_view(model), recipe, images, options))
 
 
 def _made(quantizer: Quantizer, request: Request) -> DeployableModel:

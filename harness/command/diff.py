@@ -29,7 +29,7 @@ from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.diff import DEFAULT_LIMIT, DiffSpec, diff
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.diff import print_diff, render_diff
-from seatrial.harness.spec.diff import VALUES
+from seatrial.harness.spec.diff import REMEDY_LIMIT, VALUES
 from seatrial.harness.spec.run import RunSpec
 
 _DESCRIPTION = """Compares a built engine with the reference, layer by layer, on real images: where they part first,
@@ -41,6 +41,7 @@ _EXAMPLES = """examples:
   bench.py diff --model m.onnx --preset imagenet --data val/ --calib calib/ --engine openvino --bits 8 --same-file
   bench.py diff --model int8.onnx --float-model m.onnx --data val/ --engine openvino --bits 8     your own file
   bench.py diff --model m.onnx --preset imagenet --data val/ --engine pytorch --bits 32 --against openvino
+  bench.py diff --model m.onnx --preset imagenet --data val/ --calib calib/ --bits 8 --remedy     what to keep in float
 
 It answers a question and gates nothing. Exit status: 0 answered, 2 usage or bad input, 3 target unavailable or build
 failed."""
@@ -82,6 +83,14 @@ def make_parser() -> Parser:
         help="of the target: all (default), or rounded: only at its Q/DQ nodes, between which a runtime keeps its "
         "fused kernels (default with --same-file)",
     )
+    asked.add_argument(
+        "--remedy",
+        action="store_true",
+        help="search for the fewest layers that restore accuracy when they stay in float, and what they cost",
+    )
+    asked.add_argument(
+        "--remedy-limit", type=int, metavar="N", help=f"images whose answers decide that (default: {REMEDY_LIMIT})"
+    )
     asked.add_argument("--top", type=int, metavar="K", help="layers in each table (default: 10)")
     json_file.add(asked)
     asked.add_argument("--out", type=Path, metavar="FILE", help="write the report: .md or .html")
@@ -98,7 +107,8 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     chosen = targets.take_one(given, known.targets)
     target = dataclasses.replace(chosen, engine=ENGINES.canonical(chosen.engine))
     same_file, against = given.pop("same_file", False), given.pop("against", None)
-    asked = {name: given.pop(name) for name in ("float_model", "threshold_db", "top", "values") if name in given}
+    own = ("float_model", "threshold_db", "top", "values", "remedy", "remedy_limit")
+    asked = {name: given.pop(name) for name in own if name in given}
     run = RunSpec(
         source=model.take(given, known.source),
         images=images.take(given, dataclasses.replace(known.images, limit=DEFAULT_LIMIT)),

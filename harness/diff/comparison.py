@@ -68,7 +68,7 @@ class Comparison:
 
     def run(self, progress: Progress) -> None:
         """Asks both engines about all images."""
-        count = len(self.made.images)
+        count = self.made.compared
         with progress.stage("Comparing layers", count) as update:
             for start, stop in self._batches(count):
                 self._batch(start, stop)

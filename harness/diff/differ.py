@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from seatrial.engines import places
-from seatrial.engines.places import Limits, PlacedEngine
+import dataclasses
+
 from seatrial.harness.diff.comparison import Comparison
-from seatrial.harness.diff.prepare import Side, prepared
+from seatrial.harness.diff.prepare import open_engine, prepared
 from seatrial.harness.diff.result import DiffResult
 from seatrial.harness.diff.summary import summarise
+from seatrial.harness.diff.trying import remedy
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.spec.diff import DiffSpec
 
@@ -32,9 +33,8 @@ def diff(spec: DiffSpec, progress: Progress | None = None) -> DiffResult:
         with reference, target:
             comparison = Comparison(spec, made, reference, target)
             comparison.run(progress)
-        return summarise(comparison)
-
-
-def open_engine(side: Side, limits: Limits) -> PlacedEngine:
-    """Builds the side's engine, in a process of its own."""
-    return places.build(side.engine, side.request, limits, place=places.place_of(side.request.device))
+            found = summarise(comparison)
+            if spec.remedy:
+                remedied = remedy(found, spec, made, (reference, target), progress)
+                found = dataclasses.replace(found, remedy=remedied)
+        return found

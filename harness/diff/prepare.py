@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from seatrial import exporters
 from seatrial.cache import cache_root
-from seatrial.engines import ENGINES
+from seatrial.calib.options import OURS
+from seatrial.engines import ENGINES, places
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import EngineProcess, place_of
+from seatrial.engines.places import EngineProcess, Limits, PlacedEngine, place_of
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import DeployableModel
@@ -22,7 +23,7 @@ from seatrial.harness.alike import IMAGES, Findings, settle
 from seatrial.harness.guard.faithful import faithful
 from seatrial.harness.pipeline import ImageReader, spool
 from seatrial.harness.plan.calibration import CalibrationSet
-from seatrial.harness.plan.files import makes_own_file, target_file
+from seatrial.harness.plan.files import makes_own_file, needs_quantizing, target_file
 from seatrial.harness.plan.making import make_plan
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.plan.request import build_request
@@ -45,8 +46,8 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """original: the graph whose layers are compared. images, ids, labels: in the same order. findings: whether the
-    model answers alike.
+    """original: the graph whose layers are compared. images, ids, labels: in the same order; the first `compared` are
+    looked at layer by layer. findings: whether the model answers alike. calibration: what files are made from.
     """
 
     plan: Plan
@@ -57,6 +58,17 @@ class Prepared:
     ids: Sequence[str]
     labels: npt.NDArray[np.int64]
     findings: Findings
+    compared: int
+    calibration: CalibrationSet | None
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """What --keep-float may name: seatrial's own quantizer folds some nodes away first, and names those that have
+        no name; others know the nodes of the original.
+        """
+        ours = self.plan.spec.quantization.quantizer == OURS
+        graph = (self.target.model if ours else self.original).proto.graph
+        return frozenset(node.name for node in graph.node if node.name)
 
 
 @contextlib.contextmanager
@@ -100,24 +112,55 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
             settled = findings.batch if declared is None else None
             reference, original = _reference(spec, plan, target, calibration, settled)
             update(2)
-        yield Prepared(plan, original, reference, target, images, plan.data.ids, plan.data.labels, findings)
+        yield Prepared(
+            plan=plan,
+            original=original,
+            reference=reference,
+            target=target,
+            images=images,
+            ids=plan.data.ids,
+            labels=plan.data.labels,
+            findings=findings,
+            compared=min(len(images), spec.run.images.limit or len(images)),
+            calibration=calibration,
+        )
+
+
+def with_float(made: Prepared, target: TargetSpec, nodes: tuple[str, ...]) -> Side:
+    """The target with these nodes in float, too; raises what making the file raises."""
+    plan = made.plan
+    options = plan.spec.quantization
+    options = dataclasses.replace(options, keep_float=tuple(dict.fromkeys((*options.keep_float, *nodes))))
+    plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, quantization=options))
+    return _side(plan, target, _file(plan, target, made.calibration))
+
+
+def open_engine(side: Side, limits: Limits) -> PlacedEngine:
+    """Builds the side's engine, in a process of its own."""
+    return places.build(side.engine, side.request, limits, place=place_of(side.request.device))
 
 
 def _plan(spec: DiffSpec, progress: Progress) -> Plan:
     others = () if spec.same_file or spec.against is None else (spec.reference,)
     planned = tuple(_plannable(target) for target in (spec.target, *others))
-    plan = make_plan(_planned(spec.run, planned), progress)
+    plan = make_plan(_planned(spec, planned), progress)
     if plan.released is not None:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
+    if spec.remedy and not needs_quantizing(plan.model, spec.target):
+        raise UsageError(f"--remedy needs the float model that {plan.model.name} was quantized from.")
     for target in (spec.target, *others):
         if _written_out(target) and target.precision != plan.model.precision:
             place_of(target.device).check_offered(target.engine, target.precision, target.device)
     return plan
 
 
-def _planned(run: RunSpec, targets: tuple[TargetSpec, ...]) -> RunSpec:
+def _planned(spec: DiffSpec, targets: tuple[TargetSpec, ...]) -> RunSpec:
+    run, limit = spec.run, spec.run.images.limit
+    if spec.remedy and limit is not None:
+        limit = max(limit, spec.remedy_limit)
     return dataclasses.replace(
         run,
+        images=dataclasses.replace(run.images, limit=limit),
         targets=dataclasses.replace(run.targets, asked=targets),
         conditions=ConditionsAsked(globs=("clean",)),
     )

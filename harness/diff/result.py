@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from seatrial.engines.precision import is_quantized
+from seatrial.harness.diff.remedy import Remedy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +107,7 @@ class DiffResult:
 
     values: which were asked for, `all` or `rounded`. keeping: which nodes `--keep-float` must name for a value not
     to be rounded: its `readers`, or those `around` it, its producer, too; None where the file is not made here.
-    warnings: what must be read before any figure.
+    warnings: what must be read before any figure. remedy: which layers to keep in float, where that was asked.
     """
 
     model: str
@@ -129,6 +130,7 @@ class DiffResult:
     unmatched: tuple[Unmatched, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    remedy: Remedy | None = None
 
     @property
     def parts_at(self) -> LayerDifference | None:
@@ -143,6 +145,11 @@ class DiffResult:
 
     @property
     def steps(self) -> list[Step]:
+        """Of what adds error by itself, the first `top`."""
+        return self.all_steps[: self.top]
+
+    @property
+    def all_steps(self) -> list[Step]:
         """What adds error by itself, the largest share of the signal first."""
         found = []
         for layer in self.layers:
@@ -153,7 +160,7 @@ class DiffResult:
             if layer.rounding_db is not None and layer.rounding_db < math.inf:
                 producer = (layer.node,) if self.keeping == "around" and layer.position else ()
                 found.append(Step("rounding", layer.rounding_db, layer, self._kept(*producer, *layer.readers)))
-        return sorted(found, key=lambda step: (step.own_db, step.layer.position))[: self.top]
+        return sorted(found, key=lambda step: (step.own_db, step.layer.position))
 
     def _kept(self, *nodes: str) -> tuple[str, ...]:
         return () if self.keeping is None else nodes
@@ -209,6 +216,7 @@ class DiffResult:
             "unmatched": [vars(value).copy() for value in self.unmatched],
             "notes": list(self.notes),
             "warnings": list(self.warnings),
+            "remedy": None if self.remedy is None else self.remedy.to_dict(),
         }
 
 

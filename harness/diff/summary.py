@@ -36,7 +36,7 @@ def summarise(seen: Comparison) -> DiffResult:
         model=made.plan.model.name,
         model_digest=made.plan.model.digest,
         data=made.plan.data_name,
-        images=len(made.images),
+        images=made.compared,
         seed=spec.run.seed,
         reference=made.reference.id,
         target=made.target.id,
@@ -85,7 +85,7 @@ def _answers(seen: Comparison) -> Answers:
     if any(logits.failed is not None for logits in seen.logits):
         return Answers(None, None, None, None, ())
     reference, target = (np.concatenate(logits.untouched) for logits in seen.logits)
-    labels = seen.made.labels
+    labels = seen.made.labels[: seen.made.compared]
     first, second = reference.argmax(axis=1), target.argmax(axis=1)
     noise = np.square(reference.astype(np.float64) - target).sum(axis=1)
     signal = np.square(reference.astype(np.float64)).sum(axis=1)

@@ -75,6 +75,20 @@ def target_file(
         images=images,
         cache=cache_root() / "quantized",
         options=options,
-        saturates=place_of(target.device).facts().processor.saturates and device_kind(target.device) == "cpu",
+        saturates=_saturates(target),
         leave=leave,
     )
+
+
+def sensitivities_of(
+    model: DeployableModel, target: TargetSpec, images: CalibrationImages, options: QuantizeOptions
+) -> list[tuple[str, float]]:
+    """What each layer of such a file costs at the scores by itself: see `calib.sensitivities`."""
+    engine = recipe_of(target)
+    return calib.sensitivities(
+        model, target.precision, engine=engine, images=images, options=options, saturates=_saturates(target)
+    )
+
+
+def _saturates(target: TargetSpec) -> bool:
+    return place_of(target.device).facts().processor.saturates and device_kind(target.device) == "cpu"

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 
 from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
+from seatrial.harness.report.remedy import remedy_sentences, remedy_table, remedy_title
 from seatrial.harness.typeset import numbers
 from seatrial.harness.typeset.tables import Listing, figures, long_name
 from seatrial.harness.typeset.terminal import say_whole, shown
@@ -77,7 +78,10 @@ def title(result: DiffResult) -> str:
 
 def sentences(result: DiffResult) -> list[str]:
     """The answer: where the two part, what adds most, what the labels say, and how far the table can be trusted."""
-    found = [*result.warnings, _parts(result)]
+    found = [*result.warnings]
+    if result.remedy is not None:
+        found += remedy_sentences(result.remedy, result.target)
+    found.append(_parts(result))
     steps = result.steps
     if steps and (result.parts_at is not None or result.quantized):
         found.append(_largest(result, steps[0]))
@@ -88,11 +92,15 @@ def sentences(result: DiffResult) -> list[str]:
 
 
 def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
-    """Worst layers, largest steps, images that get another label, and what could not be compared.
+    """What layers in float restore, worst layers, largest steps, images that get another label, and what could not be
+    compared.
 
     brief: as many columns as a terminal holds.
     """
     found = []
+    if result.remedy is not None:
+        headings, tried = remedy_table(result.remedy, brief=brief)
+        found.append(Table(remedy_title(result.remedy), headings, tuple(tuple(map(_clean, row)) for row in tried), 1))
     if result.worst:
         found.append(_layers("Worst layers, by signal to noise", result.worst, brief))
     if result.steps:

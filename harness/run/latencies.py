@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
-from seatrial.harness.run.single_stream import SAMPLES, WARMUP_S, single_stream
+from seatrial.harness.single_stream import SAMPLES, WARMUP_S, single_stream
 
 _QUERIES = 32
 

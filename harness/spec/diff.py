@@ -13,6 +13,7 @@ from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
 
 DEFAULT_LIMIT = 8
+REMEDY_LIMIT = 1000
 VALUES = ("all", "rounded")
 
 
@@ -25,7 +26,8 @@ class DiffSpec:
     graph optimisation. same_file: both sides run the target's file. float_model: what `run.source` was quantized from.
     threshold_db: below which a value has parted, None for the usual one. top: layers in each table. values: `all` of
     them, or only the `rounded` ones, at the Q/DQ nodes, between which a runtime keeps its fused kernels; None: rounded
-    with `same_file`, where kernels are the question, else all.
+    with `same_file`, where kernels are the question, else all. remedy: search for the layers to keep in float, by the
+    answers to `remedy_limit` images.
     """
 
     run: RunSpec
@@ -35,6 +37,8 @@ class DiffSpec:
     threshold_db: float | None = None
     top: int = 10
     values: str | None = None
+    remedy: bool = False
+    remedy_limit: int = REMEDY_LIMIT
 
     def __post_init__(self) -> None:
         """UsageError for what cannot be meant."""
@@ -44,7 +48,12 @@ class DiffSpec:
             raise UsageError(f"--threshold-db is {self.threshold_db:g}; it must be a number.")
         if self.values not in (None, *VALUES):
             raise UsageError(f"--values {self.values!r} is unknown. Known: {', '.join(VALUES)}.")
-        at_least(1, top=self.top)
+        at_least(1, top=self.top, remedy_limit=self.remedy_limit)
+        if self.remedy and (self.same_file or self.float_model is not None or not is_quantized(self.target.precision)):
+            raise UsageError(
+                "--remedy quantizes the model again with layers in float: give the float model as --model, a quantized "
+                "precision, and neither --same-file nor --float-model."
+            )
         if self.same_file and self.float_model is not None:
             raise UsageError("--same-file compares one file on two engines; leave out --float-model.")
         if self.float_model is not None and self.against is not None and is_quantized(self.against.precision):

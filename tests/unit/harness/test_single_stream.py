@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seatrial.harness.run.single_stream import BLOCK, single_stream
+from seatrial.harness.single_stream import BLOCK, single_stream
 
 
 class Clock:
