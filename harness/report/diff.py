@@ -100,7 +100,7 @@ def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
     found = []
     if result.remedy is not None:
         headings, tried = remedy_table(result.remedy, brief=brief)
-        found.append(Table(remedy_title(result.remedy), headings, tuple(tuple(map(_clean, row)) for row in tried), 1))
+        found.append(Table(remedy_title(result.remedy), headings, tuple(tuple(map(shown, row)) for row in tried), 1))
     if result.worst:
         found.append(_layers("Worst layers, by signal to noise", result.worst, brief))
     if result.steps:
