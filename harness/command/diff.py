@@ -52,8 +52,7 @@ def make_parser() -> Parser:
     parser = Parser("diff", _DESCRIPTION, _EXAMPLES)
     base.add(parser)
     group = parser.add_argument_group("model and data")
-    model.add(group)
-    group.add_argument("--float-model", metavar="FILE", help="the float ONNX file that --model was quantized from")
+    model.add(group, float_model=True)
     images.add(group, limit=DEFAULT_LIMIT)
     calibration.add(group)
     work.add(group)
@@ -107,7 +106,7 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     chosen = targets.take_one(given, known.targets)
     target = dataclasses.replace(chosen, engine=ENGINES.canonical(chosen.engine))
     same_file, against = given.pop("same_file", False), given.pop("against", None)
-    own = ("float_model", "threshold_db", "top", "values", "remedy", "remedy_limit")
+    own = ("threshold_db", "top", "values", "remedy", "remedy_limit")
     asked = {name: given.pop(name) for name in own if name in given}
     run = RunSpec(
         source=model.take(given, known.source),

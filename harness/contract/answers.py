@@ -7,13 +7,13 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from seatrial.engines.places import PlacedEngine
 from seatrial.exporters.contract import InputContract
-from seatrial.harness.contract.images import DecodedImages
 from seatrial.harness.contract.statistics import Floats, best_confidence, log_likelihood
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ordered_map
@@ -26,6 +26,13 @@ _MOST_AT_ONCE = 16
 # Logits of so many images wait before they are filed.
 _FILED_TOGETHER = 256
 _SMALLEST_PROBABILITY = 1e-12
+
+
+class Images(Protocol):
+    """What is asked about."""
+
+    def read(self, position: int, contract: InputContract) -> Pixels:
+        """uint8 RGB [height, width, 3]: one image by the contract's image side; safe from several threads."""
 
 
 class Answers:
@@ -84,7 +91,7 @@ class Asker:
     def __init__(
         self,
         engine: PlacedEngine,
-        images: DecodedImages,
+        images: Images,
         labels: Labels,
         *,
         probabilities: bool,

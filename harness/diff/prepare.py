@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from seatrial import exporters
 from seatrial.cache import cache_root
 from seatrial.calib.options import OURS
 from seatrial.engines import ENGINES, places
@@ -222,24 +221,14 @@ def _reference(
         )
         words = f"{other.id}, the same file{' node by node' if literal else ''}"
         return Side(words, other.engine, request, target.model), target.model
-    if spec.float_model is not None:
-        loaded = exporters.load(spec.float_model, contract=spec.run.source.contract, output=spec.run.source.output)
-        if loaded.fixed_batch is None:
-            loaded = dataclasses.replace(loaded, fixed_batch=settled)
-        model = float_view(loaded)
-        _check_alike(model, plan.model)
+    if plan.origin is not None:
+        model = plan.origin
+        if model.fixed_batch is None:
+            model = dataclasses.replace(model, fixed_batch=settled)
+        if model.fixed_batch != plan.model.fixed_batch:
+            raise BadInputError(
+                f"--float-model {model.name} and --model {plan.model.name} differ in their batch: {model.fixed_batch} "
+                f"and {plan.model.fixed_batch}. Give the model that the file was quantized from."
+            )
         return _side(plan, other, model), model
     return _side(plan, other, _file(plan, other, calibration)), float_view(plan.model)
-
-
-def _check_alike(model: DeployableModel, other: DeployableModel) -> None:
-    for what, first, second in (
-        ("input contract", model.contract.to_dict(), float_view(other).contract.to_dict()),
-        ("number of classes", model.classes, other.classes),
-        ("batch", model.fixed_batch, other.fixed_batch),
-    ):
-        if first != second:
-            raise BadInputError(
-                f"--float-model {model.name} and --model {other.name} differ in their {what}: {first} and {second}. "
-                "Give the model that the file was quantized from, and the contract by flags where it has none."
-            )

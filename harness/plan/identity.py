@@ -88,7 +88,9 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     on_processor = device_kind(target.device) == "cpu"
     place = place_of(target.device)
     quantized = needs_quantizing(plan.model, target)
+    source = plan.source(target)
     return {
+        **({} if source is plan.model else {"float_model": source.digest}),
         **dataclasses.asdict(target),
         **ENGINES.provenance(target.engine),
         "version": place.engine(target.engine).version,

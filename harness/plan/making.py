@@ -20,7 +20,8 @@ from seatrial.harness.data import Selection, labeller, open_source, open_unlabel
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
-from seatrial.harness.plan.load import images_path, load_model, where_of
+from seatrial.harness.plan.load import images_path, where_of
+from seatrial.harness.plan.origin import load_models
 from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.files import FilesSpec
@@ -48,7 +49,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     # A wrong name is told before anything is loaded.
     choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
     degraded = make_condition(spec.calibration.condition, World(spec, targets))
-    model = load_model(spec.source)
+    model, origin = load_models(spec.source)
     for target in targets:
         _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
@@ -81,12 +82,17 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         targets,
         resolved.conditions,
         path,
-        notes=(*model.notes, *resolved.notes),
+        notes=(*model.notes, *_about(origin), *resolved.notes),
         later=resolved.later,
         networks=resolved.networks,
+        origin=origin,
     )
     plan = with_hashed_images(plan, progress)
     return dataclasses.replace(plan, identity=identity_of(plan))
+
+
+def _about(origin: DeployableModel | None) -> list[str]:
+    return [] if origin is None else [f"fp32 is the float model {origin.name}, which the tested file was made from."]
 
 
 def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:

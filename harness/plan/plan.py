@@ -30,6 +30,7 @@ class Plan:
     images under each condition. targets: the reference first. notes: what was left out, and why. later: ids of
     conditions that hang on the answers to the others. networks: other models that conditions need, by name. digests: of
     the images. identity: what shapes the answers. only: the builds that take part, None for all.
+    origin: the float model that a quantized one came from, where it is named.
     """
 
     spec: RunSpec
@@ -47,6 +48,7 @@ class Plan:
     digests: Digests = dataclasses.field(default_factory=lambda: Digests("", None))
     identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
     only: tuple[Build, ...] | None = None
+    origin: DeployableModel | None = None
 
     @property
     def data_name(self) -> str:
@@ -106,6 +108,10 @@ class Plan:
     def calibrates(self, target: TargetSpec) -> bool:
         """True where the target's file is made by looking at the calibration images."""
         return calibrates(self.spec, self.model, target)
+
+    def source(self, target: TargetSpec) -> DeployableModel:
+        """The model that the target's file is, or is made from."""
+        return self.model if self.origin is None or target.precision != "fp32" else self.origin
 
     def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
         """What the target's engine is built from; `model` is at the target's precision.

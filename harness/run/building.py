@@ -58,7 +58,7 @@ class _Maker:
         known = self._files.get(target)
 
         def file(leave: Mapping[str, str]) -> DeployableModel:
-            return known or target_file(plan.model, target, images, plan.spec.quantization, leave)
+            return known or target_file(plan.source(target), target, images, plan.spec.quantization, leave)
 
         def start(model: DeployableModel) -> PlacedEngine:
             return PlacedEngine(self._session.fleet.processes[build], plan.request(target, model))

@@ -30,5 +30,6 @@ def settle_models(session: Session) -> Findings:
         name: dataclasses.replace(network, model=settle(network.model, pixels, session.progress, opens)[0])
         for name, network in plan.networks.items()
     }
-    session.plan = dataclasses.replace(plan, model=model, networks=networks)
+    origin = None if plan.origin is None else settle(plan.origin, pixels, session.progress, opens)[0]
+    session.plan = dataclasses.replace(plan, model=model, networks=networks, origin=origin)
     return findings

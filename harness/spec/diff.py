@@ -23,7 +23,7 @@ class DiffSpec:
 
     run: the target (its only one), the model, the images and how files are made, as for a run. against: the other
     target; its engine alone counts with `same_file`. None: fp32 on the reference engine, or ONNX Runtime without any
-    graph optimisation. same_file: both sides run the target's file. float_model: what `run.source` was quantized from.
+    graph optimisation. same_file: both sides run the target's file.
     threshold_db: below which a value has parted, None for the usual one. top: layers in each table. values: `all` of
     them, or only the `rounded` ones, at the Q/DQ nodes, between which a runtime keeps its fused kernels; None: rounded
     with `same_file`, where kernels are the question, else all. remedy: search for the layers to keep in float, by the
@@ -33,7 +33,6 @@ class DiffSpec:
     run: RunSpec
     against: TargetSpec | None = None
     same_file: bool = False
-    float_model: str | None = None
     threshold_db: float | None = None
     top: int = 10
     values: str | None = None
@@ -49,14 +48,15 @@ class DiffSpec:
         if self.values not in (None, *VALUES):
             raise UsageError(f"--values {self.values!r} is unknown. Known: {', '.join(VALUES)}.")
         at_least(1, top=self.top, remedy_limit=self.remedy_limit)
-        if self.remedy and (self.same_file or self.float_model is not None or not is_quantized(self.target.precision)):
+        float_model = self.run.source.float_model
+        if self.remedy and (self.same_file or float_model is not None or not is_quantized(self.target.precision)):
             raise UsageError(
                 "--remedy quantizes the model again with layers in float: give the float model as --model, a quantized "
                 "precision, and neither --same-file nor --float-model."
             )
-        if self.same_file and self.float_model is not None:
+        if self.same_file and float_model is not None:
             raise UsageError("--same-file compares one file on two engines; leave out --float-model.")
-        if self.float_model is not None and self.against is not None and is_quantized(self.against.precision):
+        if float_model is not None and self.against is not None and is_quantized(self.against.precision):
             raise UsageError("--float-model is compared with in float; leave the precision of --against out.")
 
     @property

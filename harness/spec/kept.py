@@ -59,7 +59,11 @@ def anywhere(spec: RunSpec) -> RunSpec:
     return dataclasses.replace(
         spec,
         source=dataclasses.replace(
-            source, model=_model(source.model), weights=_path(source.weights), classes=_path(source.classes)
+            source,
+            model=_model(source.model),
+            weights=_path(source.weights),
+            classes=_path(source.classes),
+            float_model=None if source.float_model is None else absolute_source(source.float_model),
         ),
         images=dataclasses.replace(spec.images, data=_data(spec.images.data)),
         calibration=dataclasses.replace(spec.calibration, data=_data(spec.calibration.data)),

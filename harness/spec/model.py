@@ -13,11 +13,13 @@ DEMO = "demo"
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
     """model: as `exporters.load` takes it, or DEMO. weights: a state dict for a factory's module. output: which of
-    several holds the logits. contract: overrides of the model's input contract. classes: the class file.
+    several holds the logits. float_model: the ONNX file that a quantized `model` was made from, None for its own
+    de-quantized form. contract: overrides of the model's input contract. classes: the class file.
     """
 
     model: str = DEMO
     weights: Path | None = None
     output: str | None = None
+    float_model: str | None = None
     contract: ContractOptions = dataclasses.field(default_factory=ContractOptions)
     classes: Path | None = None

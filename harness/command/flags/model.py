@@ -9,9 +9,11 @@ from seatrial.harness.command.flags import contract
 from seatrial.harness.command.flags.parser import Given, replaced
 from seatrial.harness.spec.model import ModelSource
 
+_FIELDS = ("model", "weights", "output", "float_model", "classes", "contract")
 
-def add(group: argparse._ArgumentGroup) -> None:
-    """Those of the file; the contract's have a group of their own."""
+
+def add(group: argparse._ArgumentGroup, *, float_model: bool = False) -> None:
+    """Those of the file; the contract's have a group of their own. float_model: the command compares with it."""
     group.add_argument(
         "--model",
         metavar="M",
@@ -21,6 +23,12 @@ def add(group: argparse._ArgumentGroup) -> None:
         "--weights", type=Path, metavar="FILE", help="state dict for the factory's module: .pt, .pth or .safetensors"
     )
     group.add_argument("--output", metavar="NAME", help="which of several outputs holds the logits")
+    if float_model:
+        group.add_argument(
+            "--float-model",
+            metavar="FILE",
+            help="the float ONNX file that --model was quantized from (default: --model without Q/DQ nodes)",
+        )
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
     )
@@ -29,4 +37,4 @@ def add(group: argparse._ArgumentGroup) -> None:
 def take(given: Given, base: ModelSource) -> ModelSource:
     """The part."""
     given["contract"] = contract.take(given, base.contract)
-    return replaced(base, given, {name: name for name in ("model", "weights", "output", "classes", "contract")})
+    return replaced(base, given, {name: name for name in _FIELDS})

@@ -329,5 +329,7 @@ def test_the_threshold_is_that_of_the_coarser_side(target, more, threshold):
     ],
 )
 def test_contradictions_are_refused(more, says):
+    run = flat(RunSpec, targets=(INT8,), float_model=more.get("float_model"))
+    own = {name: value for name, value in more.items() if name != "float_model"}
     with pytest.raises(UsageError, match=says):
-        DiffSpec(run=flat(RunSpec, targets=(INT8,)), **more)
+        DiffSpec(run=run, **own)

@@ -3,6 +3,7 @@
 import contextlib
 
 import numpy as np
+import onnx
 import pytest
 from conftest import make_model
 from onnx_files import brevitas_style, changed, half, softmax
@@ -10,7 +11,8 @@ from specs import flat
 
 from seatrial import exporters
 from seatrial.calib import QuantizeOptions
-from seatrial.errors import UnsupportedError, UsageError
+from seatrial.errors import BadInputError, UnsupportedError, UsageError
+from seatrial.exporters.contract import embed
 from seatrial.exporters.float_view import float_view
 from seatrial.harness.plan.files import needs_calibration
 from seatrial.harness.plan.making import make_plan
@@ -114,3 +116,41 @@ def test_probabilities_of_zero_have_a_logit_and_keep_their_order():
     assert rows.top.tolist() == [[1, 0, 2, 3], [0, 2, 1, 3]]
     np.testing.assert_allclose(rows.p_top1, [1, 0.5])
     np.testing.assert_allclose(rows.margin, [1, 0], atol=1e-6)
+
+
+def test_the_reference_runs_the_named_float_model(tmp_path, data_folder):
+    path, origin = brevitas_style(tmp_path / "m.onnx"), make_model(tmp_path / "float.onnx")
+    plain = make_plan(spec_for(path, data_folder), Silent())
+    plan = make_plan(spec_for(path, data_folder, float_model=str(origin)), Silent())
+    reference, int8 = plan.builds
+    first = plan.conditions[0]
+    assert plan.key(reference, first) != plain.key(reference, first)
+    assert plan.key(int8, first) == plain.key(int8, first)
+    with opened(plan) as session:
+        build_targets(session)
+        built = {target.build.target.precision: target.model for target in session.targets}
+        assert built["int8"] is plan.model
+        assert built["fp32"].digest == exporters.load(origin, contract=SMALL).digest
+
+
+def test_a_contract_that_one_of_the_two_files_carries_is_that_of_both(tmp_path, data_folder):
+    path, origin = brevitas_style(tmp_path / "m.onnx"), make_model(tmp_path / "float.onnx")
+    proto = onnx.load(origin)
+    contract = exporters.InputContract((16, 16), resize="exact", mean=(0.5,) * 3, std=(0.25,) * 3, color="bgr")
+    embed(proto, contract, ())
+    onnx.save(proto, origin)
+    for model, float_model in ((path, origin), (origin, path)):
+        spec = flat(RunSpec, model=str(model), data=str(data_folder), float_model=str(float_model), suite="quick")
+        if model is path:
+            plan = make_plan(spec, Silent())
+            assert (plan.model.contract, plan.origin.contract) == (contract, contract)
+        else:
+            with pytest.raises(BadInputError, match="is quantized itself, to int8"):
+                make_plan(spec, Silent())
+
+
+@pytest.mark.parametrize("changes", [{"classes": 5}, {"size": 20}])
+def test_another_model_is_no_float_model_of_this_one(tmp_path, data_folder, changes):
+    path, origin = brevitas_style(tmp_path / "m.onnx"), make_model(tmp_path / "float.onnx", **changes)
+    with pytest.raises((BadInputError, UsageError), match=r"differ in|20x20|16x16"):
+        make_plan(spec_for(path, data_folder, float_model=str(origin)), Silent())

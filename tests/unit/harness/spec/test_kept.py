@@ -77,7 +77,13 @@ contract = of(
 )
 work = of(WorkOptions, workers=counts, batch_size=counts)
 source = of(
-    ModelSource, model=words, weights=maybe(paths), output=maybe(words), contract=contract, classes=maybe(paths)
+    ModelSource,
+    model=words,
+    weights=maybe(paths),
+    output=maybe(words),
+    float_model=maybe(words),
+    contract=contract,
+    classes=maybe(paths),
 )
 images = of(ImageSource, data=maybe(words), limit=maybe(counts))
 files = {
@@ -181,7 +187,8 @@ SPECS = {
     ),
     DiffSpec: st.builds(
         DiffSpec,
-        run=runs(1),
+        # Which contradicts some of the others.
+        run=runs(1).map(lambda run: dataclasses.replace(run, source=dataclasses.replace(run.source, float_model=None))),
         against=maybe(target),
         same_file=st.booleans(),
         threshold_db=maybe(numbers),

@@ -1,0 +1,103 @@
+"""At which layer a target parts from the reference: `bench.py diff` on a few images, boiled down."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from typing import Any
+
+from seatrial.errors import SeatrialError
+from seatrial.exporters import DeployableModel
+from seatrial.harness.alike import Findings
+from seatrial.harness.data.source import Pixels
+from seatrial.harness.diff.comparison import Comparison
+from seatrial.harness.diff.differ import open_engine
+from seatrial.harness.diff.prepare import Prepared, Side
+from seatrial.harness.diff.result import DiffResult
+from seatrial.harness.diff.summary import summarise
+from seatrial.harness.pipeline import ImageReader
+from seatrial.harness.plan.plan import Plan
+from seatrial.harness.progress import Silent
+from seatrial.harness.spec.diff import DiffSpec
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+
+IMAGES = 8
+_KEPT = 5
+
+
+class _First:
+    """The first images of a reader."""
+
+    def __init__(self, reader: ImageReader, count: int) -> None:
+        self._reader, self._count = reader, min(count, len(reader))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, start: int, stop: int) -> Pixels:
+        """uint8 RGB [stop - start, height, width, 3]."""
+        return self._reader.read(start, stop)
+
+
+def layer_evidence(
+    plan: Plan, target: TargetSpec, model: DeployableModel, original: DeployableModel, reader: ImageReader
+) -> dict[str, Any]:
+    """JSON values: the steps that add most error by themselves, and what is usual in this network.
+
+    model: the file that the target runs. original: the float model it is compared with. Where the engine does not show
+    its insides, `failed` says why.
+    """
+    images = _First(reader, IMAGES)
+    targets = dataclasses.replace(plan.spec.targets, asked=(target,))
+    spec = DiffSpec(run=dataclasses.replace(plan.spec, targets=targets))
+    sides = (
+        Side(REFERENCE.id, REFERENCE.engine, plan.request(REFERENCE, original), original),
+        Side(target.id, target.engine, plan.request(target, model), model),
+    )
+    count = len(images)
+    made = Prepared(plan, original, *sides, images, plan.data.ids[:count], plan.data.labels[:count], Findings(()))
+    try:
+        with open_engine(sides[0], plan.spec.limits) as first, open_engine(sides[1], plan.spec.limits) as second:
+            comparison = Comparison(spec, made, first, second)
+            comparison.run(Silent())
+        return described(summarise(comparison))
+    except SeatrialError as error:
+        return {"images": count, "failed": str(error)}
+
+
+def described(result: DiffResult) -> dict[str, Any]:
+    """JSON values of a comparison."""
+    steps = dataclasses.replace(result, top=2 * len(result.layers)).steps
+    own = [step.own_db for step in steps]
+    saturated = [layer for layer in result.layers if layer.saturated]
+    parts = result.parts_at
+    return {
+        "images": result.images,
+        "failed": None,
+        "logits_db": _finite(result.answers.snr_db),
+        "usual_db": _finite(statistics.median(own)) if own else None,
+        "parts_at": None if parts is None else parts.node,
+        "steps": [
+            {
+                "kind": step.kind,
+                "node": step.layer.node,
+                "op": step.layer.op,
+                "value": step.layer.value,
+                "position": step.layer.position,
+                "own_db": _finite(step.own_db),
+                "saturated": step.layer.saturated,
+                "keep_float": list(step.keep_float),
+            }
+            for step in steps[:_KEPT]
+        ],
+        "saturated": [
+            {"node": layer.node, "value": layer.value, "share": layer.saturated}
+            for layer in sorted(saturated, key=lambda layer: -(layer.saturated or 0))[:_KEPT]
+        ],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    # JSON has no infinity: beyond what any signal to noise of floats can be.
+    return None if value is None else max(-999.0, min(999.0, value)) if not math.isnan(value) else None
