@@ -9,7 +9,6 @@ from seatrial.exporters import InputContract
 from seatrial.harness.contract.answers import Asker
 from seatrial.harness.contract.result import Difference, Row, Stage
 from seatrial.harness.contract.statistics import (
-    accuracy_difference,
     less_accurate,
     less_likely,
     levels,
@@ -17,7 +16,7 @@ from seatrial.harness.contract.statistics import (
     near_chance,
     paired_tail,
 )
-from seatrial.harness.metrics import mcnemar_exact
+from seatrial.harness.metrics import mcnemar_exact, paired_interval
 from seatrial.harness.progress import Progress
 
 # Chance that the search errs anywhere: that a race drops the truth, or that a right declaration is called wrong.
@@ -85,7 +84,7 @@ class Races:
             images=shared,
             first_correct=int(before.sum()),
             second_correct=int(after.sum()),
-            interval=accuracy_difference(worse, better, shared, level=1 - level),
+            interval=paired_interval(worse, better, shared, level),
             mcnemar_p=mcnemar_exact(worse, better),
             likelihood=float(other.score()[:shared].mean() - one.score()[:shared].mean()),
             likelihood_p=min(1.0, 2 * min(self._tail(first, second), self._tail(second, first))),

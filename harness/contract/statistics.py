@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.metrics import mcnemar_exact
+from seatrial.harness.metrics.student import t_tail
 
 Floats = npt.NDArray[np.float64]
 # Differences in log-likelihood up to this, in nats per image, mean nothing: 0.1 % in perplexity. Near-twins such as
@@ -81,28 +81,6 @@ def best_confidence(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     return confidence
 
 
-def t_tail(t: float, freedom: int) -> float:
-    """P(T > t) of Student's t distribution with an integer number of degrees of freedom, to about 1e-14.
-
-    The finite series of Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-
-    >>> round(t_tail(2.0, 10), 6)
-    0.036694
-    """
-    if freedom < 1:
-        raise ValueError(f"{freedom} degrees of freedom")
-    angle = math.atan(abs(t) / math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    odd = freedom % 2
-    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= cosine * cosine * k / (k + 1)
-    inside = (2 / math.pi) * (angle + sine * total) if odd else sine * total
-    tail = max(0.0, (1 - inside) / 2)
-    return tail if t >= 0 else 1 - tail
-
-
 def paired_tail(better: Floats, worse: Floats, margin: float = MARGIN) -> float:
     """One-sided p-value that `better` is better by at most `margin`: the paired t test; float64 [N] each, N >= 2.
 
@@ -114,22 +92,6 @@ def paired_tail(better: Floats, worse: Floats, margin: float = MARGIN) -> float:
     if spread <= 1e-12:
         return 0.0 if mean > 1e-12 else 1.0
     return t_tail(mean / (spread / math.sqrt(len(difference))), len(difference) - 1)
-
-
-def accuracy_difference(worse: int, better: int, total: int, *, level: float) -> tuple[float, float]:
-    """Interval of (better - worse) / total for paired images, two-sided at confidence `level`.
-
-    The adjusted Wald interval of Bonett and Price ("Adjusted Wald confidence interval for a difference of binomial
-    proportions based on paired data", 2012): one image is added to each kind of discordant pair. It holds its level in
-    small samples, and, unlike a bootstrap, at the strict levels that many comparisons ask for.
-
-    >>> [round(bound, 4) for bound in accuracy_difference(5, 15, 100, level=0.95)]
-    [0.0099, 0.1861]
-    """
-    first, second = (worse + 1) / (total + 2), (better + 1) / (total + 2)
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    spread = z * math.sqrt((first + second - (second - first) ** 2) / (total + 2))
-    return max(-1.0, second - first - spread), min(1.0, second - first + spread)
 
 
 def binomial_tail(successes: int, total: int, share: float) -> float:

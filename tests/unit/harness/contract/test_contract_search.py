@@ -26,7 +26,6 @@ from seatrial.harness.contract.images import DecodedImages
 from seatrial.harness.contract.races import SCALING, Races
 from seatrial.harness.contract.statistics import (
     MARGIN,
-    accuracy_difference,
     best_confidence,
     binomial_tail,
     less_accurate,
@@ -36,9 +35,9 @@ from seatrial.harness.contract.statistics import (
     looks,
     near_chance,
     paired_tail,
-    t_tail,
 )
 from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.metrics import paired_interval
 from seatrial.harness.pipeline.reference import model_pixels
 from seatrial.harness.progress import Silent
 
@@ -61,12 +60,6 @@ def test_the_examples_in_the_docstrings_hold(module):
     found = doctest.testmod(module)
     assert found.attempted
     assert not found.failed
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 10, 31, 199, 1000, 9999])
-@pytest.mark.parametrize("t", [-3.0, 0.0, 0.1, 1.0, 3.9, 7.0])
-def test_the_t_tail_is_scipys(t, freedom):
-    assert t_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), abs=1e-12)
 
 
 def test_the_paired_test_is_scipys_with_a_margin():
@@ -130,14 +123,14 @@ def test_the_interval_of_a_paired_difference_holds_its_level():
         draws = rng.multinomial(200, [worse, better, 1 - worse - better], size=4000)
         inside = 0
         for lost, won, _ in draws.tolist():
-            low, high = accuracy_difference(lost, won, 200, level=level)
+            low, high = paired_interval(lost, won, 200, 1 - level)
             inside += low <= better - worse <= high
         assert inside / 4000 == pytest.approx(level, abs=tolerance)
 
 
 def test_the_interval_turns_with_the_pair():
-    low, high = accuracy_difference(4, 19, 200, level=0.99)
-    assert accuracy_difference(19, 4, 200, level=0.99) == pytest.approx((-high, -low))
+    low, high = paired_interval(4, 19, 200, 0.01)
+    assert paired_interval(19, 4, 200, 0.01) == pytest.approx((-high, -low))
 
 
 def test_chance_is_that_of_naming_the_most_frequent_class():
