@@ -2,6 +2,8 @@
 
 import html.parser
 
+from seatrial.harness.results.check import Check
+
 EVIL = '<script>alert("x")</script>&{{7*7}}[red]'
 
 
@@ -14,7 +16,14 @@ def condition(top1, delta=None):
         "negative_flips": 0.01,
         "positive_flips": 0.0,
     }
-    return {"images": 500, "top1": top1, "top1_ci95": [0.8, 0.95], "top5": 1.0, "vs_reference": against or None}
+    return {
+        "images": 500,
+        "top1": top1,
+        "top1_ci95": [0.8, 0.95],
+        "top5": 1.0,
+        "ties": 0.0,
+        "vs_reference": against or None,
+    }
 
 
 def guard(**changes):
@@ -37,6 +46,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "simulated": False,
             "rebuilds": None,
             "conditions": conditions,
+            "classes": {},
             "metrics": {
                 "corruption_top1": 0.7,
                 "corruption_delta": delta,
@@ -53,7 +63,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
         }
 
     return {
-        "schema": 1,
+        "schema": 2,
         "model": {"name": name, "digest": "d", "contract": {"size": [8, 8], "color": name}, "classes": 4},
         "data": {"name": name, "digest": "e", "images": 500, "calibration": {"name": name, "images": 3, "digest": "f"}},
         "notes": [name],
@@ -63,8 +73,12 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
         "failed": [{"target": "bad/x@cpu", "stage": "build", "outcome": "crashed", "says": name}],
         "gate": {
             "verdict": "REGRESSION",
-            "enforced": False,
-            "checks": [{"name": "realized", "target": "new/x@cpu", "passed": False, "says": name}],
+            "gate": "default",
+            "limits": {},
+            "strict": False,
+            "advisory": False,
+            "reasons": [f"new/x@cpu: {name}"],
+            "checks": [Check(name="realized", target="new/x@cpu", answer="fail", says=name).to_dict()],
         },
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seatrial.errors import EXIT_GATE_FAILED, EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.errors import UsageError
 from seatrial.harness.command import build
 from seatrial.harness.command.flags import (
     attacks,
@@ -31,6 +31,7 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.console import print_summary, print_verdict
 from seatrial.harness.report.progress import Warnings
+from seatrial.harness.results.gate import exit_status
 from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 
@@ -55,8 +56,9 @@ examples:
   bench.py --config m.yaml --limit 500            flags override the file
   bench.py --from runs/m --conditions 'pipeline/*' --out runs/m            that run, and more of it
 
-The same command continues an interrupted run. Exit status: 0 passed, 1 gate failed, 2 usage or bad input,
-3 target unavailable or build failed, 130 interrupted."""
+The same command continues an interrupted run. Exit status: 0 ACCEPT or INCONCLUSIVE
+(--strict: 1), 1 REGRESSION or ANOMALOUS (--advisory: 0), 2 usage or bad input, 3 target unavailable or build failed,
+4 a fault of seatrial's own, 130 interrupted."""
 
 
 def make_parser() -> Parser:
@@ -73,7 +75,7 @@ def make_parser() -> Parser:
     contract.add(parser)
     target = targets.add(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
     targets.add_rebuilds(target)
-    gate.add(target)
+    gate.add(parser)
     target.add_argument("--build-only", action="store_true", help="build the targets and stop; as `bench.py build`")
     targets.add_compute_capability(target)
     builder.add(parser)
@@ -133,6 +135,4 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         print_verdict(summary, directory, console)
     else:
         print_summary(summary, directory, console)
-    if summary["failed"]:
-        return EXIT_UNAVAILABLE
-    return EXIT_GATE_FAILED if summary["gate"]["failed"] else EXIT_PASSED
+    return exit_status(summary)

@@ -45,17 +45,16 @@ def print_verdict(summary: Mapping[str, Any], directory: Path, console: Console)
     gate = summary["gate"]
     for check in gate["checks"]:
         _print_fallback(check, console)
-    colour = "green" if gate["verdict"] == "ACCEPT" else "red"
+    colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
     say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
-    for check in gate["checks"]:
-        if not check["passed"]:
-            say(console, f"  failed: {check['target']}, {check['name']}: {check['says']}")
+    for reason in gate["reasons"]:
+        say(console, f"  {reason}")
     say_whole(console, f"Report: {directory / 'report.html'}")
 
 
 def _print_fallback(check: Mapping[str, Any], console: Console) -> None:
     for index, line in enumerate(words.fallback_lines(check)):
-        style = "bold yellow" if check["passed"] else "bold red"
+        style = "bold yellow" if check["answer"] == "pass" else "bold red"
         say(console, line if index == 0 else f"  {line}", style=style if index == 0 else "")
 
 

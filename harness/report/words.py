@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.results.gate import BUILT
+from seatrial.harness.results.checks.built import BUILT
 from seatrial.harness.results.shares import spelled
 from seatrial.harness.typeset.numbers import milliseconds, percent
 
@@ -69,7 +69,7 @@ def fallback_lines(check: Mapping[str, Any]) -> list[str]:
     where nothing did, or the check simply passed.
     """
     found = check.get("fallback")
-    if found is None or (check["passed"] and not check["accepted"]):
+    if found is None or (check["answer"] == "pass" and not check["accepted"]):
         return []
     layers = found["layers"]
     named = [
@@ -92,15 +92,14 @@ def _counted(layers: int) -> str:
 
 def enforcement(gate: Mapping[str, Any]) -> str:
     """What the verdict does to the exit status."""
-    if any(check["name"] == BUILT and not check["passed"] for check in gate["checks"]):
+    if any(check["name"] == BUILT for check in gate["checks"]):
         return "a target came to no end: exit status 3"
-    if gate.get("failed"):
-        return "--min-realized is not reached: exit status 1"
-    if any(check.get("accepted") for check in gate["checks"]):
+    if gate["advisory"]:
+        return "--advisory: exit status 0 either way"
+    if any(check["accepted"] for check in gate["checks"]):
         return "with a fallback that --allow-fallback accepts"
-    if gate["enforced"]:
-        return "--min-realized is reached; the other checks advise"
-    return "advisory: exit status 0 either way"
+    failed = gate["verdict"] in ("REGRESSION", "ANOMALOUS") or (gate["strict"] and gate["verdict"] == "INCONCLUSIVE")
+    return f"gate {gate['gate']}: exit status {int(failed)}"
 
 
 def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from seatrial.harness.results.gate import Check
+from seatrial.harness.results.check import Check
 from seatrial.registry import Registry
 
 # The content of summary.json, without its gate -> a check, or several.
@@ -36,5 +36,5 @@ def _found(name: str, summary: Mapping[str, Any]) -> list[Check]:
     except Exception as error:
         package = CHECKS.provenance(name).get("plugin", "")
         says = f"the check of {package} could not be answered: {type(error).__name__}: {error}"
-        return [Check(name, str(summary["reference"]), False, None, 0.0, says)]
+        return [Check(name=name, target=str(summary["reference"]), answer="fail", says=says)]
     return found

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seatrial.engines.precision import is_simulated
 from seatrial.files import value_digest
-from seatrial.harness.conditions import Condition
+from seatrial.harness.conditions import CLEAN, Condition
 from seatrial.harness.conditions.kinds.protocol import Figures, Finished
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
@@ -22,12 +24,14 @@ from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.answers import Answers
-from seatrial.harness.results.checks import checks_of
-from seatrial.harness.results.gate import built_check, decide
+from seatrial.harness.results.checks.built import built
+from seatrial.harness.results.checks.run import Judged, checks_of
+from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of, reference_evidence
+from seatrial.harness.results.gate import decide
 from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.rebuilds import describe_rebuilds
-from seatrial.harness.results.typed import ConditionResult, Summary, TargetResult
+from seatrial.harness.results.typed import ClassResult, ConditionResult, Summary, TargetResult
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
 
@@ -46,10 +50,17 @@ def summarise(
     targets = [found.target(target) for target in whole]
     finished = _finished(plan, directory, whole)
     blocks = {kind.block: kind.describe(finished) for kind in KINDS.values() if kind.block is not None}
-    checks = [
-        *(built_check(failure) for failure in failures),
-        *(check for target in targets for check in checks_of(target, targets[0], plan, audit)),
-    ]
+    judged = Judged(
+        targets=targets,
+        evidence=found.evidence,
+        trust=found.trust,
+        audit=audit,
+        blocks=blocks,
+        kinds={condition.id: kind_of(condition.id).name for condition in plan.conditions},
+        class_names=plan.model.class_names,
+        gate=plan.spec.gate,
+    )
+    checks = [*map(built, failures), *(checks_of(judged) if targets else ())]
     summary = Summary(
         status="partial" if failures else "complete",
         model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
@@ -63,15 +74,15 @@ def summarise(
         blocks=blocks,
         agreement={"condition": plan.conditions[0].id, "pairs": _agreement(whole, found.answers, audit)},
         failed=[dict(failure) for failure in failures],
-        gate=decide(checks),
+        gate=decide(checks, plan.spec.gate),
     )
     outside = outside_checks(summary.to_dict()) if CHECKS else []
-    return dataclasses.replace(summary, gate=decide([*checks, *outside])) if outside else summary
+    return dataclasses.replace(summary, gate=decide([*checks, *outside], plan.spec.gate)) if outside else summary
 
 
 class _Found:
     """What lies in a run directory, condition by condition: each trial is read once. answers: build id -> prediction
-    rows under the first condition, which all builds answer.
+    rows under the first condition, which all builds answer. evidence: target id -> counts. trust: of the reference.
     """
 
     def __init__(self, plan: Plan, directory: RunDirectory, audit: Mapping[str, Any], builds: Sequence[Build]) -> None:
@@ -80,8 +91,11 @@ class _Found:
         self._phases = read_phases(directory.latency)
         self.answers: dict[str, Predictions] = {}
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
+        self.evidence = {build.id: Evidence() for build in builds if build.number == 1}
         for condition in plan.conditions:
             self._read(directory.trials, condition)
+        self.trust = self._trust()
+        self._count_classes()
 
     def _read(self, folder: Path, condition: Condition) -> None:
         plan, ids = self._plan, self._plan.data.ids
@@ -96,6 +110,41 @@ class _Found:
             if build.number == 1:
                 result = _condition(rows, reference if compared else None)
                 self._measured[build.id][condition.id] = result
+                kind = kind_of(condition.id).name
+                self.evidence[build.id].add(condition.id, kind, rows.correct, reference.correct)
+
+    def _trust(self) -> ReferenceEvidence | None:
+        """By the clean images, or where they came corrupted by all conditions."""
+        rows, evidence = self.answers.get(REFERENCE.id), self.evidence.get(REFERENCE.id)
+        if rows is None or evidence is None:
+            return None
+        return reference_evidence(rows, None if CLEAN in evidence.conditions else evidence.mean().top1)
+
+    def _count_classes(self) -> None:
+        labels = self.answers[REFERENCE.id].label if REFERENCE.id in self.answers else None
+        for name, evidence in self.evidence.items():
+            if labels is None or name not in self.answers:
+                continue
+            if CLEAN in evidence.conditions:
+                own, base = self.answers[name].correct, self.answers[REFERENCE.id].correct
+                evidence.count_classes(labels, own.astype(np.float64), base.astype(np.float64))
+            else:
+                evidence.count_classes(labels, evidence.mean().top1, evidence.mean().reference_top1)
+
+    def _classes(self, name: str) -> dict[str, ClassResult]:
+        evidence = self.evidence[name]
+        names = names_of(self._plan.model.class_names, evidence.classes)
+        compared = name != REFERENCE.id
+        return {
+            names[number]: ClassResult(
+                images=found.images,
+                top1=evidence.class_top1[number],
+                delta=found.mean if compared else None,
+                ci95=found.interval() if compared else None,
+                p=found.p_value() if compared else None,
+            )
+            for number, found in evidence.classes.items()
+        }
 
     def target(self, target: TargetSpec) -> TargetResult:
         """All that is known of one target."""
@@ -112,6 +161,7 @@ class _Found:
             processors=built.get("processors"),
             guard=built.get("guard"),
             conditions=measured,
+            classes=self._classes(target.id),
             metrics={
                 "share_as_requested": built["share_as_requested"],
                 **_metrics(self._plan, _values(measured), _values(self._measured[REFERENCE.id])),
@@ -200,4 +250,9 @@ def _condition(rows: Predictions, reference: Predictions | None) -> ConditionRes
     if reference is not None:
         against = compare(correct, reference.correct, rows.top1 == reference.top1)
     interval = wilson_interval(int(correct.sum()), len(correct))
-    return ConditionResult(len(rows), accuracy(correct), interval, accuracy(rows.correct5), against)
+    return ConditionResult(len(rows), accuracy(correct), interval, accuracy(rows.correct5), ties_of(rows), against)
+
+
+def ties_of(rows: Predictions) -> float:
+    """The share of images whose largest score two classes share: the lower one is predicted."""
+    return float(np.mean(rows.margin == 0)) if rows.top.shape[1] > 1 else 0.0

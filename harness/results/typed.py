@@ -8,19 +8,20 @@ from typing import Any
 
 from seatrial.harness.metrics import Comparison
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class ConditionResult:
     """A target's answers under one condition: images, and shares of them, 0 to 1. top1_ci95: Wilson's 95 % interval.
-    vs_reference: None of the reference itself.
+    ties: images whose largest score two classes share. vs_reference: None of the reference itself.
     """
 
     images: int
     top1: float
     top1_ci95: tuple[float, float]
     top5: float
+    ties: float
     vs_reference: Comparison | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -32,10 +33,26 @@ class ConditionResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClassResult:
+    """A target's answers to the images of one class. delta, ci95, p: against the reference, None of the reference."""
+
+    images: int
+    top1: float
+    delta: float | None
+    ci95: tuple[float, float] | None
+    p: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**dataclasses.asdict(self), "ci95": None if self.ci95 is None else list(self.ci95)}
+
+
+@dataclasses.dataclass(frozen=True)
 class TargetResult:
     """A target as it was built, and what it answered. realized: precision -> share of the multiply-accumulates.
-    conditions: by id. metrics: over all conditions. latency: by scenario, times in milliseconds. processors, guard,
-    rebuilds: JSON values, None where there is nothing to say.
+    conditions: by id. classes: by name, under the first condition, or over all where the images came corrupted.
+    metrics: over all conditions. latency: by scenario, times in milliseconds. processors, guard, rebuilds: JSON values,
+    None where there is nothing to say.
     """
 
     id: str
@@ -49,6 +66,7 @@ class TargetResult:
     processors: Mapping[str, Any] | None
     guard: Mapping[str, Any] | None
     conditions: Mapping[str, ConditionResult]
+    classes: Mapping[str, ClassResult]
     metrics: Mapping[str, Any]
     latency: Mapping[str, Mapping[str, float]]
     rebuilds: Mapping[str, Any] | None
@@ -56,7 +74,9 @@ class TargetResult:
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**values, "conditions": {name: one.to_dict() for name, one in self.conditions.items()}}
+        for name in ("conditions", "classes"):
+            values[name] = {key: one.to_dict() for key, one in values[name].items()}
+        return values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,22 +1,137 @@
-"""What a target must reach."""
+"""What a target must reach: the limits of the checks, and what their answers do."""
 
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import math
+from collections.abc import Mapping
+from typing import Literal, get_args
 
 from seatrial.errors import UsageError
+
+Binding = Literal["yes", "failures", "no"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """Of one check. value: in the check's own unit (`LIMITS`); None, and it is not asked. binding: `yes`, it must pass;
+    `failures`, only its failures count, since nothing could prove it with the usual number of images; `no`, it advises.
+    """
+
+    value: float | None
+    binding: Binding = "yes"
+
+    def __post_init__(self) -> None:
+        """UsageError for what none can be."""
+        if self.value is not None and not (math.isfinite(self.value) and self.value >= 0):
+            raise UsageError(f"A limit is a number, from 0, not {self.value}.")
+        if self.binding not in get_args(Binding):
+            raise UsageError(f"binding is {self.binding!r}; it is one of {', '.join(get_args(Binding))}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitKind:
+    """What there is to limit. default: of the gate `default`. most: the largest value with a meaning. unit, says: for
+    people.
+    """
+
+    name: str
+    default: Limit
+    unit: str
+    says: str
+    most: float = math.inf
+
+
+# docs/gate.md says why, with the operating characteristics.
+LIMITS = {
+    kind.name: kind
+    for kind in (
+        LimitKind(
+            "recovery", Limit(99.0), "%", "of the reference's top-1 on clean images (MLPerf Inference's limit)", 100
+        ),
+        LimitKind(
+            "corrupted_recovery", Limit(99.0), "%", "of the reference's mean top-1 over the corrupted conditions", 100
+        ),
+        LimitKind("conditions", Limit(5.0), "points", "that a single condition may lose against the reference", 100),
+        LimitKind("classes", Limit(10.0, "failures"), "points", "that a single class may lose", 100),
+        LimitKind("negative_flips", Limit(5.0), "%", "of the images: the reference right, the target wrong", 100),
+        LimitKind("agreement", Limit(98.0), "%", "of images without labels with the reference's class", 100),
+        LimitKind("realized", Limit(90.0), "%", "of the arithmetic at the requested precision", 100),
+        LimitKind("reference", Limit(5.0), "%", "of the room above always naming the commonest class", 100),
+        LimitKind("gain", Limit(2.0, "failures"), "points", "above the reference, from where on a gain is implausible"),
+        LimitKind(
+            "contract", Limit(1.0, "failures"), "points", "by which another reading of the images may be better", 100
+        ),
+        LimitKind("label_order", Limit(1.0, "failures"), "points", "that classes may win by changing places", 100),
+        LimitKind(
+            "calibration_images",
+            Limit(0.5, "failures"),
+            "standard deviations",
+            "between calibration images and test images, by brightness, contrast and colour",
+        ),
+        LimitKind(
+            "pipeline", Limit(5.0, "failures"), "points", "that another decoder or resize may cost the target", 100
+        ),
+        LimitKind(
+            "attack", Limit(5.0, "failures"), "points", "under an attack on its own file, below the reference's", 100
+        ),
+        LimitKind("masking", Limit(0.0, "no"), "checks", "of masked gradients that may fail"),
+        LimitKind("latency_p50", Limit(None), "ms", "of single queries, median"),
+        LimitKind("latency_p90", Limit(None), "ms", "the same, 90th percentile"),
+        LimitKind("latency_p99", Limit(None), "ms", "the same, 99th percentile"),
+        LimitKind("speed_up", Limit(None), "times", "as fast as the reference, at least"),
+        LimitKind("size", Limit(None), "MB", "of the engine (1 MB = 1,000,000 bytes)"),
+        LimitKind("memory", Limit(None), "MiB", "of the engine's process at its peak"),
+        LimitKind("baseline_recovery", Limit(99.0), "%", "of the baseline's top-1 on the same clean images", 100),
+        LimitKind("baseline_corrupted", Limit(99.0), "%", "of the baseline's mean top-1 on corrupted images", 100),
+        LimitKind("baseline_conditions", Limit(5.0), "points", "that a single condition may lose", 100),
+        LimitKind("baseline_classes", Limit(10.0, "failures"), "points", "that a single class may lose", 100),
+    )
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class GateOptions:
-    """min_realized: share of multiply-accumulates at the requested precision, below which a run fails; None for the
-    usual one, which only warns. allow_fallback: lets a smaller share pass.
+    """name: `default`, or of the file that the limits came from. limits: what differs from the default; targets: the
+    same for the targets that a pattern finds, later ones first. strict: INCONCLUSIVE fails the command; advisory:
+    nothing does. min_realized: share of multiply-accumulates at the requested precision, in place of the gate's;
+    allow_fallback: lets a smaller share pass.
     """
 
+    name: str = "default"
+    limits: Mapping[str, Limit] = dataclasses.field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, Limit]] = dataclasses.field(default_factory=dict)
+    strict: bool = False
+    advisory: bool = False
     min_realized: float | None = None
     allow_fallback: bool = False
 
     def __post_init__(self) -> None:
-        """UsageError for a share that none can be."""
+        """UsageError for limits that none can be."""
+        for limits in (self.limits, *self.targets.values()):
+            for name, limit in limits.items():
+                check_limit(name, limit)
+        if self.strict and self.advisory:
+            raise UsageError("--strict and --advisory contradict each other: give one of them.")
         if self.min_realized is not None and not 0 <= self.min_realized <= 1:
             raise UsageError(f"--min-realized is {self.min_realized}; it is a share, from 0 to 1.")
+
+    def limit(self, name: str, target: str) -> Limit:
+        """Of a check, for the target of that id."""
+        if name == "realized" and self.min_realized is not None:
+            return Limit(self.min_realized * 100)
+        for pattern in reversed(list(self.targets)):
+            if name in self.targets[pattern] and fnmatch.fnmatchcase(target, pattern):
+                return self.targets[pattern][name]
+        return self.limits.get(name, LIMITS[name].default)
+
+
+def check_limit(name: str, limit: Limit) -> None:
+    """UsageError for a limit of nothing, and for one beyond what can be."""
+    if name not in LIMITS:
+        raise UsageError(f"A gate has no limit {name!r}. Known: {', '.join(LIMITS)}.")
+    if limit.value is not None and limit.value > LIMITS[name].most:
+        raise UsageError(
+            f"The limit {name} is {limit.value:g}; it is at most {LIMITS[name].most:g} {LIMITS[name].unit}."
+        )

@@ -55,8 +55,8 @@ def test_the_run_goes_on_without_it(unruly, world, tmp_path, capsys, name, stage
     (failed,) = summary["failed"]
     assert (failed["target"], failed["stage"], failed["outcome"]) == (f"{name}/int8@cpu", stage, outcome)
     assert says in failed["says"]
-    checks = {(check["name"], check["target"]): check["passed"] for check in summary["gate"]["checks"]}
-    assert checks["built and run", f"{name}/int8@cpu"] is False
+    checks = {(check["name"], check["target"]): check["answer"] for check in summary["gate"]["checks"]}
+    assert checks["built and run", f"{name}/int8@cpu"] == "fail"
     assert summary["gate"]["verdict"] != "ACCEPT"
     assert says in shown.out.replace("\n", " ")
     assert "exit status 3" in shown.out

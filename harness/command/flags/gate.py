@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+from pathlib import Path
 
-from seatrial.harness.command.flags.parser import Given, replaced
+from seatrial.harness.command.flags.gate_file import read_gate
+from seatrial.harness.command.flags.parser import Given, Parser, replaced
 from seatrial.harness.spec.gate import GateOptions
 
 
-def add(group: argparse._ArgumentGroup) -> None:
-    """Beside the targets."""
+def add(parser: Parser) -> None:
+    """A group of its own."""
+    group = parser.add_argument_group("the verdict")
+    group.add_argument(
+        "--gate", metavar="NAME", help="`default`, or a YAML file with the limits of the checks (docs/gate.md)"
+    )
+    group.add_argument("--strict", action="store_true", help="an INCONCLUSIVE verdict fails the command, too")
+    group.add_argument("--advisory", action="store_true", help="no verdict fails the command")
     group.add_argument(
         "--min-realized",
         type=float,
         metavar="SHARE",
-        help="of the arithmetic at the requested precision, 0 to 1; less fails the run (default: 0.9, which warns)",
+        help="of the arithmetic at the requested precision, 0 to 1, in place of the gate's",
     )
     group.add_argument("--allow-fallback", action="store_true", help="let less than that pass, and say so")
 
 
 def take(given: Given, base: GateOptions) -> GateOptions:
-    """The part."""
-    return replaced(base, given, {name: name for name in ("min_realized", "allow_fallback")})
+    """The part. A flag that says the opposite of what `base` has replaces it."""
+    for flag, other in (("strict", "advisory"), ("advisory", "strict")):
+        if given.get(flag) and other not in given:
+            base = replaced(base, {other: False}, {other: other})
+    name = given.pop("gate", None)
+    if name == "default":
+        base = dataclasses.replace(base, name=name, limits={}, targets={})
+    elif name is not None:
+        limits, targets = read_gate(Path(name))
+        base = dataclasses.replace(base, name=Path(name).name, limits=limits, targets=targets)
+    return replaced(base, given, {name: name for name in ("strict", "advisory", "min_realized", "allow_fallback")})

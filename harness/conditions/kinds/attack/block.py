@@ -76,11 +76,26 @@ def _target(target: Attacked, reference: Attacked | None, seed: int) -> dict[str
         "conditions": {
             name: {"masking": worth, **_condition(target, name, reference, seed)} for name in target.correct
         },
+        "own": [] if reference is None else _own(target, reference),
         "wcar": [{"masking": worth, **row} for row in _worst_cases(target)],
         "crossings": []
         if reference is None
         else [{"masking": worth, **row} for row in describe_crossings(target, reference, seed)],
     }
+
+
+def _own(target: Attacked, reference: Attacked) -> list[dict[str, Any]]:
+    """The same attacks, each with the gradients of the file that it is run against: target against reference."""
+    found = []
+    for name in target.white_box:
+        attack = parse_attack(name)
+        twin = reference.by_eps(attack.name, reference.file).get(attack.eps)
+        if twin is None or attack.kind.check:
+            continue
+        own, base = target.correct[name], reference.correct[twin]
+        worse, better = int(np.count_nonzero(base & ~own)), int(np.count_nonzero(own & ~base))
+        found.append({"attack": twin, "on": name, "worse": worse, "better": better, "images": len(own)})
+    return found
 
 
 def _condition(target: Attacked, name: str, reference: Attacked | None, seed: int) -> dict[str, Any]:

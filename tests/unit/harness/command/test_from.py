@@ -32,7 +32,7 @@ ASKED = RunSpec(
     targets=Targets((REFERENCE, INT4), threads=2),
     conditions=ConditionsAsked("full", ("clean", "corruption/fog@3")),
     attacks=AttackOptions(("one=a.onnx",), queries=9),
-    gate=GateOptions(0.5),
+    gate=GateOptions(min_realized=0.5),
     work=WorkOptions(workers=2, batch_size=4),
 )
 

@@ -15,7 +15,6 @@ from seatrial.harness.records.mend import drop_leftovers
 from seatrial.harness.records.predictions import concatenate, rows_of
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import About, is_finished, read_trial, trial_path, write_trial
-from seatrial.harness.results import gate
 
 IDS = [f"class/{n}.jpg" for n in range(20)]
 KEY = "ab" * 32
@@ -170,22 +169,3 @@ def test_a_run_that_was_killed_in_its_first_write_does_not_lock_its_folder(tmp_p
     assert mine.exists()
     drop_leftovers(directory, alone=True)
     assert not any(directory.trials.iterdir())
-
-
-def test_verdicts():
-    good = gate.realized_check("t", 0.95)
-    bad = gate.realized_check("t", 0.5)
-    chance = gate.above_chance_check("r", 0.09, 10)
-    assert gate.decide([good])["verdict"] == "ACCEPT"
-    assert gate.decide([good, bad])["verdict"] == "REGRESSION"
-    assert gate.decide([good, bad, chance])["verdict"] == "ANOMALOUS"
-    assert gate.realized_check("null", None).passed
-    assert gate.above_chance_check("r", 0.11, 10).passed
-
-
-@pytest.mark.parametrize(
-    ("delta", "upper", "passed"), [(-0.005, 0.0, True), (-0.02, -0.005, True), (-0.03, -0.02, False)]
-)
-def test_recovery_fails_only_beyond_doubt(delta, upper, passed):
-    # 1 % of a reference of 76 % may be lost: 0.76 points.
-    assert gate.recovery_check("t", "clean", 0.76, delta, upper).passed is passed

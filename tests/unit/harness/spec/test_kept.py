@@ -24,7 +24,7 @@ from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
 from seatrial.harness.spec.diff import VALUES, DiffSpec
 from seatrial.harness.spec.export import ExportSpec
-from seatrial.harness.spec.gate import GateOptions
+from seatrial.harness.spec.gate import LIMITS, GateOptions, Limit
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.kept import SCHEMA, anywhere, from_dict, to_dict
 from seatrial.harness.spec.model import ModelSource
@@ -128,6 +128,12 @@ def targets(most):
     )
 
 
+gate_limits = st.dictionaries(
+    st.sampled_from(sorted(LIMITS)),
+    st.builds(Limit, maybe(st.floats(0, 100)), st.sampled_from(["yes", "failures", "no"])),
+)
+
+
 def runs(most=3):
     return of(
         RunSpec,
@@ -151,7 +157,16 @@ def runs(most=3):
             queries=counts,
             device=st.sampled_from(["cpu", "cuda:1"]),
         ),
-        gate=of(GateOptions, min_realized=maybe(st.floats(0, 1)), allow_fallback=st.booleans()),
+        gate=of(
+            GateOptions,
+            name=words,
+            limits=gate_limits,
+            targets=st.dictionaries(words, gate_limits),
+            strict=st.just(False),
+            advisory=st.booleans(),
+            min_realized=maybe(st.floats(0, 1)),
+            allow_fallback=st.booleans(),
+        ),
         out=maybe(paths),
         reuse=maybe(paths),
     )

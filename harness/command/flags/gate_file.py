@@ -1,0 +1,84 @@
+"""A gate as YAML: the name of a check, and its limit."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seatrial.errors import UsageError
+from seatrial.harness.spec.gate import LIMITS, Limit, check_limit
+
+_MAX_BYTES = 1 << 20
+_BINDING = {True: "yes", False: "no"}  # YAML's own words
+
+
+def read_gate(path: Path) -> tuple[dict[str, Limit], dict[str, dict[str, Limit]]]:
+    """The limits, and those of single targets, by pattern; UsageError, with the place, for what is none."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"--gate {path} is above 1 MiB: not a gate.")
+        content = yaml.load(path.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"--gate {path} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"--gate {path} is not a mapping of checks to limits, as in `recovery: 99`.")
+    targets = content.pop("targets", {})
+    if not isinstance(targets, dict) or not all(isinstance(limits, dict) for limits in targets.values()):
+        example = "`'*/int4*': {recovery: 97}`"
+        raise UsageError(f"--gate {path}: targets is a mapping of patterns to limits, as in {example}.")
+    return _limits(content, f"--gate {path}"), {
+        str(pattern): _limits(limits, f"--gate {path}, targets, {pattern}") for pattern, limits in targets.items()
+    }
+
+
+class _Once(yaml.SafeLoader):
+    """Refuses a key that stands twice: of two limits, one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As it stands in the file."""
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _limits(content: dict[Any, Any], where: str) -> dict[str, Limit]:
+    found = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name not in LIMITS:
+            near = difflib.get_close_matches(name, LIMITS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{where}: there is no check {key!r}.{hint} Known: {', '.join(LIMITS)}.")
+        try:
+            found[name] = _limit(value, LIMITS[name].default)
+            check_limit(name, found[name])
+        except UsageError as error:
+            raise UsageError(f"{where}, {name}: {error}") from None
+    return found
+
+
+def _limit(value: Any, default: Limit) -> Limit:
+    """A number; null, and it is not asked; or `{limit: 5, binding: failures}`, of which each may be left out."""
+    if not isinstance(value, dict):
+        return Limit(_number(value), default.binding)
+    if not value or not value.keys() <= {"limit", "binding"}:
+        raise UsageError(f"{value} is not understood; it has a `limit`, a `binding` or both.")
+    binding = value.get("binding", default.binding)
+    if isinstance(binding, bool):
+        binding = _BINDING[binding]
+    if not isinstance(binding, str):
+        raise UsageError(f"binding is {binding!r}; it is yes, failures or no.")
+    return Limit(_number(value["limit"]) if "limit" in value else default.value, binding)  # type: ignore[arg-type]
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UsageError(f"{value!r} is not a number, nor null for a check that is not asked.")
+    return float(value)

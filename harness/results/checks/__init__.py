@@ -1,0 +1,1 @@
+"""The checks of a run: each module has those of one subject."""

@@ -1,0 +1,82 @@
+"""Checks of what a target costs: time, memory, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.harness.results.check import Check, at_least
+from seatrial.harness.spec.gate import Limit
+
+_PERCENTILES = {"latency_p50": "p50_ms", "latency_p90": "p90_ms", "latency_p99": "p99_ms"}
+_MB, _MIB = 1e6, 2**20
+
+
+def costs(target: str, figures: Mapping[str, Any], limits: Mapping[str, Limit]) -> list[Check]:
+    """A check for each limit that is set. figures: `latency` (percentiles in ms by their keys in summary.json),
+    `speedup` (ratio and ci95, None of the reference), `engine_bytes`, `memory_bytes`; None where it is not known.
+    """
+    found = []
+    for name, limit in limits.items():
+        if limit.value is None:
+            continue
+        if name == "speed_up":
+            found.extend(_speed_up(target, figures["speedup"], limit))
+            continue
+        if name in _PERCENTILES:
+            value, unit, title = figures["latency"].get(_PERCENTILES[name]), "ms", name.replace("_", " ")
+        elif name == "size":
+            value, unit, title = _scaled(figures["engine_bytes"], _MB), "MB", "size"
+        else:
+            value, unit, title = _scaled(figures["memory_bytes"], _MIB), "MiB", "memory"
+        found.append(_at_most(title, target, value, unit, limit))
+    return found
+
+
+def _scaled(value: float | None, by: float) -> float | None:
+    return None if not value else value / by
+
+
+def _at_most(title: str, target: str, value: float | None, unit: str, limit: Limit) -> Check:
+    assert limit.value is not None
+    if value is None:
+        answer, says = "inconclusive", f"{title} is not known of this engine"
+    else:
+        answer = "pass" if value <= limit.value else "fail"
+        says = f"{title} is {value:.4g} {unit}; at most {limit.value:g} may be"
+    return Check(
+        name=title,
+        target=target,
+        answer=answer,  # type: ignore[arg-type]
+        says=says,
+        measured=value,
+        limit=limit.value,
+        unit=unit,
+        binding=limit.binding,
+    )
+
+
+def _speed_up(target: str, found: Mapping[str, Any] | None, limit: Limit) -> list[Check]:
+    """None of the reference, which is what the others are compared with."""
+    if found is None:
+        return []
+    assert limit.value is not None
+    interval = (found["ci95"][0], found["ci95"][1])
+    answer = at_least(limit.value, interval)
+    says = (
+        f"it answers {found['ratio']:.2f} times as fast as the reference ({interval[0]:.2f} to {interval[1]:.2f}); at "
+        f"least {limit.value:g} is asked for"
+    )
+    return [
+        Check(
+            name="speed-up",
+            target=target,
+            answer=answer,
+            says=says,
+            measured=found["ratio"],
+            interval=interval,
+            limit=limit.value,
+            unit="ratio",
+            binding=limit.binding,
+        )
+    ]
