@@ -55,7 +55,7 @@ def exit_status(summary: Mapping[str, Any]) -> int:
 
 def _limits(options: GateOptions) -> dict[str, Any]:
     """Name -> value, unit and binding, of all that is asked of the targets in general."""
-    found = {name: options.limit(name, "") for name in LIMITS}
+    found = {name: options.limit(name) for name in LIMITS}
     return {
         name: {"value": limit.value, "unit": LIMITS[name].unit, "binding": limit.binding}
         for name, limit in found.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import math
-from collections.abc import Mapping
 from typing import Literal, get_args
 
 from seatrial.errors import UsageError
@@ -92,46 +91,48 @@ LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Asked:
+    """A limit that a gate has in place of the default. targets: a pattern of the ids for which it holds."""
+
+    name: str
+    limit: Limit
+    targets: str = "*"
+
+    def __post_init__(self) -> None:
+        """UsageError for a limit of nothing, and for one beyond what can be."""
+        if self.name not in LIMITS:
+            raise UsageError(f"A gate has no limit {self.name!r}. Known: {', '.join(LIMITS)}.")
+        kind, value = LIMITS[self.name], self.limit.value
+        if value is not None and value > kind.most:
+            raise UsageError(f"The limit {self.name} is {value:g}; it is at most {kind.most:g} {kind.unit}.")
+
+
+@dataclasses.dataclass(frozen=True)
 class GateOptions:
-    """name: `default`, or of the file that the limits came from. limits: what differs from the default; targets: the
-    same for the targets that a pattern finds, later ones first. strict: INCONCLUSIVE fails the command; advisory:
-    nothing does. min_realized: share of multiply-accumulates at the requested precision, in place of the gate's;
-    allow_fallback: lets a smaller share pass.
+    """name: `default`, or of the file that the limits came from. limits: what differs from the default; of several for
+    a target, the last holds. strict: INCONCLUSIVE fails the command; advisory: nothing does. min_realized: share of
+    multiply-accumulates at the requested precision, in place of the gate's; allow_fallback: lets a smaller share pass.
     """
 
     name: str = "default"
-    limits: Mapping[str, Limit] = dataclasses.field(default_factory=dict)
-    targets: Mapping[str, Mapping[str, Limit]] = dataclasses.field(default_factory=dict)
+    limits: tuple[Asked, ...] = ()
     strict: bool = False
     advisory: bool = False
     min_realized: float | None = None
     allow_fallback: bool = False
 
     def __post_init__(self) -> None:
-        """UsageError for limits that none can be."""
-        for limits in (self.limits, *self.targets.values()):
-            for name, limit in limits.items():
-                check_limit(name, limit)
+        """UsageError for a share that none can be, and flags that contradict each other."""
         if self.strict and self.advisory:
             raise UsageError("--strict and --advisory contradict each other: give one of them.")
         if self.min_realized is not None and not 0 <= self.min_realized <= 1:
             raise UsageError(f"--min-realized is {self.min_realized}; it is a share, from 0 to 1.")
 
-    def limit(self, name: str, target: str) -> Limit:
-        """Of a check, for the target of that id."""
+    def limit(self, name: str, target: str = "") -> Limit:
+        """Of a check, for the target of that id; without one, for all that have no limit of their own."""
         if name == "realized" and self.min_realized is not None:
             return Limit(self.min_realized * 100)
-        for pattern in reversed(list(self.targets)):
-            if name in self.targets[pattern] and fnmatch.fnmatchcase(target, pattern):
-                return self.targets[pattern][name]
-        return self.limits.get(name, LIMITS[name].default)
-
-
-def check_limit(name: str, limit: Limit) -> None:
-    """UsageError for a limit of nothing, and for one beyond what can be."""
-    if name not in LIMITS:
-        raise UsageError(f"A gate has no limit {name!r}. Known: {', '.join(LIMITS)}.")
-    if limit.value is not None and limit.value > LIMITS[name].most:
-        raise UsageError(
-            f"The limit {name} is {limit.value:g}; it is at most {LIMITS[name].most:g} {LIMITS[name].unit}."
-        )
+        for asked in reversed(self.limits):
+            if asked.name == name and fnmatch.fnmatchcase(target, asked.targets):
+                return asked.limit
+        return LIMITS[name].default

@@ -34,8 +34,7 @@ def take(given: Given, base: GateOptions) -> GateOptions:
             base = replaced(base, {other: False}, {other: other})
     name = given.pop("gate", None)
     if name == "default":
-        base = dataclasses.replace(base, name=name, limits={}, targets={})
+        base = dataclasses.replace(base, name=name, limits=())
     elif name is not None:
-        limits, targets = read_gate(Path(name))
-        base = dataclasses.replace(base, name=Path(name).name, limits=limits, targets=targets)
+        base = dataclasses.replace(base, name=Path(name).name, limits=read_gate(Path(name)))
     return replaced(base, given, {name: name for name in ("strict", "advisory", "min_realized", "allow_fallback")})

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from seatrial.errors import UsageError
-from seatrial.harness.spec.gate import LIMITS, Limit, check_limit
+from seatrial.harness.spec.gate import LIMITS, Asked, Limit
 
 _MAX_BYTES = 1 << 20
 _BINDING = {True: "yes", False: "no"}  # YAML's own words
 
 
-def read_gate(path: Path) -> tuple[dict[str, Limit], dict[str, dict[str, Limit]]]:
-    """The limits, and those of single targets, by pattern; UsageError, with the place, for what is none."""
+def read_gate(path: Path) -> tuple[Asked, ...]:
+    """The limits, those of single targets last; UsageError, with the place, for what is none."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"--gate {path} is above 1 MiB: not a gate.")
@@ -29,9 +29,10 @@ def read_gate(path: Path) -> tuple[dict[str, Limit], dict[str, dict[str, Limit]]
     if not isinstance(targets, dict) or not all(isinstance(limits, dict) for limits in targets.values()):
         example = "`'*/int4*': {recovery: 97}`"
         raise UsageError(f"--gate {path}: targets is a mapping of patterns to limits, as in {example}.")
-    return _limits(content, f"--gate {path}"), {
-        str(pattern): _limits(limits, f"--gate {path}, targets, {pattern}") for pattern, limits in targets.items()
-    }
+    found = _limits(content, "*", f"--gate {path}")
+    for pattern, limits in targets.items():
+        found.extend(_limits(limits, str(pattern), f"--gate {path}, targets, {pattern}"))
+    return tuple(found)
 
 
 class _Once(yaml.SafeLoader):
@@ -46,8 +47,8 @@ class _Once(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _limits(content: dict[Any, Any], where: str) -> dict[str, Limit]:
-    found = {}
+def _limits(content: dict[Any, Any], targets: str, where: str) -> list[Asked]:
+    found = []
     for key, value in content.items():
         name = str(key).replace("-", "_")
         if name not in LIMITS:
@@ -55,8 +56,7 @@ def _limits(content: dict[Any, Any], where: str) -> dict[str, Limit]:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"{where}: there is no check {key!r}.{hint} Known: {', '.join(LIMITS)}.")
         try:
-            found[name] = _limit(value, LIMITS[name].default)
-            check_limit(name, found[name])
+            found.append(Asked(name, _limit(value, LIMITS[name].default), targets))
         except UsageError as error:
             raise UsageError(f"{where}, {name}: {error}") from None
     return found

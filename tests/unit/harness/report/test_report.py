@@ -59,7 +59,7 @@ def test_the_terminal_shows_the_answer(tmp_path, corruptions):
     stream = io.StringIO()
     print_summary(make_summary(name=EVIL, corruptions=corruptions), tmp_path, Console(file=stream, width=100))
     text = stream.getvalue()
-    for figure in ("ref/x@cpu", "90.00 %", "-2.00", "REGRESSION", "failed: new/x@cpu, realized", EVIL[:8]):
+    for figure in ("ref/x@cpu", "90.00 %", "-2.00", "REGRESSION", "new/x@cpu: ", EVIL[:8]):
         assert figure in text
 
 

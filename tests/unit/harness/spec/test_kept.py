@@ -24,7 +24,7 @@ from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
 from seatrial.harness.spec.diff import VALUES, DiffSpec
 from seatrial.harness.spec.export import ExportSpec
-from seatrial.harness.spec.gate import LIMITS, GateOptions, Limit
+from seatrial.harness.spec.gate import LIMITS, Asked, GateOptions, Limit
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.kept import SCHEMA, anywhere, from_dict, to_dict
 from seatrial.harness.spec.model import ModelSource
@@ -128,10 +128,7 @@ def targets(most):
     )
 
 
-gate_limits = st.dictionaries(
-    st.sampled_from(sorted(LIMITS)),
-    st.builds(Limit, maybe(st.floats(0, 100)), st.sampled_from(["yes", "failures", "no"])),
-)
+gate_limits = st.builds(Limit, maybe(st.floats(0, 100)), st.sampled_from(["yes", "failures", "no"]))
 
 
 def runs(most=3):
@@ -160,8 +157,7 @@ def runs(most=3):
         gate=of(
             GateOptions,
             name=words,
-            limits=gate_limits,
-            targets=st.dictionaries(words, gate_limits),
+            limits=st.lists(st.builds(Asked, st.sampled_from(sorted(LIMITS)), gate_limits, words)).map(tuple),
             strict=st.just(False),
             advisory=st.booleans(),
             min_realized=maybe(st.floats(0, 1)),
