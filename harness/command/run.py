@@ -27,9 +27,8 @@ from seatrial.harness.command.flags import (
     work,
 )
 from seatrial.harness.command.flags.parser import Parser
+from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
-from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.report.console import print_summary, print_verdict
 from seatrial.harness.report.progress import Warnings
 from seatrial.harness.results.gate import exit_status
 from seatrial.harness.run.run import run
@@ -46,6 +45,7 @@ _EXAMPLES = """commands:
   build      the built engine as a file, also for another machine's GPU
   trial      single trials of a run as JSON, and run from it
   diff       where an engine and the reference part, layer by layer
+  report     judges a run again, and writes its reports, without running anything
   doctor     which engines, precisions and devices this machine has, and how to get the others
   bench.py COMMAND --help tells more.
 
@@ -129,10 +129,5 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
     summary, directory = run(spec_of(given), Warnings() if asked.quiet else progress)
-    if asked.json:
-        console.file.write(RunDirectory(directory).summary.read_text(encoding="utf-8"))
-    elif asked.quiet:
-        print_verdict(summary, directory, console)
-    else:
-        print_summary(summary, directory, console)
+    print_result(summary, directory, asked, console)
     return exit_status(summary)

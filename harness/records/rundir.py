@@ -79,6 +79,11 @@ class RunDirectory:
         """The report for people."""
         return self.root / "report.html"
 
+    @property
+    def made_of_summary(self) -> list[Path]:
+        """What other programs read of it."""
+        return [self.root / name for name in ("report.md", "junit.xml", "metrics.json", "bencher.json")]
+
     def description(self) -> dict[str, Any] | None:
         """run.json, None where the folder is new or empty, or a run's without it; UsageError where it holds something
         else, BadInputError for a file that is no run's description.
@@ -111,7 +116,7 @@ class RunDirectory:
     def is_begun(self) -> bool:
         """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
         parts = (self.run_json, self.latency, self.audit, self.failures, self.spent)
-        known = {path.name for path in (*parts, self.summary, self.report)}
+        known = {path.name for path in (*parts, self.summary, self.report, *self.made_of_summary)}
         return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known
 
     def check(self, stored: Mapping[str, Any] | None, identity: Mapping[str, Any]) -> None:

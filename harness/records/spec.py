@@ -18,12 +18,12 @@ def check_run(flag: str, root: Path) -> None:
         raise UsageError(f"{flag} {root} holds no run.")
 
 
-def spec_of_run(root: Path) -> RunSpec:
+def spec_of_run(root: Path, flag: str = "--from") -> RunSpec:
     """What that run was asked, with all that it has been extended by; without its directory, which is another's now.
 
-    UsageError where there is no run, BadInputError where its description is damaged.
+    flag: names the run in errors. UsageError where there is no run, BadInputError where its description is damaged.
     """
-    check_run("--from", root)
+    check_run(flag, root)
     directory = RunDirectory(root)
     try:
         description = directory.description()

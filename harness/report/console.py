@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from seatrial.harness.typeset.numbers import milliseconds, percent, points
 from seatrial.harness.typeset.tables import Grid, Listing, figures, name
 from seatrial.harness.typeset.tables import words as text
 from seatrial.harness.typeset.terminal import say, say_whole
+
+# The likeliest: more than a screenful helps nobody.
+_MOST_FINDINGS = 5
 
 
 def print_summary(summary: Mapping[str, Any], directory: Path, console: Console) -> None:
@@ -37,18 +40,29 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for failure in summary["failed"]:
         what = f"{failure['target']} {words.OUTCOMES[failure['outcome']]} ({failure['stage']})"
         say(console, f"{what}: {failure['says']}", style="red")
-    print_verdict(summary, directory, console)
-
-
-def print_verdict(summary: Mapping[str, Any], directory: Path, console: Console) -> None:
-    """The verdict with its reasons, and where the report lies."""
-    gate = summary["gate"]
-    for check in gate["checks"]:
+    for check in summary["gate"]["checks"]:
         _print_fallback(check, console)
+    print_verdict(summary, directory, console, findings=summary.get("findings", ()))
+
+
+def print_verdict(
+    summary: Mapping[str, Any], directory: Path, console: Console, findings: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """The verdict with its reasons, what to do, and where the report lies."""
+    gate = summary["gate"]
     colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
     say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
     for reason in gate["reasons"]:
         say(console, f"  {reason}")
+    if findings:
+        say(console, "What to do:", style="bold")
+    for one in findings[:_MOST_FINDINGS]:
+        about = "" if one["target"] is None else f"{one['target']}: "
+        say(console, f"  {about}{one['says']} {one['remedy']}")
+        if one["command"] is not None:
+            say_whole(console, f"    {one['command']}")
+    if len(findings) > _MOST_FINDINGS:
+        say(console, f"  and {len(findings) - _MOST_FINDINGS} more, in the report")
     say_whole(console, f"Report: {directory / 'report.html'}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,13 +11,13 @@ from rich.console import Console
 
 from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
 from seatrial.harness.report.remedy import remedy_sentences, remedy_table, remedy_title
-from seatrial.harness.typeset import numbers
-from seatrial.harness.typeset.tables import Listing, figures, long_name
+from seatrial.harness.typeset import markdown, numbers
+from seatrial.harness.typeset.tables import Listing, figure, long_name, words
 from seatrial.harness.typeset.terminal import say_whole, shown
 
 _MOST_READERS = 3
 _MOST_UNMATCHED = 12
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#!~])")
+_KEEP_FLOAT = "keep float"  # the column of names behind figures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,12 @@ def print_diff(result: DiffResult, console: Console) -> None:
         say_whole(console, sentence, style="bold yellow" if not index else "")
     for table in tables(result, brief=True):
         listing = Listing(
-            table.title, *map(long_name, table.headings[: table.left]), *figures(*table.headings[table.left :])
+            table.title,
+            *map(long_name, table.headings[: table.left]),
+            *(
+                words(heading) if heading == _KEEP_FLOAT else figure(heading)
+                for heading in table.headings[table.left :]
+            ),
         )
         for row in table.rows:
             listing.add(*row)
@@ -58,15 +62,11 @@ def render_diff(result: DiffResult, *, html: bool) -> str:
         return environment.get_template("diff.html").render(
             title=title(result), sentences=sentences(result), tables=[*tables(result), all_layers(result)]
         )
-    lines = [f"# {_markdown(title(result))}", ""]
-    lines += [line for sentence in sentences(result) for line in (_markdown(sentence), "")]
+    parts = [f"# {markdown.text(title(result))}", *map(markdown.text, sentences(result))]
     for table in [*tables(result), all_layers(result)]:
-        rules = ["---" if index < table.left else "---:" for index in range(len(table.headings))]
-        rows = [table.headings, *(tuple(map(_markdown, row)) for row in table.rows)]
-        lines += [f"## {_markdown(table.title)}", ""]
-        lines += [f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:])]
-        lines.append("")
-    return "\n".join(lines)
+        rows = (tuple(map(markdown.text, row)) for row in table.rows)
+        parts += [f"## {markdown.text(table.title)}", markdown.table(table.headings, rows, table.left)]
+    return "\n\n".join(parts) + "\n"
 
 
 def title(result: DiffResult) -> str:
@@ -107,7 +107,7 @@ def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
         found.append(
             Table(
                 "What adds error by itself, on the operands that it read",
-                ("what", "value", "layer", "own dB", "saturated", "keep float"),
+                ("what", "value", "layer", "own dB", "saturated", _KEEP_FLOAT),
                 tuple(_step_cells(result, step) for step in result.steps),
             )
         )
@@ -261,7 +261,3 @@ def _trust(result: DiffResult) -> list[str]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else numbers.percent(value, 1)
-
-
-def _markdown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", text).replace("&", "&amp;")

@@ -51,11 +51,10 @@ def _engines_table(engines: list[Mapping[str, Any]]) -> Listing:
         "", name("engine"), name("version"), name("device"), words("precisions usable here"), words("otherwise")
     )
     for engine in engines:
-        for index, (device, one) in enumerate(engine["on"].items()):
-            first = index == 0
+        for device, one in engine["on"].items():
             table.add(
-                engine["name"] if first else "",
-                engine["version"] or "-" if first else "",
+                engine["name"],
+                engine["version"] or "-",
                 device,
                 Text(shown(", ".join(one["precisions"]) or "-"), "green" if one["usable"] else "red"),
                 _otherwise(engine, one),

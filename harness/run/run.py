@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from seatrial.cache import sweep_cache
+from seatrial.errors import UsageError
 from seatrial.files import write_json
 from seatrial.harness.plan.following import with_following
 from seatrial.harness.plan.making import Held, make_plan
@@ -20,7 +22,8 @@ from seatrial.harness.records.latencies import timed_targets, write_latencies
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.spec import check_run
+from seatrial.harness.records.spec import check_run, spec_of_run
+from seatrial.harness.report.files.write import write_files
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.summary import summarise
 from seatrial.harness.results.typed import Summary
@@ -35,6 +38,7 @@ from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.trials import remaining
+from seatrial.harness.spec.gate import GateOptions
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import target_of
@@ -86,12 +90,34 @@ def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summa
     if not _finished(with_following(plan, directory.trials), directory):
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
             _measure(Session(plan, directory, images, calibration, fleet, progress))
-    summary = summarise(
-        with_following(plan, directory.trials), directory, read_values(directory.audit), directory.told_failures()
-    )
+    return summed_up(with_following(plan, directory.trials), directory)
+
+
+def reported(root: Path, gate: GateOptions | None = None, progress: Progress | None = None) -> tuple[Summary, Path]:
+    """Sums up what lies in a run directory, and writes its reports again; nothing is built, asked or timed.
+
+    gate: to judge it by another than its own. UsageError where there is no run, or one that is not finished.
+    """
+    progress = progress or Silent()
+    spec = dataclasses.replace(spec_of_run(root, "report"), out=root)
+    directory = RunDirectory(root)
+    with _held_alone(directory, progress):
+        plan = make_plan(dataclasses.replace(spec, gate=gate or spec.gate), progress, _held(directory.description()))
+        directory.check(directory.description(), plan.identity.to_dict())
+        plan = with_following(plan, directory.trials)
+        failed = {failure["target"] for failure in directory.told_failures()}
+        if not _whole(plan, directory, failed):
+            raise UsageError(f"{root} is not finished: repeat the command of that run first.")
+        return summed_up(plan, directory), root
+
+
+def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
+    """What a run found out, written beside what it was found in. plan: with the conditions that hang on answers."""
+    summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
     values = summary.to_dict()
     write_json(directory.summary, values)
     write_report(directory.report, values)
+    write_files(directory, values)
     return summary
 
 
@@ -104,14 +130,19 @@ def _held(stored: Mapping[str, Any] | None) -> Held:
 
 def _finished(plan: Plan, directory: RunDirectory) -> bool:
     """True where nothing is left to do. A target that failed is tried again."""
+    return not directory.failures.exists() and _whole(plan, directory)
+
+
+def _whole(plan: Plan, directory: RunDirectory, failed: Collection[str] = ()) -> bool:
+    """True where all is there that is to be summed up, but for the builds that came to no end."""
+    builds = {build.id for build in plan.builds} - set(failed)
     return (
         directory.run_json.exists()
         and directory.latency.exists()
         and directory.audit.exists()
-        and not directory.failures.exists()
-        and all(build.id in read_values(directory.audit)["targets"] for build in plan.builds)
-        and {build.id for build in plan.builds} <= timed_targets(directory.latency)
-        and not remaining(plan, directory)
+        and builds <= read_values(directory.audit)["targets"].keys()
+        and builds <= timed_targets(directory.latency)
+        and not any(builds & set(pending.targets) for pending in remaining(plan, directory))
     )
 
 

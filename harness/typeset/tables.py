@@ -65,9 +65,14 @@ def words(heading: str) -> Column:
     return Column(heading, "words")
 
 
+def figure(heading: str) -> Column:
+    """A column of figures."""
+    return Column(heading, left=False)
+
+
 def figures(*headings: str) -> tuple[Column, ...]:
-    """Columns of figures."""
-    return tuple(Column(heading, left=False) for heading in headings)
+    """Several of them."""
+    return tuple(map(figure, headings))
 
 
 class Listing:

@@ -18,7 +18,7 @@ class Output:
     json: bool = False
 
 
-def add(group: argparse._ArgumentGroup) -> None:
+def add(group: argparse._ActionsContainer) -> None:
     """--quiet, --json."""
     group.add_argument(
         "--quiet", action="store_true", help="print the verdict, its reasons and the report's path alone; no progress"

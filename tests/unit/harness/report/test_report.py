@@ -63,6 +63,19 @@ def test_the_terminal_shows_the_answer(tmp_path, corruptions):
         assert figure in text
 
 
+def test_the_terminal_says_what_to_do_with_the_command_to_copy(tmp_path):
+    command = "bench.py diff --model m.onnx --remedy " + "--keep-float a_long_name " * 5
+    finding = {"cause": "layer", "target": "new/x@cpu", "says": "conv1 is lost.", "remedy": "Leave it in float."}
+    found = [{**finding, "command": command, "likelihood": 0.9, "evidence": {}}] * 7
+    stream = io.StringIO()
+    print_summary({**make_summary(), "findings": found}, tmp_path, Console(file=stream, width=80))
+    lines = stream.getvalue().splitlines()
+    start = lines.index("What to do:")
+    assert lines[start + 1 : start + 3] == ["  new/x@cpu: conv1 is lost. Leave it in float.", f"    {command}"]
+    assert lines[-2] == "  and 2 more, in the report"
+    assert lines[-1].startswith("Report: ")
+
+
 def test_released_corruptions_need_no_clean_images(tmp_path):
     summary = make_summary(clean=False)
     text = render_report(summary)
