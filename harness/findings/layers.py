@@ -10,10 +10,8 @@ from typing import Any
 from seatrial.errors import SeatrialError
 from seatrial.exporters import DeployableModel
 from seatrial.harness.alike import Findings
-from seatrial.harness.data.source import Pixels
 from seatrial.harness.diff.comparison import Comparison
-from seatrial.harness.diff.differ import open_engine
-from seatrial.harness.diff.prepare import Prepared, Side
+from seatrial.harness.diff.prepare import Prepared, Side, open_engine
 from seatrial.harness.diff.result import DiffResult
 from seatrial.harness.diff.summary import summarise
 from seatrial.harness.pipeline import ImageReader
@@ -26,20 +24,6 @@ IMAGES = 8
 _KEPT = 5
 
 
-class _First:
-    """The first images of a reader."""
-
-    def __init__(self, reader: ImageReader, count: int) -> None:
-        self._reader, self._count = reader, min(count, len(reader))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, start: int, stop: int) -> Pixels:
-        """uint8 RGB [stop - start, height, width, 3]."""
-        return self._reader.read(start, stop)
-
-
 def layer_evidence(
     plan: Plan, target: TargetSpec, model: DeployableModel, original: DeployableModel, reader: ImageReader
 ) -> dict[str, Any]:
@@ -48,15 +32,25 @@ def layer_evidence(
     model: the file that the target runs. original: the float model it is compared with. Where the engine does not show
     its insides, `failed` says why.
     """
-    images = _First(reader, IMAGES)
     targets = dataclasses.replace(plan.spec.targets, asked=(target,))
     spec = DiffSpec(run=dataclasses.replace(plan.spec, targets=targets))
     sides = (
         Side(REFERENCE.id, REFERENCE.engine, plan.request(REFERENCE, original), original),
         Side(target.id, target.engine, plan.request(target, model), model),
     )
-    count = len(images)
-    made = Prepared(plan, original, *sides, images, plan.data.ids[:count], plan.data.labels[:count], Findings(()))
+    count = min(IMAGES, len(reader))
+    made = Prepared(
+        plan=plan,
+        original=original,
+        reference=sides[0],
+        target=sides[1],
+        images=reader,
+        ids=plan.data.ids,
+        labels=plan.data.labels,
+        findings=Findings(()),
+        compared=count,
+        calibration=None,
+    )
     try:
         with open_engine(sides[0], plan.spec.limits) as first, open_engine(sides[1], plan.spec.limits) as second:
             comparison = Comparison(spec, made, first, second)
