@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.harness.metrics.accuracy import wilson_interval
+from seatrial.harness.metrics.accuracy import Z95, wilson_interval
 
 Correct = npt.NDArray[np.bool_]
-
-RESAMPLES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A difference of two shares on the same images, and its paired bootstrap interval."""
+    """A difference of two shares on the same images, and its paired interval."""
 
     delta: float
     ci95: tuple[float, float]
@@ -107,25 +106,33 @@ def evasion(clean: Correct, attacked: Correct, reference_clean: Correct, referen
 
 
 def conditional_difference(
-    clean: Correct, attacked: Correct, reference_clean: Correct, reference: Correct, *, seed: int
+    clean: Correct, attacked: Correct, reference_clean: Correct, reference: Correct
 ) -> Difference | None:
     """AR of the target minus AR of the reference; None where one of them gets nothing right without attack.
 
-    Each AR is over other images, so all four answers to an image are resampled together: it falls into one of nine
-    patterns (wrong, right and fooled, right and not fooled; for each of the two), and a resample of N images is one
-    draw from a multinomial over them. Resamples without a clean-correct image of one side have no AR and are left out.
+    Each AR is a ratio over other images, and all four answers to an image belong together. So its interval is that of
+    the linearised difference (Cochran, "Sampling Techniques", 1977, section 6.4), with two images added as in
+    `paired`: right for both without attack, and then for one of them. Where both get all right without attack, it is
+    the paired interval.
     """
     for other in (attacked, reference_clean, reference):
         _same_length(clean, other)
-    states = clean.astype(np.int64) * (1 + attacked), reference_clean.astype(np.int64) * (1 + reference)
-    counts = np.bincount(3 * states[0] + states[1], minlength=9)
-    observed = _ratios(counts[None])
-    if not len(observed):
+    own, theirs = conditional_accuracy(clean, attacked), conditional_accuracy(reference_clean, reference)
+    if own is None or theirs is None:
         return None
-    rng = np.random.Generator(np.random.PCG64(seed))
-    draws = _ratios(rng.multinomial(len(clean), counts / len(clean), size=RESAMPLES))
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return Difference(float(observed[0]), (float(low), float(high)))
+    first, one = _deviations(clean, attacked, (True, False))
+    second, other_one = _deviations(reference_clean, reference, (False, True))
+    spread = Z95 * math.sqrt(float(((first - second) ** 2).mean()) / len(first))
+    centre = one - other_one
+    return Difference(own.rate - theirs.rate, (max(-1.0, centre - spread), min(1.0, centre + spread)))
+
+
+def _deviations(clean: Correct, attacked: Correct, added: tuple[bool, bool]) -> tuple[npt.NDArray[np.float64], float]:
+    """What each image adds to an AR with the two further images, float64 [N + 2], and that AR."""
+    among = np.append(clean, (True, True))
+    hits = among & np.append(attacked, added)
+    share = int(np.count_nonzero(hits)) / int(np.count_nonzero(among))
+    return (hits - share * among) / float(among.mean()), share
 
 
 def query_counts(queries: npt.NDArray[np.int32], among: Correct) -> QueryCounts | None:
@@ -139,16 +146,6 @@ def query_counts(queries: npt.NDArray[np.int32], among: Correct) -> QueryCounts 
     if not len(chosen):
         return None
     return QueryCounts(len(chosen), float(np.median(chosen)), float(chosen.mean()), int(chosen.max()))
-
-
-def _ratios(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Difference of the two ARs for each row of pattern counts [R, 9]; rows without one are left out."""
-    table = counts.reshape(-1, 3, 3)
-    own, other = table.sum(2), table.sum(1)
-    among, reference_among = own[:, 1] + own[:, 2], other[:, 1] + other[:, 2]
-    there = (among > 0) & (reference_among > 0)
-    found: npt.NDArray[np.float64] = own[there, 2] / among[there] - other[there, 2] / reference_among[there]
-    return found
 
 
 def _same_length(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> None:

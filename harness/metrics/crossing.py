@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.harness.metrics.paired import mcnemar_exact
+from seatrial.harness.metrics.paired import Differences, paired_p
 
 Correct = npt.NDArray[np.bool_]
 
-RESAMPLES = 2000
 SIGNIFICANT = 0.05
+# How finely the ends of an interval are found between two strengths.
+_PARTS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Passage:
     """The first change of sign in one direction.
 
     eps: where the difference, linear between the strengths that were run, is zero; None where it never changes that
-    way. ci95: of eps, percentiles over the resamples that pass; None where eps is. share: of the resamples that pass.
+    way. ci95: the stretch around it in which the difference's 95 % interval holds zero (Fieller, "Some problems in
+    interval estimation", 1954), which ends at the first or last strength if it reaches it; None where eps is.
     before_significant, after_significant: on that side of eps some strength's difference has the sign that it should,
-    at 5 % by McNemar's exact test, divided by the number of strengths (Bonferroni).
+    at 5 % divided by the number of strengths (Bonferroni).
     """
 
     eps: float | None
     ci95: tuple[float, float] | None
-    share: float
     before_significant: bool
     after_significant: bool
 
@@ -40,27 +41,25 @@ class Passage:
 @dataclasses.dataclass(frozen=True)
 class Crossing:
     """Two curves over the same images. eps: strengths, 0 for clean images first. differences: target's accuracy minus
-    the reference's. mcnemar_p: exact, two-sided, of each. upward: the target passes from below to above; downward: the
+    the reference's. p: two-sided, of each. upward: the target passes from below to above; downward: the
     reverse.
     """
 
     eps: tuple[float, ...]
     differences: tuple[float, ...]
-    mcnemar_p: tuple[float, ...]
+    p: tuple[float, ...]
     upward: Passage
     downward: Passage
 
 
-def crossing(eps: Sequence[float], target: Sequence[Correct], reference: Sequence[Correct], *, seed: int) -> Crossing:
+def crossing(eps: Sequence[float], target: Sequence[Correct], reference: Sequence[Correct]) -> Crossing:
     """eps: ascending, [E]; target, reference: bool [N] for each, of the same images in the same order.
 
-    ValueError for less than two strengths, eps that do not ascend, and other shapes. Images are resampled with all
-    their answers: only the differences -1, 0, 1 at each strength count, so a resample of N images is one draw from a
-    multinomial over the patterns of differences that occur.
+    ValueError for less than two strengths, eps that do not ascend, and other shapes.
 
     >>> right, wrong = np.ones(10, bool), np.zeros(10, bool)
     >>> half = np.arange(10) < 5
-    >>> found = crossing([0, 2, 4], [half, half, half], [right, right, wrong], seed=0)
+    >>> found = crossing([0, 2, 4], [half, half, half], [right, right, wrong])
     >>> found.upward.eps, found.downward.eps
     (3.0, None)
     """
@@ -72,18 +71,14 @@ def crossing(eps: Sequence[float], target: Sequence[Correct], reference: Sequenc
         raise ValueError("a curve needs two strengths, in ascending order")
     steps = own - other
     total = steps.shape[1]
-    patterns, counts = np.unique(steps.T, axis=0, return_counts=True)
-    weights = patterns.astype(np.int64)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    draws = rng.multinomial(total, counts / total, size=RESAMPLES) @ weights
-    observed = counts @ weights
-    tests = [mcnemar_exact(int(np.count_nonzero(row < 0)), int(np.count_nonzero(row > 0))) for row in steps]
+    observed = steps.sum(axis=1, dtype=np.int64)
+    tests = [paired_p(int(np.count_nonzero(row < 0)), int(np.count_nonzero(row > 0)), total) for row in steps]
     return Crossing(
         eps=tuple(places.tolist()),
         differences=tuple((observed / total).tolist()),
-        mcnemar_p=tuple(tests),
-        upward=_passage(places, observed, draws, tests),
-        downward=_passage(places, -observed, -draws, tests),
+        p=tuple(tests),
+        upward=_passage(places, observed, steps, tests),
+        downward=_passage(places, -observed, -steps, tests),
     )
 
 
@@ -113,22 +108,40 @@ def first_upward(eps: npt.NDArray[np.float64], differences: npt.NDArray[np.int64
 def _passage(
     eps: npt.NDArray[np.float64],
     observed: npt.NDArray[np.int64],
-    draws: npt.NDArray[np.int64],
+    steps: npt.NDArray[np.int8],
     tests: Sequence[float],
 ) -> Passage:
-    place = first_upward(eps, observed[None])[0]
-    resampled = first_upward(eps, draws)
-    passing = resampled[~np.isnan(resampled)]
-    share = len(passing) / len(resampled)
+    place = float(first_upward(eps, observed[None])[0])
     if np.isnan(place):
-        return Passage(None, None, share, before_significant=False, after_significant=False)
-    # The observed curve passes, so that a resample like it does: only with very few images may none.
-    low, high = np.percentile(passing, (2.5, 97.5)) if len(passing) else (place, place)
+        return Passage(None, None, before_significant=False, after_significant=False)
     sure = np.array(tests) * len(eps) < SIGNIFICANT
     return Passage(
-        eps=float(place),
-        ci95=(float(low), float(high)),
-        share=share,
+        eps=place,
+        ci95=_around(place, eps, steps),
         before_significant=bool((sure & (observed < 0) & (eps < place)).any()),
         after_significant=bool((sure & (observed > 0) & (eps > place)).any()),
     )
+
+
+def _around(place: float, eps: npt.NDArray[np.float64], steps: npt.NDArray[np.int8]) -> tuple[float, float]:
+    """The stretch around a crossing in which the interval of the difference holds zero. steps: its images, [E, N]."""
+    exact = steps.astype(np.float64)
+    sums, squares, crossed = exact.sum(axis=1), (exact**2).sum(axis=1), (exact[:-1] * exact[1:]).sum(axis=1)
+    open_places = [place]
+    for index in range(len(eps) - 1):
+        for part in np.linspace(0.0, 1.0, _PARTS + 1).tolist():
+            rest = 1 - part
+            found = Differences(
+                rest * sums[index] + part * sums[index + 1],
+                rest**2 * squares[index] + 2 * rest * part * crossed[index] + part**2 * squares[index + 1],
+                steps.shape[1],
+            )
+            low, high = found.interval()
+            where = float(eps[index] + part * (eps[index + 1] - eps[index]))
+            if low <= 0 <= high:
+                open_places.append(where)
+            elif where < place:
+                open_places = [place]  # what lies farther away is another stretch
+            elif where > place:
+                return min(open_places), max(open_places)
+    return min(open_places), max(open_places)

@@ -9,6 +9,7 @@ Networks": images made on the float network show what gradients of the quantized
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -16,25 +17,34 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.harness.metrics.accuracy import wilson_interval
+from seatrial.harness.metrics.needed import MOST, images_needed
+from seatrial.harness.metrics.paired import Differences
+
 Correct = npt.NDArray[np.bool_]
-Status = Literal["pass", "fail", "not run"]
+Status = Literal["pass", "fail", "inconclusive", "not run"]
 
 # L-inf, in 255ths: from here on an image may hide anything, so that no classifier should be left with right answers.
 LARGE_EPS = 32.0
 # The share of images that may stay right there, have no gradient at all, or lie between a stronger and a weaker attack.
 TOLERATED = 0.01
+# A check passes where more than this is ruled out: with four images nothing is, so that four images pass no check.
+RULED_OUT = 0.05
 # Of all comparisons of a check together.
 SIGNIFICANT = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One check. says: a sentence with the figures. missing: condition ids that it needs and the run lacks."""
+    """One check. says: a sentence with the figures. missing: condition ids that it needs and the run lacks. needed: the
+    number of images that would decide it, if the others are like these; None where it is decided, or no number would.
+    """
 
     name: str
     status: Status
     says: str
     missing: tuple[str, ...] = ()
+    needed: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +68,7 @@ def falls_to_zero(correct: Mapping[float, Correct], missing: Sequence[str] = ())
     if largest < LARGE_EPS:
         return _not_run(name, missing)
     left, total = int(np.count_nonzero(correct[largest])), len(correct[largest])
-    says = f"PGD at {largest:g}/255 leaves {_percent(left, total)} right ({left} of {total})."
-    return Finding(name, "pass" if left <= TOLERATED * total else "fail", says)
+    return _few(name, left, total, f"PGD at {largest:g}/255 leaves {_percent(left, total)} right ({left} of {total}).")
 
 
 def steps_beat_one(trials: Sequence[Trial], missing: Sequence[str] = ()) -> Finding:
@@ -89,11 +98,12 @@ def gradients_not_zero(zero: Correct | None, missing: Sequence[str] = ()) -> Fin
         return _not_run(name, missing)
     count, total = int(np.count_nonzero(zero)), len(zero)
     says = f"{_percent(count, total)} of the images have no gradient ({count} of {total})."
-    return Finding(name, "pass" if count <= TOLERATED * total else "fail", says)
+    return _few(name, count, total, says)
 
 
-def verdict(findings: Sequence[Finding]) -> Literal["pass", "fail", "incomplete"]:
-    """`fail` where one failed; `incomplete` where none did and one was not run, or there is none.
+def verdict(findings: Sequence[Finding]) -> Literal["pass", "fail", "incomplete", "inconclusive"]:
+    """`fail` where one failed; `incomplete` where none did and one was not run, or there is none; `inconclusive` where
+    the images are too few for one.
 
     >>> verdict([Finding("a", "pass", ""), Finding("b", "not run", "")])
     'incomplete'
@@ -101,56 +111,77 @@ def verdict(findings: Sequence[Finding]) -> Literal["pass", "fail", "incomplete"
     statuses = {finding.status for finding in findings}
     if "fail" in statuses:
         return "fail"
-    return "pass" if statuses == {"pass"} else "incomplete"
+    if not statuses or "not run" in statuses:
+        return "incomplete"
+    return "inconclusive" if "inconclusive" in statuses else "pass"
 
 
-def less_effective(lost: int, won: int) -> float:
-    """One-sided p-value of McNemar's exact test: the chance of `lost` or more heads in lost + won fair tosses.
-
-    lost: images that only the other attack turns wrong; won: that only this one does. In integers, so that it is exact
-    to the last bit of the result.
-
-    >>> less_effective(3, 0), less_effective(0, 0), less_effective(1, 2)
-    (0.125, 1.0, 0.875)
+def _few(name: str, count: int, total: int, says: str) -> Finding:
+    """Of a share that should be next to nothing. It fails where the share is above TOLERATED by its 95 % interval, and
+    passes where it is not, as counted, and the interval rules RULED_OUT out.
     """
-    tosses, tail, term = lost + won, 0, 1
-    for tails in range(won + 1):
-        tail += term
-        term = term * (tosses - tails) // (tails + 1)
-    return float(tail / 2**tosses)
+    status = _status(count, total)
+    if status != "inconclusive":
+        return Finding(name, status, says)
+    share = count / total
+    needed = bisect.bisect_left(
+        range(MOST), True, lo=total, key=lambda images: _status(round(share * images), images) != "inconclusive"
+    )
+    return _undecided(name, says, needed if needed < MOST else None)
+
+
+def _status(count: int, total: int) -> Status:
+    low, high = wilson_interval(count, total)
+    if low > TOLERATED:
+        return "fail"
+    return "pass" if count <= TOLERATED * total and high <= RULED_OUT else "inconclusive"
 
 
 def _no_weaker(name: str, stronger: str, weaker: str, trials: Sequence[Trial], missing: Sequence[str]) -> Finding:
     """Each of the trials is checked; one that fails fails the check.
 
-    It fails where the attack that should be the stronger one leaves more than TOLERATED of the images more right,
-    beyond chance at SIGNIFICANT divided by the number of trials (Bonferroni).
+    It fails where the attack that should be the stronger one leaves more than TOLERATED of the images more right, and
+    more than the other beyond chance: by its interval at SIGNIFICANT, one-sided, divided by the number of trials
+    (Bonferroni). It passes where every such interval rules RULED_OUT out.
     """
     if not trials:
         return _not_run(name, missing)
-    tested = [(_probability(trial), trial) for trial in trials]
-    failed = [
-        (value, trial)
-        for value, trial in tested
-        if value < SIGNIFICANT / len(trials) and trial.stronger.mean() - trial.weaker.mean() > TOLERATED
-    ]
+    # Two-sided intervals leave out half of their alpha on each side.
+    alpha = 2 * SIGNIFICANT / len(trials)
+    tested = sorted(((_more_right(trial), trial) for trial in trials), key=lambda one: -_reached(one[0], alpha)[1])
+    failed = [(more, trial) for more, trial in tested if more.mean > TOLERATED and _reached(more, alpha)[0] > 0]
     if failed:
         told = "; ".join(_told(stronger, weaker, *one) for one in failed)
         return Finding(name, "fail", f"{told[0].upper()}{told[1:]}.")
-    nearest = _told(stronger, weaker, *min(tested, key=lambda one: one[0]))
+    nearest = _told(stronger, weaker, *tested[0])
     places = "" if len(tested) == 1 else f", the nearest to failing of {len(tested)} comparisons"
-    return Finding(name, "pass", f"{nearest[0].upper()}{nearest[1:]}{places}.")
+    says = f"{nearest[0].upper()}{nearest[1:]}{places}."
+    open_ones = [more for more, _ in tested if _reached(more, alpha)[1] > RULED_OUT]
+    if not open_ones:
+        return Finding(name, "pass", says)
+    needed = [images_needed(more, RULED_OUT, alpha) for more in open_ones]
+    return _undecided(name, says, None if None in needed else max(one for one in needed if one is not None))
 
 
-def _probability(trial: Trial) -> float:
+def _more_right(trial: Trial) -> Differences:
+    """By how much more the attack that should be the stronger leaves right, image by image."""
     if not len(trial.stronger) or trial.stronger.shape != trial.weaker.shape:
         raise ValueError("paired arrays must have the same length, above zero")
     lost = int(np.count_nonzero(trial.stronger & ~trial.weaker))
-    return less_effective(lost, int(np.count_nonzero(trial.weaker & ~trial.stronger)))
+    return Differences.counted(int(np.count_nonzero(trial.weaker & ~trial.stronger)), lost, len(trial.stronger))
 
 
-def _told(stronger: str, weaker: str, value: float, trial: Trial) -> str:
-    total = len(trial.stronger)
+def _reached(more: Differences, alpha: float) -> tuple[float, float]:
+    return more.interval(min(1.0, alpha))
+
+
+def _undecided(name: str, says: str, needed: int | None) -> Finding:
+    more = "" if needed is None else f": {needed} would do if they are like these"
+    return Finding(name, "inconclusive", f"{says} Too few images to tell{more}.", needed=needed)
+
+
+def _told(stronger: str, weaker: str, more: Differences, trial: Trial) -> str:
+    total, value = len(trial.stronger), 1 - more.p_below(0.0)
     left, other = (_percent(int(np.count_nonzero(one)), total) for one in (trial.stronger, trial.weaker))
     chance = "< 0.001" if value < 0.001 else f"= {value:.2g}"
     return f"at {trial.at} {stronger} leaves {left} right, {weaker} {other} (one-sided p {chance})"

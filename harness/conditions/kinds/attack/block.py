@@ -22,7 +22,7 @@ _NORMS = ("linf", "l2", "l1")
 
 
 def describe_attacks(
-    answers: Answers, rows: ReadRows, reference: str, files: Mapping[str, str], seed: int
+    answers: Answers, rows: ReadRows, reference: str, files: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """JSON values; None where there are no attack conditions.
 
@@ -37,7 +37,7 @@ def describe_attacks(
     return {
         "conditions": _conditions(found),
         "targets": {
-            target.name: _target(target, found[reference] if target.name != reference else None, seed)
+            target.name: _target(target, found[reference] if target.name != reference else None)
             for target in found.values()
         },
     }
@@ -63,7 +63,7 @@ def _conditions(found: Mapping[str, Attacked]) -> dict[str, dict[str, Any]]:
     return described
 
 
-def _target(target: Attacked, reference: Attacked | None, seed: int) -> dict[str, Any]:
+def _target(target: Attacked, reference: Attacked | None) -> dict[str, Any]:
     findings = masking_findings(target)
     worth = verdict(findings)
     return {
@@ -73,14 +73,12 @@ def _target(target: Attacked, reference: Attacked | None, seed: int) -> dict[str
             "verdict": worth,
             "checks": [{**dataclasses.asdict(one), "missing": list(one.missing)} for one in findings],
         },
-        "conditions": {
-            name: {"masking": worth, **_condition(target, name, reference, seed)} for name in target.correct
-        },
+        "conditions": {name: {"masking": worth, **_condition(target, name, reference)} for name in target.correct},
         "own": [] if reference is None else _own(target, reference),
         "wcar": [{"masking": worth, **row} for row in _worst_cases(target)],
         "crossings": []
         if reference is None
-        else [{"masking": worth, **row} for row in describe_crossings(target, reference, seed)],
+        else [{"masking": worth, **row} for row in describe_crossings(target, reference)],
     }
 
 
@@ -98,7 +96,7 @@ def _own(target: Attacked, reference: Attacked) -> list[dict[str, Any]]:
     return found
 
 
-def _condition(target: Attacked, name: str, reference: Attacked | None, seed: int) -> dict[str, Any]:
+def _condition(target: Attacked, name: str, reference: Attacked | None) -> dict[str, Any]:
     correct, rows, surrogate = target.correct[name], target.rows[name], parse_attack(name).surrogate
     transfer = evasion = queries = None
     if surrogate is None:
@@ -117,7 +115,7 @@ def _condition(target: Attacked, name: str, reference: Attacked | None, seed: in
         "ar": _values(metrics.conditional_accuracy(target.clean, correct)),
         "vs_reference": None
         if reference is None or name not in reference.correct
-        else _against(target.clean, correct, reference.clean, reference.correct[name], seed),
+        else _against(target.clean, correct, reference.clean, reference.correct[name]),
         "transfer": _values(transfer),
         "evasion": None
         if evasion is None
@@ -127,13 +125,13 @@ def _condition(target: Attacked, name: str, reference: Attacked | None, seed: in
     }
 
 
-def _against(clean: Correct, correct: Correct, base_clean: Correct, base: Correct, seed: int) -> dict[str, Any]:
+def _against(clean: Correct, correct: Correct, base_clean: Correct, base: Correct) -> dict[str, Any]:
     worse, better = int(np.count_nonzero(base & ~correct)), int(np.count_nonzero(correct & ~base))
     return {
         "delta": (better - worse) / len(correct),
         "ci95": list(paired_interval(worse, better, len(correct))),
         "p": paired_p(worse, better, len(correct)),
-        "ar": _values(metrics.conditional_difference(clean, correct, base_clean, base, seed=seed)),
+        "ar": _values(metrics.conditional_difference(clean, correct, base_clean, base)),
     }
 
 

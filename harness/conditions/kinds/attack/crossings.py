@@ -12,7 +12,7 @@ from seatrial.harness.conditions.kinds.attack.gathered import Attacked
 from seatrial.harness.metrics.crossing import Passage, crossing
 
 
-def describe_crossings(target: Attacked, reference: Attacked, seed: int) -> list[dict[str, Any]]:
+def describe_crossings(target: Attacked, reference: Attacked) -> list[dict[str, Any]]:
     """JSON values, in the order of reports: attacks that were run at two strengths or more.
 
     Each target is attacked on its own file, which is the reference's for the reference; then both see the images of the
@@ -33,7 +33,6 @@ def describe_crossings(target: Attacked, reference: Attacked, seed: int) -> list
                 [0.0, *strengths],
                 [target.clean, *(target.correct[of_target[eps]] for eps in strengths)],
                 [reference.clean, *(reference.correct[of_reference[eps]] for eps in strengths)],
-                seed=seed,
             )
             found.append(
                 {
@@ -43,7 +42,7 @@ def describe_crossings(target: Attacked, reference: Attacked, seed: int) -> list
                     "surrogate": surrogate,
                     "eps": list(curves.eps),
                     "differences": list(curves.differences),
-                    "mcnemar_p": list(curves.mcnemar_p),
+                    "p": list(curves.p),
                     "upward": _passage(curves.upward),
                     "downward": _passage(curves.downward),
                 }

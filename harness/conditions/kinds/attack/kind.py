@@ -147,7 +147,7 @@ class Attacks(Kind):
 
         made_of = files_of(finished.world)
         files = {target.id: made_of[target] for target in finished.targets}
-        return describe_attacks(finished.answers, rows, finished.reference, files, finished.world.spec.seed)
+        return describe_attacks(finished.answers, rows, finished.reference, files)
 
     def show(self, summary: Mapping[str, Any], console: Console) -> None:
         """Robust accuracy, worst cases, who passes whom, and whether the gradients can be believed."""

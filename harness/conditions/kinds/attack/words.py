@@ -18,7 +18,7 @@ TRANSFER = (
 )
 FLOAT = "float: no 8-bit image but the clean one lies within eps, so these images stay floats."
 
-_VERDICTS = {"pass": "pass", "fail": "FAIL", "incomplete": "incomplete"}
+_VERDICTS = {"pass": "pass", "fail": "FAIL", "incomplete": "incomplete", "inconclusive": "too few images"}
 _MADE = {"white box": "on its own file", "queries": "by queries"}
 
 
@@ -129,7 +129,9 @@ def distance(one: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def masking_lines(block: Mapping[str, Any]) -> list[str]:
-    """For each target whose checks did not all pass: one sentence for each that failed, one for what was not run."""
+    """For each target whose checks did not all pass: one sentence for each that failed or is open, one for what was not
+    run.
+    """
     lines: list[str] = []
     for name, target in block["targets"].items():
         checks = target["masking"]["checks"]
@@ -137,6 +139,11 @@ def masking_lines(block: Mapping[str, Any]) -> list[str]:
             f'{name}: gradients may be masked: the check "{check["name"]}" failed. {check["says"]}'
             for check in checks
             if check["status"] == "fail"
+        )
+        lines.extend(
+            f'{name}: the images are too few for the masking check "{check["name"]}". {check["says"]}'
+            for check in checks
+            if check["status"] == "inconclusive"
         )
         lacking = [check for check in checks if check["status"] == "not run"]
         if lacking:

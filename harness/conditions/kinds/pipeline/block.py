@@ -14,6 +14,7 @@ from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, fac
 from seatrial.harness.conditions.kinds.pipeline.stack import MISTAKES, stack_of
 from seatrial.harness.metrics.accuracy import accuracy
 from seatrial.harness.metrics.effect import Correct, effect, interaction, mean_and_max, setting_spread, worst
+from seatrial.harness.metrics.paired import ALPHA, paired_interval
 from seatrial.harness.records.predictions import Predictions
 
 # What RobustART's ImageNet-S varies; clean images are the contract's before setting.
@@ -28,7 +29,7 @@ class _Clean:
     top1: npt.NDArray[np.int32]
 
 
-def describe_pipeline(answers: Answers, reference: str, seed: int) -> dict[str, Any] | None:
+def describe_pipeline(answers: Answers, reference: str) -> dict[str, Any] | None:
     """JSON values; None where there are no pipeline conditions, or no clean images to compare with.
 
     answers: target id -> condition id -> prediction rows, conditions in the order of the run; a condition that a target
@@ -57,7 +58,7 @@ def describe_pipeline(answers: Answers, reference: str, seed: int) -> dict[str, 
             target: {
                 "clean_top1": accuracy(before.correct),
                 "conditions": found[target],
-                "factors": _factors(found[target]),
+                "factors": _factors(found[target], len(before.correct)),
                 "settings": _settings(accuracy(before.correct), found[target]),
             }
             for target, before in clean.items()
@@ -76,7 +77,7 @@ def _stack(conditions: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     return [chosen[:count] for count in range(1, len(chosen) + 1) if f"{COMBINED}@{count}" in conditions]
 
 
-def _factors(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _factors(conditions: Mapping[str, Mapping[str, Any]], images: int) -> dict[str, dict[str, Any]]:
     members: dict[str, dict[str, tuple[float, float]]] = {}
     for name, values in conditions.items():
         factor = factor_of(name)
@@ -91,9 +92,18 @@ def _factors(conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
             "mean_loss": mean,
             "max_loss": largest,
             "worst": worst(options),
+            "worst_ci95": list(_family_wise(conditions[worst(options)], images, len(options))),
             "max_flips": max(flips for _, flips in options.values()),
         }
     return described
+
+
+def _family_wise(values: Mapping[str, Any], images: int, options: int) -> tuple[float, float]:
+    """Of the loss of the worst of so many options, which looks bad by being chosen: the intervals of all of them hold
+    at once (Bonferroni).
+    """
+    lost, won = (round(values[key] * images) for key in ("negative_flips", "positive_flips"))
+    return paired_interval(won, lost, images, ALPHA / options)
 
 
 def _settings(clean: float, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, float | int] | None:

@@ -33,8 +33,7 @@ def _factors(block: Mapping[str, Any]) -> Grid:
 def _factor_cell(target: Mapping[str, Any], name: str) -> tuple[str, ...]:
     factor = target["factors"].get(name)
     first = "; ".join(text for text in (words.mean_and_max(factor), words.flips(factor)) if text)
-    worst = words.worst(target, factor)
-    return (first, worst) if worst else (first,)
+    return (first, *(text for text in (words.worst(factor), words.doubt(factor)) if text))
 
 
 def _stack(block: Mapping[str, Any]) -> Grid:

@@ -68,7 +68,7 @@ class Pipeline(Kind):
 
     def describe(self, finished: Finished) -> dict[str, Any] | None:
         """What each step costs each target."""
-        return describe_pipeline(finished.answers, finished.reference, finished.world.spec.seed)
+        return describe_pipeline(finished.answers, finished.reference)
 
     def show(self, summary: Mapping[str, Any], console: Console) -> None:
         """A table of the factors, and one of the stack."""

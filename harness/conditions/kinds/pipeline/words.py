@@ -38,12 +38,21 @@ def flips(factor: Mapping[str, Any] | None) -> str:
     return "" if factor is None else f"{factor['max_flips'] * 100:.1f} % flip"
 
 
-def worst(target: Mapping[str, Any], factor: Mapping[str, Any] | None) -> str:
-    """The worst option and the interval of its loss: "ffmpeg [0.50, 1.60]"; nothing for None."""
+def worst(factor: Mapping[str, Any] | None) -> str:
+    """The worst option and the interval of its loss, which allows for the choice: "ffmpeg [0.50, 1.60]"; nothing for
+    None.
+    """
     if factor is None:
         return ""
-    low, high = target["conditions"][factor["worst"]]["ci95"]
+    low, high = factor["worst_ci95"]
     return f"{option(factor['worst'])} [{_points(low)}, {_points(high)}]"
+
+
+def doubt(factor: Mapping[str, Any] | None) -> str:
+    """Whether the worst option costs accuracy though it was chosen for being the worst; nothing where none is lost."""
+    if factor is None or factor["max_loss"] <= 0:
+        return ""
+    return "beyond doubt" if factor["worst_ci95"][0] > 0 else "may be chance"
 
 
 def settings(target: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def reading(rows):
 
 
 def described(answers, rows, files=FILES):
-    return describe_attacks(answers, reading(rows), REFERENCE, files, 0)
+    return describe_attacks(answers, reading(rows), REFERENCE, files)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_conditions_say_what_they_are(block):
 def test_the_verdict_stands_beside_every_figure(block):
     for target in block["targets"].values():
         worth = target["masking"]["verdict"]
-        assert worth in ("pass", "fail", "incomplete")
+        assert worth in ("pass", "fail", "incomplete", "inconclusive")
         for row in (*target["conditions"].values(), *target["wcar"], *target["crossings"]):
             assert row["masking"] == worth
     assert block["targets"][INT8]["crossings"]
@@ -261,30 +261,41 @@ def test_the_interval_of_the_difference_of_ar_is_that_of_all_four_answers_resamp
     clean, attacked, reference_clean, reference = (
         hardness + rng.normal(0, 0.1, images) < level for level in (0.8, 0.4, 0.85, 0.3)
     )
-    found = conditional_difference(clean, attacked, reference_clean, reference, seed=0)
+    found = conditional_difference(clean, attacked, reference_clean, reference)
     assert found.delta == pytest.approx(attacked[clean].mean() - reference[reference_clean].mean())
     chosen = rng.integers(0, images, (20_000, images))
     ar = (clean & attacked)[chosen].sum(1) / clean[chosen].sum(1)
     ar -= (reference_clean & reference)[chosen].sum(1) / reference_clean[chosen].sum(1)
-    assert found.ci95 == pytest.approx(tuple(np.percentile(ar, (2.5, 97.5))), abs=0.004)
+    assert found.ci95 == pytest.approx(tuple(np.percentile(ar, (2.5, 97.5))), abs=0.008)
+
+
+def test_without_errors_before_the_attack_the_difference_of_ar_is_the_paired_one():
+    rng = np.random.default_rng(8)
+    all_right, attacked, reference = np.ones(40, bool), rng.random(40) < 0.5, rng.random(40) < 0.7
+    found = conditional_difference(all_right, attacked, all_right, reference)
+    expected = compare(attacked, reference, attacked == reference)
+    assert found.delta == pytest.approx(expected.delta)
+    assert found.ci95 == pytest.approx(expected.ci95)
+    low, high = conditional_difference(all_right, attacked, all_right, attacked).ci95
+    assert low == -high < 0  # no image differs, and yet a doubt is left
 
 
 def test_the_interval_of_the_difference_of_ar_covers_the_truth_about_95_times_in_100():
     rng = np.random.default_rng(6)
     inside = 0
-    for trial in range(250):
+    for _ in range(1000):
         hardness = rng.random(300)
         clean, base_clean = hardness < 0.8, hardness < 0.9
-        low, high = conditional_difference(clean, hardness < 0.4, base_clean, hardness < 0.3, seed=trial).ci95
+        low, high = conditional_difference(clean, hardness < 0.4, base_clean, hardness < 0.3).ci95
         inside += low <= 0.4 / 0.8 - 0.3 / 0.9 <= high
-    assert 0.9 <= inside / 250 <= 0.99
+    assert 0.935 <= inside / 1000 <= 0.985
 
 
 def test_a_target_that_gets_nothing_right_has_no_ar():
     no, yes = np.zeros(5, bool), np.ones(5, bool)
     assert conditional_accuracy(no, yes) is None
-    assert conditional_difference(no, yes, yes, yes, seed=0) is None
-    assert conditional_difference(yes, yes, no, yes, seed=0) is None
+    assert conditional_difference(no, yes, yes, yes) is None
+    assert conditional_difference(yes, yes, no, yes) is None
     assert transfer_rate(yes, no, yes) is None
     assert evasion(yes, no, no, yes) is None
     assert query_counts(np.ones(5, np.int32), no) is None
@@ -305,7 +316,7 @@ def test_ratios_fit_together(images):
         assert both.evasive.rate + both.noticed.rate == pytest.approx(fooled.rate)
     worst, single = worst_case(clean, [attacked, reference]), conditional_accuracy(clean, attacked)
     assert worst is None or worst.rate <= single.rate
-    found = conditional_difference(clean, attacked, reference_clean, reference, seed=1)
+    found = conditional_difference(clean, attacked, reference_clean, reference)
     if found is not None:
         other = conditional_accuracy(reference_clean, reference)
         assert found.delta == pytest.approx(single.rate - other.rate)
@@ -319,14 +330,14 @@ def test_arrays_must_be_of_the_same_images():
     with pytest.raises(ValueError, match="same length"):
         rate(yes[:0], yes[:0])
     with pytest.raises(ValueError, match="same length"):
-        conditional_difference(yes, yes, yes, yes[:1], seed=0)
+        conditional_difference(yes, yes, yes, yes[:1])
     with pytest.raises(ValueError, match="no attack"):
         worst_case(yes, [])
 
 
 def test_a_run_without_attacks_has_no_block():
     answers, _ = random_world(images=5, ids=())
-    assert describe_attacks(answers, lambda *_: pytest.fail("nothing to read"), REFERENCE, FILES, 0) is None
+    assert describe_attacks(answers, lambda *_: pytest.fail("nothing to read"), REFERENCE, FILES) is None
 
 
 def test_rows_are_read_once_and_of_made_images_for_all_targets_together(world):
@@ -342,7 +353,7 @@ def test_rows_are_read_once_and_of_made_images_for_all_targets_together(world):
         told.append((target, name))
         return reading(rows)(target, name)
 
-    describe_attacks({target: Reading(own) for target, own in answers.items()}, read, REFERENCE, FILES, 0)
+    describe_attacks({target: Reading(own) for target, own in answers.items()}, read, REFERENCE, FILES)
     assert len(asked) == len(set(asked)) == len(FILES) * (len(IDS) + 1)
     assert len(told) == len(IDS) - 1 + len(FILES)
     assert {target for target, name in told if name.startswith("attack/")} == {REFERENCE}

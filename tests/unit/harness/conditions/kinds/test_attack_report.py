@@ -159,8 +159,8 @@ def test_no_crossing_is_told_in_words(crossed):
 
 
 def test_a_crossing_that_may_be_chance_is_told_apart():
-    few = {"eps": 3.1, "ci95": [2.4, 4.0], "share": 0.6, "before_significant": False, "after_significant": True}
-    none = {"eps": None, "ci95": None, "share": 0.0, "before_significant": False, "after_significant": False}
+    few = {"eps": 3.1, "ci95": [2.4, 4.0], "before_significant": False, "after_significant": True}
+    none = {"eps": None, "ci95": None, "before_significant": False, "after_significant": False}
     row = {"attack": "pgd-l2", "norm": "l2", "made": "transfer", "surrogate": "fp32", "differences": [-0.1, 0.1]}
     masking = {"verdict": "pass", "checks": []}
     block = {"targets": {"t": {"masking": masking, "crossings": [{**row, "upward": few, "downward": none}]}}}

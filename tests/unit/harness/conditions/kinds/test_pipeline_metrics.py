@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from seatrial.harness.conditions.kinds.pipeline.block import describe_pipeline
 from seatrial.harness.conditions.kinds.pipeline.stack import choose_stack, stack_of
 from seatrial.harness.metrics.effect import effect, interaction, mean_and_max, setting_spread, worst
+from seatrial.harness.metrics.paired import Differences
 from seatrial.harness.records.predictions import Predictions
 
 # RobustART, table 7: top-1 of a ResNet-50 trained with one resize (row) and tested with six; printed mean and std.
@@ -179,13 +180,18 @@ def world():
 
 
 def test_the_summary_block_says_what_was_measured():
-    block = describe_pipeline(world(), "ref/fp32@cpu", 0)
+    block = describe_pipeline(world(), "ref/fp32@cpu")
     reference, target = block["targets"]["ref/fp32@cpu"], block["targets"]["new/int8@cpu"]
     assert reference["clean_top1"] == 0.7639
     decode = reference["factors"]["decode"]
     assert decode["options"] == ["pipeline/decode=opencv", "pipeline/decode=ffmpeg"]
     assert (decode["mean_loss"], decode["max_loss"]) == pytest.approx((0.0074, 0.0098))
     assert decode["worst"] == "pipeline/decode=ffmpeg"
+    # Of two options the worse one: as wide as a single one's at 97.5 %.
+    chosen, images = reference["conditions"]["pipeline/decode=ffmpeg"], len(world()["ref/fp32@cpu"]["clean"])
+    worse, better = (round(chosen[key] * images) for key in ("negative_flips", "positive_flips"))
+    assert decode["worst_ci95"] == pytest.approx(Differences.counted(better, worse, images).interval(0.025))
+    assert decode["worst_ci95"][0] < chosen["ci95"][0] < chosen["ci95"][1] < decode["worst_ci95"][1]
     assert list(reference["factors"]) == ["decode", "resize", "color"]
     assert "corruption/fog@1" not in reference["conditions"]
     assert reference["conditions"]["pipeline/combined@3"]["interaction"] is None
@@ -212,7 +218,7 @@ def test_rows_are_asked_for_once_condition_by_condition():
             asked.append(name)
             return super().__getitem__(name)
 
-    describe_pipeline({target: Reading(rows) for target, rows in world().items()}, "ref/fp32@cpu", 0)
+    describe_pipeline({target: Reading(rows) for target, rows in world().items()}, "ref/fp32@cpu")
     later = [name for name in asked if name != "clean"]
     assert later == sorted(later, key=later.index)
     assert all(later.count(name) == 2 for name in later)  # one for each target
@@ -222,7 +228,7 @@ def test_a_target_that_could_not_answer_lacks_the_figure():
     answered = world()
     for name in ("pipeline/color=nv12", "pipeline/combined@3"):
         del answered["new/int8@cpu"][name]
-    target = describe_pipeline(answered, "ref/fp32@cpu", 0)["targets"]["new/int8@cpu"]
+    target = describe_pipeline(answered, "ref/fp32@cpu")["targets"]["new/int8@cpu"]
     assert "color" not in target["factors"]
     assert "pipeline/combined@3" not in target["conditions"]
 
@@ -232,7 +238,7 @@ def test_without_a_combination_there_is_no_stack():
         target: {name: rows for name, rows in found.items() if "combined" not in name}
         for target, found in world().items()
     }
-    assert describe_pipeline(answered, "ref/fp32@cpu", 0)["stack"] == []
+    assert describe_pipeline(answered, "ref/fp32@cpu")["stack"] == []
 
 
 @pytest.mark.parametrize("missing", ["pipeline/", "clean"])
@@ -241,9 +247,9 @@ def test_a_run_without_pipeline_conditions_or_clean_images_has_no_block(missing)
         target: {name: rows for name, rows in found.items() if not name.startswith(missing)}
         for target, found in world().items()
     }
-    assert describe_pipeline(answered, "ref/fp32@cpu", 0) is None
+    assert describe_pipeline(answered, "ref/fp32@cpu") is None
 
 
 def test_conditions_that_vary_neither_decoder_nor_filter_have_no_spread():
     answered = {"ref": {"clean": answers(9), "pipeline/color=nv12-bt601": answers(7)}}
-    assert describe_pipeline(answered, "ref", 0)["targets"]["ref"]["settings"] is None
+    assert describe_pipeline(answered, "ref")["targets"]["ref"]["settings"] is None

@@ -21,7 +21,7 @@ REFERENCE, TARGET = "ref/fp32@cpu", "new/int8@cpu"
 
 @pytest.fixture(scope="module")
 def block():
-    return describe_pipeline(world(), REFERENCE, 0)
+    return describe_pipeline(world(), REFERENCE)
 
 
 def printed(block, width=110):
@@ -49,6 +49,7 @@ def test_the_terminal_shows_mean_and_maximum_the_worst_option_and_the_stack(bloc
         "resize",
         "1.50",
         "opencv-nearest [",
+        "beyond doubt",
         "75.65 ±",
         "+ color nv12",
     ):
@@ -56,6 +57,14 @@ def test_the_terminal_shows_mean_and_maximum_the_worst_option_and_the_stack(bloc
     row = next(line for line in text.splitlines() if line.strip().startswith("+ color nv12"))
     assert re.findall(r"\d\.\d\d", row) == ["2.32", "3.41"]
     assert re.search(r"\+1\.09 \[\+\d\.\d\d, \+\d\.\d\d\]", text)
+
+
+def test_the_worst_option_is_said_to_be_chance_or_not():
+    factor = {"options": ["a", "b"], "worst": "pipeline/decode=ffmpeg", "max_loss": 0.01, "worst_ci95": [0.002, 0.02]}
+    assert words.worst(factor) == "ffmpeg [0.20, 2.00]"
+    assert words.doubt(factor) == "beyond doubt"
+    assert words.doubt({**factor, "worst_ci95": [-0.001, 0.02]}) == "may be chance"
+    assert words.doubt({**factor, "max_loss": 0.0}) == words.doubt(None) == words.worst(None) == ""
 
 
 def test_the_terminal_needs_no_stack(block):
@@ -85,7 +94,7 @@ def test_a_condition_that_a_target_could_not_answer_is_a_dash():
     answers = world()
     for name in ("pipeline/color=nv12", "pipeline/combined@2"):
         del answers[TARGET][name]
-    block = describe_pipeline(answers, REFERENCE, 0)
+    block = describe_pipeline(answers, REFERENCE)
     text = printed(block)
     row = next(line for line in text.splitlines() if line.strip().startswith("color"))
     assert row.split()[:2] == ["color", "0.09;"]
