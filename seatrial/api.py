@@ -35,12 +35,13 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.quantize.quantize import Quantized
 from seatrial.harness.quantize.quantize import quantize as _quantize
 from seatrial.harness.report.build import print_built
-from seatrial.harness.report.compare import print_comparison
-from seatrial.harness.report.console import print_summary
+from seatrial.harness.report.compare import print_baseline
+from seatrial.harness.report.console import print_gate, print_summary
 from seatrial.harness.report.progress import progress_here
 from seatrial.harness.report.quantize import print_quantized
+from seatrial.harness.results.baseline.compared import TargetChange
+from seatrial.harness.results.baseline.judge import JudgedComparison, compare_runs
 from seatrial.harness.results.typed import Summary, TargetResult
-from seatrial.harness.results.versus import Difference, versus
 from seatrial.harness.run.run import finished
 from seatrial.harness.spec.build import BuildSpec
 from seatrial.harness.spec.model import ModelSource
@@ -110,12 +111,23 @@ class QuantizeResult(_Printed):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Comparison(_Printed):
-    """What two runs have in common."""
+    """judged: what changed, and the verdict over it."""
 
-    differences: tuple[Difference, ...]
+    judged: JudgedComparison
+
+    @property
+    def verdict(self) -> str:
+        """Of the gate, over what changed."""
+        return str(self.judged.gate["verdict"])
+
+    @property
+    def targets(self) -> Mapping[str, TargetChange]:
+        """What changed, by target."""
+        return self.judged.found.targets
 
     def _print(self, console: Terminal) -> None:
-        print_comparison(self.differences, console)
+        print_baseline(self.judged.found.to_dict(), console)
+        print_gate(self.judged.gate, console)
 
 
 def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flags: Any) -> RunResult:
@@ -156,7 +168,7 @@ def load(model: Any, **flags: Any) -> DeployableModel:
 
 def compare(first: RunResult | str | Path, second: RunResult | str | Path) -> Comparison:
     """The second run against the first, paired by image, for every target and condition that both have."""
-    return Comparison(versus(_directory(first), _directory(second)))
+    return Comparison(compare_runs(_directory(first), _directory(second)))
 
 
 def _spec(command: ModuleType, spec_of: Callable[[Mapping[str, Any]], Any], flags: Mapping[str, Any]) -> Any:

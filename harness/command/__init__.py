@@ -15,7 +15,7 @@ from seatrial.harness.command.flags.parser import Parser, program
 from seatrial.harness.progress import Progress
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
-COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "report", "doctor")
+COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "compare", "report", "doctor")
 
 Job = Callable[[Progress, Console], int]
 

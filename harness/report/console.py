@@ -10,6 +10,7 @@ from rich.console import Console
 
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import words
+from seatrial.harness.report.compare import print_baseline
 from seatrial.harness.typeset.numbers import milliseconds, percent, points
 from seatrial.harness.typeset.tables import Grid, Listing, figures, name
 from seatrial.harness.typeset.tables import words as text
@@ -37,6 +38,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
             say(console, f"{target['id']}: {words.rebuilds(target['rebuilds'])}")
     for note in summary["notes"]:
         say(console, note)
+    if summary.get("baseline") is not None:
+        print_baseline(summary["baseline"], console)
     for failure in summary["failed"]:
         what = f"{failure['target']} {words.OUTCOMES[failure['outcome']]} ({failure['stage']})"
         say(console, f"{what}: {failure['says']}", style="red")
@@ -49,11 +52,7 @@ def print_verdict(
     summary: Mapping[str, Any], directory: Path, console: Console, findings: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """The verdict with its reasons, what to do, and where the report lies."""
-    gate = summary["gate"]
-    colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
-    say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
-    for reason in gate["reasons"]:
-        say(console, f"  {reason}")
+    print_gate(summary["gate"], console)
     if findings:
         say(console, "What to do:", style="bold")
     for one in findings[:_MOST_FINDINGS]:
@@ -64,6 +63,14 @@ def print_verdict(
     if len(findings) > _MOST_FINDINGS:
         say(console, f"  and {len(findings) - _MOST_FINDINGS} more, in the report")
     say_whole(console, f"Report: {directory / 'report.html'}")
+
+
+def print_gate(gate: Mapping[str, Any], console: Console) -> None:
+    """The verdict with its reasons."""
+    colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
+    say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
+    for reason in gate["reasons"]:
+        say(console, f"  {reason}")
 
 
 def _print_fallback(check: Mapping[str, Any], console: Console) -> None:

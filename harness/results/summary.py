@@ -24,6 +24,8 @@ from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.answers import Answers
+from seatrial.harness.results.baseline.compared import compared
+from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.checks.built import built
 from seatrial.harness.results.checks.run import Judged, checks_of
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of, reference_evidence
@@ -60,7 +62,10 @@ def summarise(
         class_names=plan.model.class_names,
         gate=plan.spec.gate,
     )
-    checks = [*map(built, failures), *(checks_of(judged) if targets else ())]
+    since = None
+    if plan.spec.baseline is not None and targets:
+        since = compared(StoredRun(plan.spec.baseline, "--baseline"), StoredRun(directory.root, "--out"))
+    checks = [*map(built, failures), *(checks_of(judged, since) if targets else ())]
     summary = Summary(
         status="partial" if failures else "complete",
         model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
@@ -73,6 +78,7 @@ def summarise(
         targets=targets,
         blocks=blocks,
         agreement={"condition": plan.conditions[0].id, "pairs": _agreement(whole, found.answers, audit)},
+        baseline=None if since is None else since.to_dict(),
         failed=[dict(failure) for failure in failures],
         gate=decide(checks, plan.spec.gate),
     )

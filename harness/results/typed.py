@@ -82,9 +82,10 @@ class TargetResult:
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """status: `complete` or `partial`. model, data: what was tested on what. alike: whether the model answers alike
-    when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that all others
-    are compared with. targets: that one first. blocks: what the kinds of conditions say, by their key. agreement: of
-    any two targets. failed: those that came to no end. gate: the verdict.
+    when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that
+    all others are compared with. targets: that one first. blocks: what the kinds of conditions say, by their
+    key. agreement: of any two targets. baseline: what changed since another run, None where none was named.
+    failed: those that came to no end. gate: the verdict.
     """
 
     status: str
@@ -98,6 +99,7 @@ class Summary:
     targets: Sequence[TargetResult]
     blocks: Mapping[str, Any]
     agreement: Mapping[str, Any]
+    baseline: Mapping[str, Any] | None
     failed: Sequence[Mapping[str, Any]]
     gate: Mapping[str, Any]
 

@@ -25,6 +25,7 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.spec import check_run, spec_of_run
 from seatrial.harness.report.files.write import write_files
 from seatrial.harness.report.html import write_report
+from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.summary import summarise
 from seatrial.harness.results.typed import Summary
 from seatrial.harness.run.alike import ask_targets
@@ -60,6 +61,8 @@ def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
     to_dict(spec)  # what could not be kept is told before anything is done
     if spec.reuse is not None:
         check_run("--reuse", spec.reuse)
+    if spec.baseline is not None:
+        StoredRun(spec.baseline, "--baseline")  # what cannot be compared is told before anything is done
     sweep_cache()
     with contextlib.ExitStack() as stack:
         if spec.out is not None:
@@ -184,4 +187,5 @@ def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]
         "identity": plan.identity.to_dict(),
         "started": begun["started"],
         "environment": begun["environment"],
+        "class_names": None if plan.model.class_names is None else list(plan.model.class_names),
     }

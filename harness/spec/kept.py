@@ -71,6 +71,7 @@ def anywhere(spec: RunSpec) -> RunSpec:
         attacks=dataclasses.replace(attacks, surrogates=tuple(map(_surrogate, attacks.surrogates))),
         out=_path(spec.out),
         reuse=_path(spec.reuse),
+        baseline=_path(spec.baseline),
     )
 
 

@@ -19,7 +19,7 @@ from seatrial.harness.spec.targets import Targets
 class RunSpec(FilesSpec):
     """One run. builder: of engines that have one. limits: of the engines' processes. attacks: how adversarial images
     are made. out: the run directory, None for a name made from the spec. reuse: another run directory, whose trials are
-    taken over where they are the same.
+    taken over where they are the same. baseline: another one that this run is compared with.
     """
 
     images: ImageSource = dataclasses.field(default_factory=ImageSource)
@@ -31,3 +31,4 @@ class RunSpec(FilesSpec):
     gate: GateOptions = dataclasses.field(default_factory=GateOptions)
     out: Path | None = None
     reuse: Path | None = None
+    baseline: Path | None = None

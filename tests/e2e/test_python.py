@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, make_model
 
 import seatrial
-from seatrial.errors import BadInputError, UsageError
+from seatrial.errors import UsageError
 from seatrial.harness.progress import Silent
 
 
@@ -40,9 +40,10 @@ def test_the_page_runs_as_it_stands(here, capsys):
     assert "<pre>" in names["result"]._repr_html_()
     pairs = names["more"], names["result"]
     assert [one.directory.name for one in pairs] == ["entropy", "m"]
-    found = seatrial.compare(*pairs).differences
-    assert {one.target for one in found} == {"onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"}
-    assert all(one.change.delta == 0 for one in found if one.target == "onnxruntime/fp32@cpu")
+    found = seatrial.compare(*pairs)
+    assert set(found.targets) == {"onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"}
+    assert all(one.change.delta == 0 for one in found.targets["onnxruntime/fp32@cpu"].conditions.values())
+    assert f"Verdict: {found.verdict}" in str(found)
     assert (here / "int8.onnx").is_file()
 
 
@@ -50,12 +51,12 @@ def test_arrays_and_objects_answer_as_paths_do(here):
     common = {"size": 16, "bits": 8, "conditions": "clean", "progress": Silent()}
     paths = seatrial.run(model="m.onnx", data="test.npz", calib="calib.npz", out="paths", **common)
     seatrial.run(model=onnx.load("m.onnx"), data=arrays(24, 0), calib=arrays(16, 1)[0], out="objects", **common)
-    found = seatrial.compare(paths, here / "objects").differences
-    assert [(one.target, one.condition, one.images) for one in found] == [
-        ("onnxruntime/fp32@cpu", "clean", 24),
-        ("onnxruntime/int8@cpu", "clean", 24),
+    found = seatrial.compare(paths, here / "objects").targets
+    assert [(target, [*one.conditions], one.conditions["clean"].images) for target, one in found.items()] == [
+        ("onnxruntime/fp32@cpu", ["clean"], 24),
+        ("onnxruntime/int8@cpu", ["clean"], 24),
     ]
-    assert all(one.change.agreement == 1 for one in found)
+    assert all(one.conditions["clean"].change.agreement == 1 for one in found.values())
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,6 @@ def test_what_cannot_be_meant_is_told(here, flags, says):
         seatrial.run(**{"model": "m.onnx", "size": 16, "data": "test.npz", "calib": "calib.npz", **flags})
 
 
-def test_runs_without_anything_in_common_cannot_be_compared(here):
-    (here / "one/trials").mkdir(parents=True)
-    with pytest.raises(UsageError, match="in common"):
-        seatrial.compare("one", "one")
-    (here / "one/trials/x.parquet").write_bytes(b"no")
-    with pytest.raises(BadInputError, match="is damaged"):
+def test_what_is_no_run_cannot_be_compared(here):
+    with pytest.raises(UsageError, match="holds no run"):
         seatrial.compare("one", "one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from seatrial.harness.command.flags.parser import Given, Parser, replaced
 from seatrial.harness.spec.gate import GateOptions
 
 
-def add(parser: Parser) -> None:
+def add_verdict(parser: Parser) -> argparse._ArgumentGroup:
     """A group of its own."""
     group = parser.add_argument_group("the verdict")
     group.add_argument(
@@ -18,6 +19,15 @@ def add(parser: Parser) -> None:
     )
     group.add_argument("--strict", action="store_true", help="an INCONCLUSIVE verdict fails the command, too")
     group.add_argument("--advisory", action="store_true", help="no verdict fails the command")
+    return group
+
+
+def add(parser: Parser) -> None:
+    """The same, with what a built engine is judged by."""
+    group = add_verdict(parser)
+    group.add_argument(
+        "--baseline", type=Path, metavar="RUN", help="the run to compare with, paired by image: worse than that fails"
+    )
     group.add_argument(
         "--min-realized",
         type=float,

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.harness.conditions import CLEAN
+from seatrial.harness.results.baseline.checks import baseline_checks
+from seatrial.harness.results.baseline.compared import RunsCompared
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import gain, negative_flips, recovery
 from seatrial.harness.results.checks.built import alike, realized
@@ -40,13 +42,18 @@ class Judged:
     gate: GateOptions
 
 
-def checks_of(run: Judged) -> list[Check]:
-    """Of the reference, then target by target, then of conditions and classes, which are judged together."""
+def checks_of(run: Judged, since: RunsCompared | None = None) -> list[Check]:
+    """Of the reference, then target by target, then since the baseline, then of conditions and classes, which are
+    judged together.
+    """
     checks = [*_of_reference(run)]
     for target in run.targets[1:]:
         checks.extend(_of_target(run, target))
     families = [family for target in run.targets[1:] for family in _families(run, target)]
     families.extend(family for target in run.targets if (family := _pipeline(run, target)) is not None)
+    if since is not None:
+        further, more = baseline_checks(since, run.gate)
+        checks, families = [*checks, *further], [*families, *more]
     return [*checks, *judge(families)]
 
 
