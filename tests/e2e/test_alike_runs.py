@@ -70,8 +70,8 @@ def test_a_random_model_is_told_before_any_figure_and_is_anomalous(tmp_path):
     make(unlike_graphs.dropout_in_training, tmp_path)
     given = spec_for(tmp_path / "dropout_in_training.onnx", tmp_path)
     flags = ["--model", given["model"], "--data", given["data"], "--calib", given["calib"], "--size", "16"]
-    done = bench([*flags, "--conditions", "clean", "--out", tmp_path / "run"])
-    assert done.returncode == 0, done.stderr  # advisory
+    done = bench([*flags, "--advisory", "--conditions", "clean", "--out", tmp_path / "run"])
+    assert done.returncode == 0, done.stderr
     assert done.stderr.index("Dropout 'culprit'") < done.stderr.index("Timing single queries")
     assert done.stdout.index("Dropout 'culprit'") < done.stdout.index("top-1")
     assert "Verdict: ANOMALOUS" in done.stdout
@@ -207,7 +207,7 @@ FEED = ["--size", "32", "--resize", "none", "--mean", "0.5", "--std", "0.25", "-
 def test_files_as_users_had_them(name, verdict, node, case, tmp_path):
     folder = case(name)
     flags = ["--model", folder / "m.onnx", "--data", folder / "test.npz", "--calib", folder / "calib.npz", *FEED]
-    done = bench([*flags, "--bits", "8", "--out", tmp_path / "run"])
+    done = bench([*flags, "--bits", "8", "--advisory", "--out", tmp_path / "run"])
     assert done.returncode == 0, done.stderr
     assert done.stderr.index(node) < done.stderr.index("Timing single queries")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["gate"]["verdict"] == verdict

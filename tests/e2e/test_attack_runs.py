@@ -25,7 +25,14 @@ CIFAR = ["--preset", "cifar10"]
 
 
 def cifar(shared, *more):
-    words = ["--model", shared / "models/cifar10_resnet20.onnx", *CIFAR, "--data", shared / "data/cifar10/test.npz"]
+    words = [
+        "--advisory",
+        "--model",
+        shared / "models/cifar10_resnet20.onnx",
+        *CIFAR,
+        "--data",
+        shared / "data/cifar10/test.npz",
+    ]
     return [*words, "--calib", shared / "data/cifar10/calib.npz", "--calib-limit", 64, *more]
 
 
@@ -255,7 +262,13 @@ def test_surrogates_with_other_class_indices_are_told_the_same_truth(shared, tmp
         ]
     )
     assert done.returncode == 0, done.stderr
-    words = ["--model", shared / "models/imagenet_mobilenet_v1_075.onnx", "--preset", "imagenet-inception"]
+    words = [
+        "--advisory",
+        "--model",
+        shared / "models/imagenet_mobilenet_v1_075.onnx",
+        "--preset",
+        "imagenet-inception",
+    ]
     words += ["--data", shared / "data/imagenet/val", "--classes", shared / "data/imagenet/classes.csv", "--limit", 16]
     words += ["--engine", "onnxruntime", "--bits", 32, "--surrogate", squeezenet]
     run([*words, *asked("attack/fgsm-linf@8+squeezenet"), "--out", tmp_path / "run"], tmp_path / "cache")
@@ -284,7 +297,22 @@ def test_what_cannot_be_is_refused_with_the_reason(tmp_path, words, status, says
             pytest.skip("a GPU is there")
     data, calib = make_folders(tmp_path / "test", images=8), make_folders(tmp_path / "calib", images=4, seed=1)
     model = make_model(tmp_path / "small.onnx")
-    done = bench(["--model", model, "--size", 16, "--data", data, "--calib", calib, "--out", tmp_path / "run", *words])
+    done = bench(
+        [
+            "--model",
+            model,
+            "--size",
+            16,
+            "--data",
+            data,
+            "--calib",
+            calib,
+            "--out",
+            tmp_path / "run",
+            "--advisory",
+            *words,
+        ]
+    )
     assert done.returncode == status, done.stderr
     assert says in done.stderr
     assert not (tmp_path / "run/summary.json").exists()
@@ -303,7 +331,21 @@ def test_a_model_that_takes_8_bit_pixels_is_asked_about_no_others(tmp_path):
     path = tmp_path / "uint8.onnx"
     onnx.save(taking.proto, path)
     data, calib = make_folders(tmp_path / "test", images=8), make_folders(tmp_path / "calib", images=4, seed=1)
-    words = ["--model", path, "--size", 16, "--data", data, "--calib", calib, "--engine", "onnxruntime", "--bits", 32]
+    words = [
+        "--advisory",
+        "--model",
+        path,
+        "--size",
+        16,
+        "--data",
+        data,
+        "--calib",
+        calib,
+        "--engine",
+        "onnxruntime",
+        "--bits",
+        32,
+    ]
     run([*words, *asked("attack/fgsm-linf@*"), "--out", tmp_path / "run"], tmp_path / "cache")
     summary = summary_of(tmp_path / "run")
     assert [*summary["targets"][0]["conditions"]] == ["clean", "attack/fgsm-linf@2", "attack/fgsm-linf@8"]

@@ -49,7 +49,7 @@ def run(request, shared, tmp_path_factory):
     words += ["--engine", "onnxruntime", "--engine", "openvino", "--bits", 32, "--bits", 8, "--target", "pytorch/fp32"]
     if request.param.startswith("imagenet"):
         words += ["--classes", shared / "data/imagenet/classes.csv"]
-    done = bench([*words, "--out", out])
+    done = bench([*words, "--advisory", "--out", out])
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / "summary.json").read_text())
     return {target["id"]: target for target in summary["targets"]}, trials(out), limit, least
@@ -107,7 +107,7 @@ def test_two_engines_seldom_differ_on_one_int8_file(shared, tmp_path):
     done = bench(["quantize", *words, "--engine", "openvino", "--bits", 8, "--out", file])
     assert done.returncode == 0, done.stderr
     words = ["--model", file, "--data", images, "--limit", 1000, "--conditions", "clean", "--bits", 8, "--out", out]
-    done = bench([*words, "--engine", "onnxruntime", "--engine", "openvino"])
+    done = bench([*words, "--advisory", "--engine", "onnxruntime", "--engine", "openvino"])
     assert done.returncode == 0, done.stderr
     digests = {
         name: one["model_digest"] for name, one in json.loads((out / "audit.json").read_text())["targets"].items()

@@ -32,7 +32,7 @@ def test_a_run_tells_it_beside_the_figures_and_looks_once(world, tmp_path):
     words = ["--model", world / "int8.onnx", "--data", world / "data", "--bits", "8", "--conditions", "clean"]
     found = []
     for name in ("first", "second"):
-        done = bench([*words, "--out", tmp_path / name])
+        done = bench([*words, "--advisory", "--out", tmp_path / name])
         assert done.returncode == 0, done.stderr
         summary = json.loads((tmp_path / name / "summary.json").read_text())
         found.append({target["id"]: target["guard"] for target in summary["targets"]})

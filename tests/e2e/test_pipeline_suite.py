@@ -24,7 +24,7 @@ def pooled(model):
 def demo(tmp_path_factory):
     """The demo: a trained network, so that the worst options differ from the others."""
     out = tmp_path_factory.mktemp("demo") / "run"
-    words = ["--suite", "pipeline", "--limit", 60, "--calib-limit", 40]
+    words = ["--advisory", "--suite", "pipeline", "--limit", 60, "--calib-limit", 40]
     done = bench([*words, "--out", out])
     assert done.returncode == 0, done.stderr
     return out, words, done
@@ -108,7 +108,7 @@ def small(tmp_path):
 def test_a_rewritten_graph_is_built_and_asked(small, tmp_path):
     _, words = small
     more = ["--bits", 32, "--engine", "openvino", "--conditions", "pipeline/graph=*", "--out", tmp_path / "run"]
-    done = bench([*words, *more])
+    done = bench([*words, "--advisory", *more])
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     reference, openvino = summary["targets"]
@@ -132,7 +132,7 @@ def test_arrays_of_the_models_size(small, tmp_path):
     words = ["--model", small[0], "--size", 16, "--resize", "none", "--data", tmp_path / "data.npz"]
     globs = ["pipeline/decode=*", "pipeline/resize=*", "pipeline/orientation=*", "pipeline/color=*"]
     more = [word for glob in globs for word in ("--conditions", glob)]
-    done = bench([*words, "--engine", "null", "--out", tmp_path / "run", *more])
+    done = bench([*words, "--advisory", "--engine", "null", "--out", tmp_path / "run", *more])
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     names = summary["targets"][0]["conditions"].keys()
@@ -143,6 +143,6 @@ def test_arrays_of_the_models_size(small, tmp_path):
 
 def test_what_has_no_sense_is_refused(small, tmp_path):
     _, words = small
-    done = bench([*words, "--conditions", "pipeline/decode=pillow", "--out", tmp_path / "run"])
+    done = bench([*words, "--advisory", "--conditions", "pipeline/decode=pillow", "--out", tmp_path / "run"])
     assert done.returncode == 2
     assert "it is what the contract says" in done.stderr

@@ -29,7 +29,7 @@ def ran(installed, tmp_path_factory):
     conditions = ("clean", "corruption/sample_darkness@3", "attack/sample-linf@8", "sample-kind/mirrored")
     done = run_with(
         installed,
-        *("--model", make_model(root / "m.onnx"), "--size", "16", "--data", "sample:12"),
+        *("--model", make_model(root / "m.onnx"), "--size", "16", "--data", "sample:12", "--advisory"),
         *("--engine", "sample-engine", "--bits", "32", "--out", root / "run"),
         *(word for one in conditions for word in ("--conditions", one)),
     )

@@ -42,7 +42,20 @@ def data(tmp_path_factory):
 
 
 def run(path, data, out, *more, calib=True):
-    words = ["--model", path, "--size", 16, "--data", data[0], "--conditions", "clean", "--out", out, *more]
+    words = [
+        "--advisory",
+        "--model",
+        path,
+        "--size",
+        16,
+        "--data",
+        data[0],
+        "--conditions",
+        "clean",
+        "--out",
+        out,
+        *more,
+    ]
     return bench([*words, *(["--calib", data[1]] if calib else [])])
 
 
@@ -185,7 +198,7 @@ def test_a_real_model_quantized_by_onnx_runtime_runs_as_it_is(shared, tmp_path):
     batches = [contract.normalise(images[start : start + 64]) for start in range(0, len(images), 64)]
     path = ort_quantized(tmp_path / "q.onnx", model, batches)
     words = ["--model", path, "--preset", "cifar10", "--data", shared / "data/cifar10/test.npz", "--limit", 1000]
-    done = bench([*words, "--conditions", "clean", "--out", tmp_path / "run"])
+    done = bench([*words, "--advisory", "--conditions", "clean", "--out", tmp_path / "run"])
     assert done.returncode == 0, done.stderr
     reference, int8 = json.loads((tmp_path / "run/summary.json").read_text())["targets"]
     assert reference["conditions"]["clean"]["top1"] > 0.9

@@ -18,7 +18,7 @@ RUNS = {
 def test_the_reference_is_exact_and_int8_is_close_and_real(shared, tmp_path, name):
     contract, data, calib, images, right, tolerance = RUNS[name]
     out = tmp_path / "run"
-    words = ["--model", shared / f"models/{name}.onnx", *contract, "--data", shared / "data" / data]
+    words = ["--advisory", "--model", shared / f"models/{name}.onnx", *contract, "--data", shared / "data" / data]
     words += ["--calib", shared / "data" / calib, "--conditions", "clean", "--out", out]
     if name.startswith("imagenet"):
         words += ["--classes", shared / "data/imagenet/classes.csv"]
@@ -38,7 +38,7 @@ def test_batches_of_any_size_give_the_same_bits(shared, tmp_path, name):
     tables = []
     for size in (1, 5, 32):
         out = tmp_path / f"run{size}"
-        words = ["--model", shared / f"models/{name}.onnx", *contract, "--data", shared / "data" / data]
+        words = ["--advisory", "--model", shared / f"models/{name}.onnx", *contract, "--data", shared / "data" / data]
         words += ["--calib", shared / "data" / calib, "--conditions", "corruption/impulse_noise@2", "--limit", 23]
         words += ["--calib-limit", 32, "--batch-size", size, "--workers", size, "--out", out]
         if name.startswith("imagenet"):

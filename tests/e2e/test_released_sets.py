@@ -31,7 +31,19 @@ def corrupted(images, name, severity):
 
 
 def words(root, data, out, *more):
-    flags = ["--model", root / "m.onnx", "--size", 16, "--calib", root / "calib", "--data", data, "--out", out]
+    flags = [
+        "--advisory",
+        "--model",
+        root / "m.onnx",
+        "--size",
+        16,
+        "--calib",
+        root / "calib",
+        "--data",
+        data,
+        "--out",
+        out,
+    ]
     return [*flags, "--conditions", "corruption/gaussian_noise*", "--conditions", "corruption/fog*", *more]
 
 
@@ -79,7 +91,7 @@ def test_an_imagenet_c_tree_is_read_without_another_resize(world, families):
     ]
     # The reference: the same JPEGs as plain class folders.
     folder = (released / "weather" if families else released) / "fog/3"
-    fp32 = ["--model", root / "m.onnx", "--size", 16, "--resize", "none", "--bits", 32, "--data", folder]
+    fp32 = ["--advisory", "--model", root / "m.onnx", "--size", 16, "--resize", "none", "--bits", 32, "--data", folder]
     plain = bench([*fp32, "--conditions", "clean", "--out", root / "plain"])
     assert plain.returncode == 0, plain.stderr
     expected = trials(root / "plain")["onnxruntime/fp32@cpu", "clean"].drop_columns(["condition"]).to_pylist()

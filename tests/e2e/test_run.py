@@ -23,7 +23,7 @@ CONDITIONS = 76
 
 
 def flags(model, data, calib, out, *more):
-    return ["--model", model, "--size", "16", "--data", data, "--calib", calib, "--out", out, *more]
+    return ["--model", model, "--size", "16", "--data", data, "--calib", calib, "--out", out, "--advisory", *more]
 
 
 def same_predictions(one, other):
@@ -198,6 +198,7 @@ def test_fp32_alone_needs_no_calibration_images(world, tmp_path):
         data,
         "--bits",
         32,
+        "--advisory",
         "--suite",
         "quick",
         "--out",

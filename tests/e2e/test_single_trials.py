@@ -38,6 +38,7 @@ def world(tmp_path_factory):
         20,
         "--rebuilds",
         2,
+        "--advisory",
     ]
     words += [word for name in CONDITIONS for word in ("--conditions", name)]
     done = bench_process([*words, "--precision", "int8", "--precision", "sim-w4a4", "--out", "run"], cwd=root)

@@ -25,6 +25,7 @@ def world(tmp_path_factory):
 def run(world, out, *more):
     model, data, calib = world
     words = ["--model", model, "--size", 16, "--data", data, "--calib", calib, "--out", out, "--conditions", "clean"]
+    words += ["--advisory"]
     status = bench.main([*map(str, words), "--conditions", "corruption/fog@3", *QUICK, *more])
     summary = out / "summary.json"
     return status, json.loads(summary.read_text()) if summary.exists() else None
