@@ -33,7 +33,7 @@ CONDITIONS = ("clean", "corruption/gaussian_noise@3", "pipeline/resize=opencv-ne
 # Of what is measured anew with an engine, nothing else.
 _TIMES = ("latency", "timing", "build_s", "seconds")
 _SHARE = 0.7
-OUTPUTS = ("summary.json", "report.html")
+OUTPUTS = ("summary.json", "report.html", "report.md", "junit.xml", "metrics.json", "bencher.json")
 
 SAID, SAME, UNREAD, OUTPUT, REFUSED = "made again, said", "same values", "not read", "output", "refused"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,9 +12,12 @@ from seatrial.errors import UsageError
 from seatrial.harness.command.config import arguments_of, read_config
 from seatrial.harness.command.flags.parser import Parser, program
 from seatrial.harness.progress import Progress
+from seatrial.harness.report.progress import Warnings
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
 COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "compare", "report", "doctor")
+# They print what a run found, or less of it.
+OF_A_RUN = ("run", "report")
 
 Job = Callable[[Progress, Console], int]
 
@@ -30,7 +32,13 @@ def parse(arguments: Sequence[str]) -> Job:
     if name not in COMMANDS:
         raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `{program()} --help`.")
     command = importlib.import_module(f"seatrial.harness.command.{name}")
-    return functools.partial(command.execute, parse_flags(command.make_parser(), words))
+    flags = parse_flags(command.make_parser(), words)
+    quiet = flags.get("quiet", False) if name in OF_A_RUN else flags.pop("quiet", False)
+
+    def job(progress: Progress, console: Console) -> int:
+        return int(command.execute(flags, Warnings() if quiet else progress, console))
+
+    return job
 
 
 def parse_flags(parser: Parser, words: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.spec import spec_of_run
-from seatrial.harness.report.progress import Warnings
 from seatrial.harness.results.gate import exit_status
 from seatrial.harness.run.run import reported
 
@@ -42,7 +41,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     given = dict(flags)
     asked, root = output.take(given), given.pop("run")
     judged = gate.take(given, spec_of_run(root, "report").gate)
-    found, directory = reported(root, judged, Warnings() if asked.quiet else progress)
+    found, directory = reported(root, judged, progress)
     summary = found.to_dict()
     print_result(summary, directory, asked, console)
     return exit_status(summary)

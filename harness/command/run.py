@@ -29,7 +29,6 @@ from seatrial.harness.command.flags import (
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
-from seatrial.harness.report.progress import Warnings
 from seatrial.harness.results.gate import exit_status
 from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
@@ -122,12 +121,12 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     given = dict(flags)
     asked = output.take(given)
     if given.get("build_only"):
-        if asked != output.Output():
-            raise UsageError("--quiet and --json are for a run that is judged, not for --build-only.")
+        if asked.json:
+            raise UsageError("--json is for a run that is judged, not for --build-only.")
         known = {action.dest for action in build.make_parser()._actions}
         return build.execute({name: value for name, value in given.items() if name in known}, progress, console)
     if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
-    summary, directory = run(spec_of(given), Warnings() if asked.quiet else progress)
+    summary, directory = run(spec_of(given), progress)
     print_result(summary, directory, asked, console)
     return exit_status(summary)

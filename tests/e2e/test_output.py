@@ -2,9 +2,11 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from conftest import bench, make_folders, make_model
+from markdown_it import MarkdownIt
 
 # Any sign that is none: a terminal would obey it, or nobody would see it.
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -62,10 +64,29 @@ def test_json_is_the_summary_and_nothing_else(world):
     assert bench([*words, "--json", "--quiet"]).stderr == ""
 
 
-def test_both_are_for_runs_that_are_judged(world):
-    done = bench([*world[1], "--build-only", "--quiet"])
+def test_json_is_for_runs_that_are_judged(world):
+    done = bench([*world[1], "--build-only", "--json"])
     assert done.returncode == 2
     assert "--build-only" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["build", "quantize", "diff"])
+def test_other_commands_are_quiet_too(world, tmp_path, command):
+    words = world[1][:8] if command == "diff" else [*world[1][:4], *world[1][6:8]]  # the others take no test images
+    done = bench([command, *words, "--quiet", "--out", tmp_path / ("out.md" if command == "diff" else "out.onnx")])
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "[red]net" in done.stdout or command != "diff"
+    assert UNSEEN.search(done.stdout) is None
+
+
+def test_what_ci_systems_read_holds_hostile_names_as_text(world):
+    run = world[0]
+    page = (run / "report.md").read_text(encoding="utf-8")
+    assert UNSEEN.search(page.replace("\u2060", "")) is None
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(page)
+    assert "<code>[red]net?[31m?</code>" in html
+    assert ET.parse(run / "junit.xml").find("testsuite").get("tests") != "0"
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])

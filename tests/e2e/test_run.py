@@ -248,7 +248,7 @@ def test_npz_and_folders_of_the_same_pixels_give_the_same_answers(tmp_path):
 def test_a_run_killed_right_after_its_last_trial_is_completed(world, tmp_path):
     root, model, data, calib, _ = world
     shutil.copytree(root / "run", tmp_path / "run")
-    for late in ("spent.json", "summary.json", "report.html"):
+    for late in ("spent.json", "summary.json", "report.html", "report.md", "junit.xml"):
         (tmp_path / "run" / late).unlink()
     done = bench(flags(model, data, calib, tmp_path / "run"))
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""--quiet and --json: what a command prints."""
+"""--quiet and --json: what is printed of a run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ class Output:
 
 
 def add(group: argparse._ActionsContainer) -> None:
-    """--quiet, --json."""
-    group.add_argument(
-        "--quiet", action="store_true", help="print the verdict, its reasons and the report's path alone; no progress"
-    )
+    """--json; --quiet is every command's."""
     group.add_argument(
         "--json", action="store_true", help="print what stands in summary.json, and nothing else on standard output"
     )

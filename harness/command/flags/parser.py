@@ -39,6 +39,10 @@ class Parser(argparse.ArgumentParser):
             "--config", type=Path, metavar="FILE", help="all flags as YAML (flag: value); flags override it"
         )
 
+        self.add_argument(
+            "--quiet", action="store_true", help="no progress; of a run, the verdict, its reasons and the report's path"
+        )
+
     def format_help(self) -> str:
         """The help, in which the command has the name by which it was called."""
         return super().format_help().replace("bench.py", program())

@@ -76,6 +76,29 @@ def test_the_terminal_says_what_to_do_with_the_command_to_copy(tmp_path):
     assert lines[-1].startswith("Report: ")
 
 
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_every_target_stands_whole_in_the_terminal(tmp_path, count, width):
+    ids = [
+        *("onnxruntime/fp32@cpu", "onnxruntime/int8@cpu", "openvino/sim-w4a4@cpu", "openvino/sim-w4a8@cpu"),
+        *("tensorrt-rtx/int8@cuda:0", "tensorrt-rtx/int8@cuda:1", "pytorch/fp16@cuda:0", "vendor:onnxruntime/int8@cpu"),
+    ][:count]
+    summary = make_summary(name="signs")
+    first, other = summary["targets"]
+    summary["targets"] = [{**(other if place else first), "id": name} for place, name in enumerate(ids)]
+    pairs = [(one, two) for place, one in enumerate(ids) for two in ids[place + 1 :]]
+    found = [{"first": one, "second": two, "differing": 3, "same_file": False} for one, two in pairs]
+    summary.update(reference=ids[0], agreement={"condition": "clean", "pairs": found}, failed=[])
+    stream = io.StringIO()
+    print_summary(summary, tmp_path, Console(file=stream, width=width))
+    text = stream.getvalue()
+    assert "…" not in text
+    tables = text[: text.index(" scores ")] if count > 1 else text
+    for name in ids:
+        assert tables.count(name) >= 2  # of the targets, and of the corruptions
+    assert all(len(line) <= width for line in text.splitlines() if not line.startswith("Report: "))
+
+
 def test_released_corruptions_need_no_clean_images(tmp_path):
     summary = make_summary(clean=False)
     text = render_report(summary)
