@@ -13,10 +13,10 @@ from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.protocol import (
     Ask,
     Column,
-    Figures,
     Finished,
     Kind,
     LoadedWorld,
+    Measured,
     Pending,
     Resolved,
     Section,
@@ -80,8 +80,8 @@ class Turned(Kind):
         }
         return {"top1": top1, "made_by": [one["by"] for one in finished.shapes if "by" in one]}
 
-    def metrics(self, figures: Figures, reference: Figures, world: LoadedWorld) -> dict[str, Any]:
-        turned = [values["top1"] for name, values in figures.items() if self.owns(name)]
+    def metrics(self, target: Measured, reference: Measured, world: LoadedWorld) -> dict[str, Any]:
+        turned = [values["top1"] for name, values in target.figures.items() if self.owns(name)]
         return {"turned_top1": min(turned, default=None)}
 
     def notes(self, block: Mapping[str, Any] | None) -> list[str]:

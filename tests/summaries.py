@@ -22,6 +22,7 @@ def condition(top1, delta=None):
         "top1_ci95": [0.8, 0.95],
         "top5": 1.0,
         "ties": 0.0,
+        "confidence": {"mean": 0.95, "ece": 0.04, "vs_reference": None},
         "vs_reference": against or None,
     }
 
@@ -51,6 +52,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
                 "corruption_top1": 0.7,
                 "corruption_delta": delta,
                 "share_as_requested": 0.75,
+                "speedup": None if delta is None else {"ratio": 2.0 / p50, "ci95": [1.9 / p50, 2.1 / p50]},
                 "families": {"noise": {"top1": 0.5, "delta": delta}},
                 "mean_corruption_error": 60.52,
                 "mce": 76.38,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.harness.metrics.paired import Differences
+from seatrial.harness.metrics.accuracy import Z95
+from seatrial.harness.metrics.student import t_quantile
 
 Probabilities = npt.NDArray[np.float32]
 
 BINS = 15
 # Below which answers are commonly thrown away, or shown to a person.
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
+# From here on Student's quantile is the normal one to 0.3 %.
+_LIKE_NORMAL = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +61,26 @@ def expected_calibration_error(confidence: Probabilities, correct: npt.NDArray[n
 def confidence_shift(confidence: Probabilities, reference: Probabilities) -> Shift:
     """float32 [N] each, of the same images in the same order; ValueError for other shapes or N = 0.
 
+    The interval is that of the paired t test: unlike right and wrong answers, probabilities nearly all differ a little,
+    and a few images tell how much.
+
     >>> confidence_shift(np.array([0.4, 0.9], np.float32), np.array([0.6, 0.9], np.float32)).below[0].fallen
     0.5
     """
     if not len(confidence) or confidence.shape != reference.shape:
         raise ValueError("paired arrays must have the same length, above zero")
-    differences = Differences.of(confidence.astype(np.float64) - reference.astype(np.float64))
-    return Shift(differences.mean, differences.interval(), tuple(_below(confidence, reference, t) for t in THRESHOLDS))
+    differences = confidence.astype(np.float64) - reference.astype(np.float64)
+    below = tuple(_below(confidence, reference, threshold) for threshold in THRESHOLDS)
+    return Shift(float(differences.mean()), _t_interval(differences), below)
+
+
+def _t_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    count, mean = len(values), float(values.mean())
+    if count == 1:
+        return -1.0, 1.0
+    quantile = Z95 if count > _LIKE_NORMAL else t_quantile(0.025, count - 1)
+    spread = quantile * float(values.std(ddof=1)) / math.sqrt(count)
+    return max(-1.0, mean - spread), min(1.0, mean + spread)
 
 
 def tied(margin: npt.NDArray[np.float32]) -> float:

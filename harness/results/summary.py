@@ -13,10 +13,12 @@ import numpy as np
 from seatrial.engines.precision import is_simulated
 from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN, Condition
-from seatrial.harness.conditions.kinds.protocol import Figures, Finished
+from seatrial.harness.conditions.kinds.protocol import Figures, Finished, Measured
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
+from seatrial.harness.metrics.calibration import confidence_shift, expected_calibration_error, tied
+from seatrial.harness.metrics.latency_ratio import speedup
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import read_values
 from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
@@ -32,6 +34,7 @@ from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names
 from seatrial.harness.results.gate import decide
 from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
+from seatrial.harness.results.packed import Packed
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.typed import ClassResult, ConditionResult, Summary, TargetResult
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
@@ -95,9 +98,11 @@ class _Found:
         self._plan, self._audit, self._builds = plan, audit["targets"], builds
         self._latencies = read_latencies(directory.latency, [build.id for build in builds])
         self._phases = read_phases(directory.latency)
+        self._kept: dict[str, Measured] = {}
         self.answers: dict[str, Predictions] = {}
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
         self.evidence = {build.id: Evidence() for build in builds if build.number == 1}
+        self._right = {name: Packed() for name in self.evidence}
         for condition in plan.conditions:
             self._read(directory.trials, condition)
         self.trust = self._trust()
@@ -116,6 +121,7 @@ class _Found:
             if build.number == 1:
                 result = _condition(rows, reference if compared else None)
                 self._measured[build.id][condition.id] = result
+                self._right[build.id].add(condition.id, rows.correct)
                 kind = kind_of(condition.id).name
                 self.evidence[build.id].add(condition.id, kind, rows.correct, reference.correct)
 
@@ -154,7 +160,7 @@ class _Found:
 
     def target(self, target: TargetSpec) -> TargetResult:
         """All that is known of one target."""
-        built, measured = self._audit[target.id], self._measured[target.id]
+        built = self._audit[target.id]
         names = [build.id for build in self._builds if build.target == target]
         phases = {"device": dict(self._phases[target.id])} if target.id in self._phases else {}
         return TargetResult(
@@ -166,11 +172,12 @@ class _Found:
             build_s=built["build_s"],
             processors=built.get("processors"),
             guard=built.get("guard"),
-            conditions=measured,
+            conditions=self._measured[target.id],
             classes=self._classes(target.id),
             metrics={
                 "share_as_requested": built["share_as_requested"],
-                **_metrics(self._plan, _values(measured), _values(self._measured[REFERENCE.id])),
+                **_metrics(self._plan, self._of(target.id), self._of(REFERENCE.id)),
+                "speedup": self._speedup(target, names),
             },
             latency={SINGLE_STREAM: latency_summary(self._latencies[target.id]), **phases},
             rebuilds=describe_rebuilds(
@@ -180,6 +187,18 @@ class _Found:
                 [self._audit[name] for name in names],
             ),
         )
+
+    def _of(self, name: str) -> Measured:
+        if name not in self._kept:
+            self._kept[name] = Measured(_values(self._measured[name]), self._right[name])
+        return self._kept[name]
+
+    def _speedup(self, target: TargetSpec, builds: Sequence[str]) -> dict[str, Any] | None:
+        if target == REFERENCE:
+            return None
+        samples = [self._latencies[name] for name in builds]
+        found = speedup(self._latencies[REFERENCE.id], samples, seed=self._plan.spec.seed)
+        return {"ratio": found.ratio, "ci95": list(found.ci95)}
 
 
 def _values(results: Mapping[str, ConditionResult]) -> Figures:
@@ -226,11 +245,11 @@ def _finished(plan: Plan, directory: RunDirectory, targets: Sequence[TargetSpec]
     )
 
 
-def _metrics(plan: Plan, figures: Figures, reference: Figures) -> dict[str, Any]:
+def _metrics(plan: Plan, target: Measured, reference: Measured) -> dict[str, Any]:
     """What the kinds say of one target over all of its conditions."""
     found: dict[str, Any] = {}
     for kind in KINDS.values():
-        found.update(kind.metrics(figures, reference, plan.world))
+        found.update(kind.metrics(target, reference, plan.world))
     return found
 
 
@@ -256,9 +275,24 @@ def _condition(rows: Predictions, reference: Predictions | None) -> ConditionRes
     if reference is not None:
         against = compare(correct, reference.correct, rows.top1 == reference.top1)
     interval = wilson_interval(int(correct.sum()), len(correct))
-    return ConditionResult(len(rows), accuracy(correct), interval, accuracy(rows.correct5), ties_of(rows), against)
+    return ConditionResult(
+        images=len(rows),
+        top1=accuracy(correct),
+        top1_ci95=interval,
+        top5=accuracy(rows.correct5),
+        ties=tied(rows.margin) if rows.top.shape[1] > 1 else 0.0,
+        confidence=_confidence(rows, reference),
+        vs_reference=against,
+    )
 
 
-def ties_of(rows: Predictions) -> float:
-    """The share of images whose largest score two classes share: the lower one is predicted."""
-    return float(np.mean(rows.margin == 0)) if rows.top.shape[1] > 1 else 0.0
+def _confidence(rows: Predictions, reference: Predictions | None) -> dict[str, Any]:
+    shift = None
+    if reference is not None:
+        found = dataclasses.asdict(confidence_shift(rows.p_top1, reference.p_top1))
+        shift = {**found, "ci95": list(found["ci95"]), "below": list(found["below"])}
+    return {
+        "mean": float(rows.p_top1.mean(dtype=np.float64)),
+        "ece": expected_calibration_error(rows.p_top1, rows.correct),
+        "vs_reference": shift,
+    }

@@ -14,7 +14,9 @@ SCHEMA = 2
 @dataclasses.dataclass(frozen=True)
 class ConditionResult:
     """A target's answers under one condition: images, and shares of them, 0 to 1. top1_ci95: Wilson's 95 % interval.
-    ties: images whose largest score two classes share. vs_reference: None of the reference itself.
+    ties: images whose largest score two classes share. confidence: JSON values: `mean`, `ece` (expected calibration
+    error) and, against the reference, `delta` with `ci95` and what falls `below` thresholds. vs_reference: None of the
+    reference itself.
     """
 
     images: int
@@ -22,6 +24,7 @@ class ConditionResult:
     top1_ci95: tuple[float, float]
     top5: float
     ties: float
+    confidence: Mapping[str, Any]
     vs_reference: Comparison | None
 
     def to_dict(self) -> dict[str, Any]:

@@ -166,6 +166,16 @@ class Finished:
 
 
 Figures = Mapping[str, Mapping[str, Any]]
+# Condition id -> bool [N], which images are right, in the run's order; unpacked when asked for.
+Right = Mapping[str, npt.NDArray[np.bool_]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One target. figures: condition id -> its figures, as in summary.json. right: its answers, image by image."""
+
+    figures: Figures
+    right: Right
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,9 +311,9 @@ class Kind(abc.ABC):
         """The kind's block of summary.json, JSON values; None where it has nothing to say."""
         return None
 
-    def metrics(self, figures: Figures, reference: Figures, world: LoadedWorld) -> dict[str, Any]:
-        """Figures of one target over all conditions, beside its others. figures, reference: condition id -> figures of
-        the target and of the reference.
+    def metrics(self, target: Measured, reference: Measured, world: LoadedWorld) -> dict[str, Any]:
+        """Figures of one target over all conditions, beside its others. Intervals need the answers: those of one image
+        hang together. For the reference itself both are the same object.
         """
         return {}
 

@@ -23,7 +23,7 @@ from seatrial.harness.conditions.kinds.corruption.ids import (
 )
 from seatrial.harness.conditions.kinds.corruption.released import find_released
 from seatrial.harness.conditions.kinds.corruption.robustness import robustness
-from seatrial.harness.conditions.kinds.protocol import Column, Figures, Finished, Kind, LoadedWorld, Section, World
+from seatrial.harness.conditions.kinds.protocol import Column, Finished, Kind, LoadedWorld, Measured, Section, World
 from seatrial.harness.conditions.kinds.registry import spelled
 from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data.labels import LabelOf
@@ -89,9 +89,9 @@ class Corruptions(Kind):
         """The constants of the corruptions that were made."""
         return joined(finished.shapes)
 
-    def metrics(self, figures: Figures, reference: Figures, world: LoadedWorld) -> dict[str, Any]:
-        """Means and corruption errors."""
-        return robustness(figures, reference, world.model.classes)
+    def metrics(self, target: Measured, reference: Measured, world: LoadedWorld) -> dict[str, Any]:
+        """Means and corruption errors, with their intervals."""
+        return robustness(target, reference, world.model.classes)
 
     def notes(self, block: Mapping[str, Any] | None) -> list[str]:
         """Which constants and textures."""
@@ -108,7 +108,10 @@ class Corruptions(Kind):
         metrics = target["metrics"]
         if metrics["corruption_top1"] is None:
             return None
-        return f"{percent(metrics['corruption_top1'])} on corrupted ones, {points(metrics['corruption_delta'])} points"
+        interval = metrics.get("corruption_delta_ci95")
+        sure = "" if interval is None else f" ({' to '.join(points(bound) for bound in interval)})"
+        delta = points(metrics["corruption_delta"])
+        return f"{percent(metrics['corruption_top1'])} on corrupted ones, {delta} points{sure}"
 
     def show(self, summary: Mapping[str, Any], console: Console) -> None:
         """A table of all corruptions, and the corruption errors."""

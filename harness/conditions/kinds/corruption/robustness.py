@@ -8,6 +8,8 @@ from typing import Any
 from seatrial.harness.conditions.condition import CLEAN
 from seatrial.harness.conditions.corruptions import CORRUPTIONS, MCE_CORRUPTIONS, SEVERITIES
 from seatrial.harness.conditions.kinds.corruption.ids import PREFIX, corruption_id, parse_corruption
+from seatrial.harness.conditions.kinds.corruption.intervals import delta_interval, error_intervals, top1_interval
+from seatrial.harness.conditions.kinds.protocol import Figures, Measured
 from seatrial.harness.metrics.corruption_error import (
     ALEXNET,
     ALEXNET_CLEAN,
@@ -19,34 +21,42 @@ from seatrial.harness.metrics.corruption_error import (
 # AlexNet's errors are those of 1000 ImageNet classes at 224 px; of other tasks they say nothing.
 _IMAGENET_CLASSES = 1000
 
-Figures = Mapping[str, Mapping[str, Any]]
 
-
-def robustness(conditions: Figures, reference: Figures, classes: int) -> dict[str, Any]:
-    """Means over the corruptions that were run, and the corruption errors (per cent) where all that they need was run.
-
-    conditions, reference: condition id -> figures, of the target and of the fp32 reference.
+def robustness(target: Measured, reference: Measured, classes: int) -> dict[str, Any]:
+    """Means over the corruptions that were run, and the corruption errors (per cent) where all that they need was run,
+    each with its 95 % interval under the name with `_ci95` behind it; no interval of no figure, and none against
+    itself.
     """
-    corrupted = {name: values for name, values in conditions.items() if name.startswith(PREFIX)}
+    corrupted = [name for name in target.figures if name.startswith(PREFIX)]
+    errors = _corruption_errors(target.figures, reference.figures, classes)
+    means = _means(target, reference, corrupted)
     return {
-        "corruption_top1": _mean([values["top1"] for values in corrupted.values()]),
-        "corruption_delta": _mean(_deltas(corrupted.values())),
-        "families": _families(corrupted),
-        **_corruption_errors(conditions, reference, classes),
+        **{f"corruption_{name}": value for name, value in means.items()},
+        "families": {name: _means(target, reference, ids) for name, ids in _families(corrupted).items()},
+        **errors,
+        **error_intervals(errors, target.right, reference.right),
     }
 
 
-def _families(corrupted: Figures) -> dict[str, dict[str, float | None]]:
+def _means(target: Measured, reference: Measured, ids: Sequence[str]) -> dict[str, Any]:
+    figures = [target.figures[name] for name in ids]
+    delta = _mean(_deltas(figures))
+    return {
+        "top1": _mean([values["top1"] for values in figures]),
+        "top1_ci95": top1_interval(target.right, ids),
+        "delta": delta,
+        "delta_ci95": None if delta is None else delta_interval(target.right, reference.right, ids),
+    }
+
+
+def _families(corrupted: Sequence[str]) -> dict[str, list[str]]:
     # Of mCE's fifteen: the held-out four belong to none of the published families.
-    members: dict[str, list[Mapping[str, Any]]] = {}
-    for condition_id, values in corrupted.items():
+    members: dict[str, list[str]] = {}
+    for condition_id in corrupted:
         name, _ = parse_corruption(condition_id)
         if name in MCE_CORRUPTIONS:
-            members.setdefault(CORRUPTIONS[name].family, []).append(values)
-    return {
-        family: {"top1": _mean([values["top1"] for values in found]), "delta": _mean(_deltas(found))}
-        for family, found in members.items()
-    }
+            members.setdefault(CORRUPTIONS[name].family, []).append(condition_id)
+    return members
 
 
 def _corruption_errors(conditions: Figures, reference: Figures, classes: int) -> dict[str, float | None]:

@@ -37,12 +37,20 @@ def mean_over_severities(conditions: Mapping[str, Any], corruption: str) -> tupl
 
 
 def corruption_error(metrics: Mapping[str, Any]) -> str:
-    """The corruption errors that are known: "mCE 76.4, relative mCE 105.0, mean error 60.5 %"; a dash for none."""
+    """The corruption errors that are known: "mCE 76.4 [75.1, 77.7], relative mCE 105.0 [101.2, 108.8],
+    mean error 60.50 % [59.40, 61.60]", each with its interval where there is one; a dash for none.
+    """
     named = (("mCE", "mce"), ("relative mCE", "relative_mce"), ("mCE against fp32", "mce_vs_reference"))
-    known = [f"{name} {metrics[key]:.1f}" for name, key in named if metrics[key] is not None]
+    known = [f"{name} {metrics[key]:.1f}{_within(metrics, key, 1)}" for name, key in named if metrics[key] is not None]
     if metrics["mean_corruption_error"] is not None:
-        known.append(f"mean error {metrics['mean_corruption_error']:.2f} %")
+        mean = f"mean error {metrics['mean_corruption_error']:.2f} %{_within(metrics, 'mean_corruption_error', 2)}"
+        known.append(mean)
     return ", ".join(known) or "-"
+
+
+def _within(metrics: Mapping[str, Any], key: str, digits: int) -> str:
+    interval = metrics.get(f"{key}_ci95")
+    return "" if interval is None else f" [{', '.join(f'{bound:.{digits}f}' for bound in interval)}]"
 
 
 def notes(block: Mapping[str, Any] | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
@@ -46,6 +47,16 @@ def test_the_shift_counts_what_falls_below(rows):
         above = [now for now, was in rows if was > threshold]
         assert one.above == len(above) / len(rows)
         assert one.fallen == (None if not above else sum(now <= threshold for now in above) / len(above))
+
+
+@pytest.mark.parametrize("images", [2, 30, 500, 3000])
+def test_the_shifts_interval_is_scipys(images):
+    ours, theirs = np.random.default_rng(images).beta(3, 1, (2, images)).astype(np.float32)
+    differences = ours.astype(float) - theirs.astype(float)
+    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval()
+    found = confidence_shift(ours, theirs).ci95
+    assert found == pytest.approx((max(-1, expected.low), min(1, expected.high)), rel=0.02, abs=1e-5)
+    assert confidence_shift(ours[:1], theirs[:1]).ci95 == (-1, 1)
 
 
 def test_the_shifts_interval_covers():

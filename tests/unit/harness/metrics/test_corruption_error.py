@@ -1,10 +1,13 @@
 """mCE and its relatives: AlexNet is 100 by definition, ResNet-50 what was published."""
 
+import json
+
 import numpy as np
 import pytest
 
 from seatrial.harness.conditions.corruptions import MCE_CORRUPTIONS
 from seatrial.harness.conditions.kinds.corruption.robustness import robustness
+from seatrial.harness.conditions.kinds.protocol import Measured
 from seatrial.harness.metrics.corruption_error import (
     ALEXNET,
     ALEXNET_CLEAN,
@@ -12,6 +15,7 @@ from seatrial.harness.metrics.corruption_error import (
     plain_mean_error,
     relative_mean_corruption_error,
 )
+from seatrial.harness.results.packed import Packed
 
 # torchvision's ResNet-50 V1, mean error per corruption in per cent on RobustBench's 5,000 images.
 RESNET50 = dict(
@@ -59,7 +63,8 @@ def figures(errors, clean=None, delta=None):
         for name, row in errors.items()
         for severity, error in enumerate(row, start=1)
     }
-    return found if clean is None else {"clean": {"top1": 1 - clean, "vs_reference": against}, **found}
+    whole = found if clean is None else {"clean": {"top1": 1 - clean, "vs_reference": against}, **found}
+    return Measured(whole, {})
 
 
 def test_a_target_gets_the_errors_that_its_conditions_allow():
@@ -68,6 +73,7 @@ def test_a_target_gets_the_errors_that_its_conditions_allow():
     assert whole["relative_mce"] == pytest.approx(100)
     assert whole["mce_vs_reference"] == pytest.approx(100)
     assert whole["corruption_delta"] == pytest.approx(-0.01)
+    assert whole["corruption_delta_ci95"] is whole["mce_ci95"] is None  # figures alone have no interval
     assert set(whole["families"]) == {"noise", "blur", "weather", "digital"}
     noise = [np.mean(ALEXNET[name]) for name in ("gaussian_noise", "shot_noise", "impulse_noise")]
     assert whole["families"]["noise"]["top1"] == pytest.approx(1 - np.mean(noise))
@@ -82,10 +88,58 @@ def test_a_target_gets_the_errors_that_its_conditions_allow():
 
     some = {name: row for name, row in ALEXNET.items() if name != "fog"}
     assert robustness(figures(some), figures(some), 1000)["mean_corruption_error"] is None
-    assert robustness({}, {}, 1000)["corruption_top1"] is None
+    assert robustness(Measured({}, {}), Measured({}, {}), 1000)["corruption_top1"] is None
 
 
 def test_held_out_corruptions_belong_to_no_family():
     extra = {"saturate": [0.5] * 5}
     assert robustness(figures(extra), figures(extra), 1000)["families"] == {}
     assert robustness(figures(extra), figures(extra), 1000)["corruption_top1"] == 0.5
+
+
+def answered(rng, right, reference=None):
+    """Answers to every condition of mCE and to clean images, and the figures of them."""
+    answers = {name: rng.random(400) < right for name in ("clean", *(one for one in figures(ALEXNET).figures))}
+    found = {}
+    for name, correct in answers.items():
+        against = None if reference is None else {"delta": correct.mean() - reference.right[name].mean()}
+        found[name] = {"top1": correct.mean(), "vs_reference": against}
+    return Measured(found, answers)
+
+
+def test_every_figure_of_a_target_has_an_interval_around_it():
+    rng = np.random.default_rng(0)
+    reference = answered(rng, 0.6)
+    target = answered(rng, 0.55, reference)
+    reference.right["clean"][:] = rng.random(400) < 0.95
+    reference.figures["clean"]["top1"] = reference.right["clean"].mean()
+    found = robustness(target, reference, 1000)
+    named = ("corruption_top1", "corruption_delta", "mean_corruption_error", "mce", "mce_vs_reference")
+    for name in named:
+        low, high = found[f"{name}_ci95"]
+        assert low < found[name] < high
+    assert found["relative_mce_ci95"][0] < found["relative_mce"] < found["relative_mce_ci95"][1]
+    assert found["relative_mce_vs_reference"] is not None
+    for family in found["families"].values():
+        assert family["top1_ci95"][0] < family["top1"] < family["top1_ci95"][1]
+        assert family["delta_ci95"][0] < family["delta"] < family["delta_ci95"][1]
+    json.dumps(found)
+
+
+def test_nothing_is_uncertain_of_the_reference_against_itself():
+    reference = answered(np.random.default_rng(1), 0.6)
+    found = robustness(reference, reference, 1000)
+    assert found["mce_vs_reference"] == 100
+    assert found["mce_vs_reference_ci95"] is found["corruption_delta_ci95"] is None
+    assert found["mce_ci95"][0] < found["mce"] < found["mce_ci95"][1]
+
+
+def test_answers_are_kept_a_bit_each():
+    rng = np.random.default_rng(2)
+    packed, answers = Packed(), {str(index): rng.random(1000 + index) < 0.5 for index in range(9)}
+    for name, correct in answers.items():
+        packed.add(name, correct)
+    assert list(packed) == list(answers)
+    assert all((packed[name] == correct).all() for name, correct in answers.items())
+    assert "missing" not in packed
+    assert sum(bits.nbytes for bits, _ in packed._bits.values()) < 9 * 127
