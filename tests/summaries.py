@@ -47,6 +47,7 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "simulated": False,
             "rebuilds": None,
             "conditions": conditions,
+            "likeness": {},
             "classes": {},
             "metrics": {
                 "corruption_top1": 0.7,
@@ -67,7 +68,13 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
     return {
         "schema": 2,
         "model": {"name": name, "digest": "d", "contract": {"size": [8, 8], "color": name}, "classes": 4},
-        "data": {"name": name, "digest": "e", "images": 500, "calibration": {"name": name, "images": 3, "digest": "f"}},
+        "data": {
+            "name": name,
+            "digest": "e",
+            "images": 500,
+            "labelled": True,
+            "calibration": {"name": name, "images": 3, "digest": "f"},
+        },
         "notes": [name],
         "seed": 0,
         "reference": "ref/x@cpu",
@@ -83,6 +90,41 @@ def make_summary(name="model", corruptions=("pixelate", "gaussian_noise"), clean
             "checks": [Check(name="realized", target="new/x@cpu", answer="fail", says=name).to_dict()],
         },
     }
+
+
+def likeness(name="class", agreement=0.99):
+    margins = {"images": 5, "quantiles": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    flip = {"reference": 0, "target": 1, "images": 3, "reference_name": name, "target_name": name}
+    return {
+        "images": 500,
+        "agreement": agreement,
+        "agreement_ci95": [agreement - 0.01, agreement + 0.005],
+        "flipped": 5,
+        "flips": [flip],
+        "kinds_of_flips": 3,
+        **dict.fromkeys(("margin", "reference_margin", "kept_margin", "flipped_margin"), margins),
+        "less_sure": 0.9,
+        "confidence": 0.8,
+        "shift": -0.01,
+        "shift_ci95": [-0.02, 0.0],
+    }
+
+
+def make_unlabelled(name="model"):
+    """The same of images without labels."""
+    summary = make_summary(name)
+    summary["data"]["labelled"] = False
+    for target in summary["targets"]:
+        ids, target["conditions"] = list(target["conditions"]), {}
+        target["metrics"] = {
+            **target["metrics"],
+            "corruption_top1": None,
+            "families": {},
+            "mean_corruption_error": None,
+        }
+        if target["id"] != summary["reference"]:
+            target["likeness"] = {condition_id: likeness(name) for condition_id in ids}
+    return summary
 
 
 class Tags(html.parser.HTMLParser):

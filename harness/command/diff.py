@@ -54,6 +54,7 @@ def make_parser() -> Parser:
     group = parser.add_argument_group("model and data")
     model.add(group, float_model=True)
     images.add(group, limit=DEFAULT_LIMIT)
+    images.add_unlabelled(group)
     calibration.add(group)
     work.add(group)
     contract.add(parser)

@@ -70,6 +70,7 @@ def make_parser() -> Parser:
         group,
         data="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",
     )
+    images.add_unlabelled(group)
     calibration.add(group)
     contract.add(parser)
     target = targets.add(parser, "fp32 on the reference engine is always added, as the pair of comparisons")

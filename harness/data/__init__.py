@@ -12,9 +12,19 @@ from seatrial.harness.data.outside import open_outside
 from seatrial.harness.data.shifted import ShiftedSource
 from seatrial.harness.data.source import DataSource, Payload, Selection
 from seatrial.harness.data.subset import balanced_order
-from seatrial.harness.data.unlabelled import CalibrationFolder
+from seatrial.harness.data.unlabelled import CalibrationFolder, is_unlabelled, without_labels
 
-__all__ = ["DataSource", "Payload", "Selection", "labeller", "open_source", "open_unlabelled", "select"]
+__all__ = [
+    "DataSource",
+    "Payload",
+    "Selection",
+    "labeller",
+    "open_data",
+    "open_source",
+    "open_unlabelled",
+    "select",
+    "without_labels",
+]
 
 
 def labeller(classes: int, class_names: tuple[str, ...] | None = None, classes_file: Path | None = None) -> LabelOf:
@@ -47,6 +57,19 @@ def open_source(path: Path | str, classes: int, label_of: LabelOf) -> DataSource
         source = ArraySource(path, classes - offset)
         return ShiftedSource(source, offset) if offset else source
     return _opened(path, classes, label_of)
+
+
+def open_data(path: Path | str, classes: int, label_of: LabelOf, *, unlabelled: bool) -> DataSource:
+    """Opens images to be asked about: those of `open_source`, or images without labels, which are negative then. Images
+    have none where `unlabelled` says so, in a folder that holds nothing but images, and in an .npz archive without
+    `labels`.
+
+    Raises BadInputError or UsageError that says what is wrong with the images, or why nobody knows whether their
+    folders are classes.
+    """
+    if unlabelled or (isinstance(path, Path) and is_unlabelled(path)):
+        return open_unlabelled(path, classes, label_of)
+    return open_source(path, classes, label_of)
 
 
 def open_unlabelled(path: Path | str, classes: int, label_of: LabelOf) -> DataSource:

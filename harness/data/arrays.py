@@ -40,6 +40,12 @@ class _Head:
         return self._stream.read(size)
 
 
+def holds_labels(path: Path) -> bool:
+    """True for an archive with an array `labels`; BadInputError for what is no archive."""
+    with _opened(path) as archive:
+        return "labels.npy" in archive.namelist()
+
+
 class ArraySource:
     """Images of an .npz archive, gray ones ([N, H, W] or [N, H, W, 1]) as R = G = B. Ids are its `names` where it has
     them and they are unique, else the index.
@@ -138,8 +144,8 @@ class ArraySource:
     def _member(self, name: str) -> IO[bytes]:
         if f"{name}.npy" not in self._members:
             raise BadInputError(
-                f"{self.path} has no array `{name}`; expected `images` and `labels`. Only --calib takes images without "
-                "labels."
+                f"{self.path} has no array `{name}`; expected `images` and `labels`. Only a run, diff and --calib take "
+                "images without labels."
             )
         archive = _opened(self.path)
         if name == "images" and self._crc not in (None, archive.getinfo("images.npy").CRC):

@@ -44,12 +44,15 @@ class FolderSource:
         if not folders:
             raise BadInputError(
                 f"{root} has no class folders, so nobody knows what its images show; expected "
-                f"{root / 'CLASS' / 'IMAGE.jpg'}, each folder named by its class's name, synset or index. Only --calib "
-                "takes images without labels."
+                f"{root / 'CLASS' / 'IMAGE.jpg'}, each folder named by its class's name, synset or index. Only a run, "
+                "diff and --calib take images without labels."
             )
         strays = [entry.name for entry in os.scandir(root) if not entry.is_dir() and not entry.name.startswith(".")]
         if strays:
-            raise BadInputError(f"{root / min(strays)} lies beside the class folders; move it away.")
+            raise BadInputError(
+                f"{root / min(strays)} lies beside the class folders; move it away. If the folders are no classes, "
+                "--unlabelled asks about all images below, without labels."
+            )
         label = label_of(folders)
         self.ids: list[str] = []
         labels: list[int] = []

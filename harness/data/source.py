@@ -78,6 +78,11 @@ class Selection:
         """int64 [N], in order."""
         return self.source.labels[list(self.indices)]
 
+    @property
+    def labelled(self) -> bool:
+        """False where nobody knows what the images show: every label is negative."""
+        return bool((self.labels >= 0).all())
+
     def hashed(self, progress: Callable[[int], None] = lambda done: None) -> Selection:
         """The same, which knows what is stored: what is read from now on must be that. progress: called with the number
         of images read.

@@ -1,16 +1,20 @@
-"""A folder of images to calibrate on: in class folders, directly inside or nested, for no label is needed."""
+"""Images without labels: a folder of them, in class folders, directly inside or nested; and labels that are hidden."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError, SeatrialError
+from seatrial.harness.data.arrays import holds_labels
 from seatrial.harness.data.folder import FolderSource, images_below
 from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.data.source import DataSource, Payload, Selection
 
 
 class CalibrationFolder(FolderSource):
@@ -44,3 +48,42 @@ def _groups(root: Path, label_of: LabelOf) -> dict[str, int]:
         except SeatrialError:  # they are no classes, then, which is no fault here
             pass
     return {name: -1 - index for index, name in enumerate(folders)}
+
+
+def is_unlabelled(path: Path) -> bool:
+    """True for what can hold no labels: a folder with images right inside and no other folders, an .npz archive without
+    `labels`.
+    """
+    if path.is_dir():
+        entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+        return bool(entries) and not any(entry.is_dir() for entry in entries)
+    return path.is_file() and path.suffix.lower() == ".npz" and not holds_labels(path)
+
+
+def without_labels(selection: Selection) -> Selection:
+    """The same images in the same order; every label is -1."""
+    return dataclasses.replace(selection, source=_Hidden(selection.source))
+
+
+class _Hidden:
+    """The images of another source, whose labels nobody knows."""
+
+    def __init__(self, source: DataSource) -> None:
+        self._source = source
+        self.name = source.name
+        self.ids = source.ids
+        self.encoded = source.encoded
+        self.image_size = source.image_size
+        self.labels: npt.NDArray[np.int64] = np.full(len(source.ids), -1, np.int64)
+
+    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """The other source's."""
+        return self._source.digests(indices)
+
+    def digest(self, payload: Payload) -> str | None:
+        """The other source's."""
+        return self._source.digest(payload)
+
+    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
+        """The other source's."""
+        return self._source.stream(indices)

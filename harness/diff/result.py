@@ -65,7 +65,7 @@ class Unmatched:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image on which the two engines give different labels; snr_db: of its logits."""
+    """An image on which the two engines give different labels. label: -1 if not known. snr_db: of its logits."""
 
     id: str
     label: int
@@ -91,7 +91,7 @@ class Instrumented:
 @dataclasses.dataclass(frozen=True)
 class Answers:
     """Logits of the untouched engines. snr_db: over all images; agreement: images with the same label; differing: the
-    others. reference_top1, target_top1: right answers. None where an engine gave no logits.
+    others. reference_top1, target_top1: right answers, None without labels. None where an engine gave no logits.
     """
 
     snr_db: float | None

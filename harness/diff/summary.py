@@ -86,6 +86,7 @@ def _answers(seen: Comparison) -> Answers:
         return Answers(None, None, None, None, ())
     reference, target = (np.concatenate(logits.untouched) for logits in seen.logits)
     labels = seen.made.labels[: seen.made.compared]
+    known = seen.made.plan.data.labelled
     first, second = reference.argmax(axis=1), target.argmax(axis=1)
     noise = np.square(reference.astype(np.float64) - target).sum(axis=1)
     signal = np.square(reference.astype(np.float64)).sum(axis=1)
@@ -99,12 +100,13 @@ def _answers(seen: Comparison) -> Answers:
         )
         for index in np.flatnonzero(first != second)
     )
+    right = [int(np.count_nonzero(found == labels)) if known else None for found in (first, second)]
     return Answers(
-        ratio_db(float(signal.sum()), float(noise.sum())),
-        int(np.count_nonzero(first == second)),
-        int(np.count_nonzero(first == labels)),
-        int(np.count_nonzero(second == labels)),
-        differing,
+        snr_db=ratio_db(float(signal.sum()), float(noise.sum())),
+        agreement=int(np.count_nonzero(first == second)),
+        reference_top1=right[0],
+        target_top1=right[1],
+        differing=differing,
     )
 
 

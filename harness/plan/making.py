@@ -16,7 +16,7 @@ from seatrial.harness.conditions import Condition, choose, make_condition, resol
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Resolved, World
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.conditions.released import ReleasedSet
-from seatrial.harness.data import Selection, labeller, open_source, open_unlabelled, select
+from seatrial.harness.data import Selection, labeller, open_data, open_unlabelled, select, without_labels
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
@@ -28,6 +28,11 @@ from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+
+UNLABELLED = (
+    "The images have no labels: how often a target is right is not known, only how often it answers as the reference. "
+    "Not judged: recovery, corrupted recovery, conditions, classes, negative flips, implausible gain, reference."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +63,13 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
     world = World(spec, targets, model)
     if released is None:
         ids = _with_held(choose(asked.suite, world, asked.globs, asked.severities), held, world)
-        data = select(open_source(path, model.classes, label_of), seed=spec.seed, limit=spec.images.limit)
+        data = _selected(path, model, label_of, spec)
         selections = None
         loaded = LoadedWorld(spec=spec, targets=targets, model=model, data=data, path=path)
         resolved = resolve(ids, asked.globs, loaded)
     else:
+        if spec.images.unlabelled:
+            raise UsageError("--unlabelled is for images that are clean; released corrupted sets have labels.")
         ids = choose(asked.suite, world, asked.globs, asked.severities, released.conditions)
         ids = _with_held(ids, held, world, released.conditions)
         released.check_alike(ids)
@@ -82,7 +89,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         targets,
         resolved.conditions,
         path,
-        notes=(*model.notes, *_about(origin), *resolved.notes),
+        notes=(*model.notes, *_about(origin), *(() if data.labelled else (UNLABELLED,)), *resolved.notes),
         later=resolved.later,
         networks=resolved.networks,
         origin=origin,
@@ -93,6 +100,12 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
 
 def _about(origin: DeployableModel | None) -> list[str]:
     return [] if origin is None else [f"fp32 is the float model {origin.name}, which the tested file was made from."]
+
+
+def _selected(path: Path | str, model: DeployableModel, label_of: LabelOf, spec: RunSpec) -> Selection:
+    source = open_data(path, model.classes, label_of, unlabelled=spec.images.unlabelled)
+    data = select(source, seed=spec.seed, limit=spec.images.limit)
+    return without_labels(data) if spec.images.unlabelled or source.labels.max() < 0 else data
 
 
 def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.errors import UsageError
+
 TOP_K = 5
 _SMALLEST = np.finfo(np.float32).smallest_subnormal
 
@@ -15,8 +17,9 @@ _SMALLEST = np.finfo(np.float32).smallest_subnormal
 class Predictions:
     """Rows as columns, in the order of the run's images.
 
-    label int32 [N]; top int32 [N, k], the k <= 5 classes of the largest logits, largest first, lower index first among
-    equals; p_top1 float32 [N], softmax probability of the first; margin float32 [N], that minus the second's.
+    label int32 [N], -1 where nobody knows it; top int32 [N, k], the k <= 5 classes of the largest logits, largest
+    first, lower index first among equals; p_top1 float32 [N], softmax probability of the first; margin float32 [N],
+    that minus the second's.
     """
 
     label: npt.NDArray[np.int32]
@@ -33,15 +36,26 @@ class Predictions:
         return self.top[:, 0]
 
     @property
+    def labelled(self) -> bool:
+        """False where nobody knows what the images show: labels are -1."""
+        return bool((self.label >= 0).all())
+
+    @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """bool [N], top-1 right."""
+        """bool [N], top-1 right. UsageError where nobody knows: no answer is wrong for want of a label."""
+        self._needs_labels()
         return np.equal(self.top1, self.label)
 
     @property
     def correct5(self) -> npt.NDArray[np.bool_]:
-        """bool [N], the label among the first five."""
+        """bool [N], the label among the first five; UsageError likewise."""
+        self._needs_labels()
         found: npt.NDArray[np.bool_] = (self.top == self.label[:, None]).any(axis=1)
         return found
+
+    def _needs_labels(self) -> None:
+        if not self.labelled:
+            raise UsageError("Right answers are counted, but the images have no labels. Give images with labels.")
 
 
 def rows_of(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], kind: str = "logits") -> Predictions:

@@ -8,9 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
+from seatrial.harness.conditions.kinds.protocol import Column
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import words
 from seatrial.harness.report.compare import print_baseline
+from seatrial.harness.report.unlabelled import print_unlabelled, same_class
 from seatrial.harness.typeset.numbers import milliseconds, percent, points
 from seatrial.harness.typeset.tables import Grid, Listing, figures, name
 from seatrial.harness.typeset.tables import words as text
@@ -25,6 +27,7 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     for sentence in (summary.get("alike") or {}).get("says", ()):
         say(console, sentence, style="bold yellow")
     console.print(_targets(summary))
+    print_unlabelled(summary, console)
     for kind in KINDS.values():
         kind.show(summary, console)
     for target in summary["targets"]:
@@ -82,20 +85,29 @@ def _print_fallback(check: Mapping[str, Any], console: Console) -> None:
 def _targets(summary: Mapping[str, Any]) -> Listing:
     title = f"{summary['model']['name']} on {summary['data']['images']} images of {summary['data']['name']}"
     columns = [column for kind in KINDS.values() for column in kind.columns()]
-    headings = ("top-1", "vs fp32", *(column.heading for column in columns), "p50 ms", "p99 ms")
+    labelled = summary["data"]["labelled"]
+    right = ("top-1", "vs fp32", *(column.heading for column in columns)) if labelled else ("same class",)
+    headings = (*right, "p50 ms", "p99 ms")
     table = Listing(title, name("target"), text("realized"), *figures(*headings))
     for target in summary["targets"]:
-        clean, latency = target["conditions"].get("clean"), target["latency"]["single_stream"]
+        latency = target["latency"]["single_stream"]
         table.add(
             target["id"],
             words.realized(target["realized"], target["simulated"]),
-            words.with_spread(percent(clean and clean["top1"]), target["rebuilds"]),
-            points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
-            *(column.cell(target) for column in columns),
+            *(_right(target, columns) if labelled else [same_class(target)]),
             milliseconds(latency["p50_ms"]),
             milliseconds(latency["p99_ms"]),
         )
     return table
+
+
+def _right(target: Mapping[str, Any], columns: Sequence[Column]) -> list[str]:
+    clean = target["conditions"].get("clean")
+    return [
+        words.with_spread(percent(clean and clean["top1"]), target["rebuilds"]),
+        points(clean["vs_reference"]["delta"]) if clean and clean["vs_reference"] else "-",
+        *(column.cell(target) for column in columns),
+    ]
 
 
 def _disagreements(summary: Mapping[str, Any], rows: list[tuple[str, list[str]]]) -> Grid:

@@ -113,7 +113,13 @@ def tables(result: DiffResult, *, brief: bool = False) -> list[Table]:
         )
     if result.answers.differing:
         images = [
-            (shown(image.id), str(image.label), str(image.reference), str(image.target), decibels(image.snr_db))
+            (
+                shown(image.id),
+                "-" if image.label < 0 else str(image.label),
+                str(image.reference),
+                str(image.target),
+                decibels(image.snr_db),
+            )
             for image in result.answers.differing[: result.top]
         ]
         found.append(
@@ -227,10 +233,11 @@ def _labels(result: DiffResult) -> str:
     answers = result.answers
     if answers.agreement is None:
         return "Labels cannot be compared: an engine gave no logits."
-    return (
-        f"Same label on {answers.agreement} of {result.images} images; right: reference {answers.reference_top1}, "
-        f"target {answers.target_top1}. Logits: {decibels(answers.snr_db)} dB."
-    )
+    right = ""
+    if answers.reference_top1 is not None:
+        right = f" right: reference {answers.reference_top1}, target {answers.target_top1}."
+    same = f"Same label on {answers.agreement} of {result.images} images{';' if right else '.'}{right}"
+    return f"{same} Logits: {decibels(answers.snr_db)} dB."
 
 
 def _trust(result: DiffResult) -> list[str]:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from seatrial.files import write_text
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.report import guard, words
+from seatrial.harness.report import guard, unlabelled, words
 from seatrial.harness.typeset import numbers
 
 
@@ -41,6 +41,7 @@ def render_report(summary: Mapping[str, Any]) -> str:
             columns=[column for kind in KINDS.values() for column in kind.columns()],
             sections=list(map(Markup, rendered)),  # they are escaped already
             guard=guard,
+            unlabelled=unlabelled,
             words=words,
         )
     )

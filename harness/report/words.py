@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.report import unlabelled
 from seatrial.harness.results.checks.built import BUILT
 from seatrial.harness.results.shares import spelled
 from seatrial.harness.typeset.numbers import milliseconds, percent
@@ -46,7 +47,7 @@ OUTCOMES = {
 
 def with_spread(top1: str, rebuilds: Mapping[str, Any] | None) -> str:
     """A top-1 with " ± 0.05" behind it where several builds were measured: the sample standard deviation, in points."""
-    if rebuilds is None or rebuilds["condition"] != "clean":
+    if rebuilds is None or rebuilds["condition"] != "clean" or rebuilds["top1"] is None:
         return top1
     return f"{top1} ± {rebuilds['top1']['std'] * 100:.2f}"
 
@@ -54,9 +55,12 @@ def with_spread(top1: str, rebuilds: Mapping[str, Any] | None) -> str:
 def rebuilds(found: Mapping[str, Any]) -> str:
     """One sentence on the spread over independent builds."""
     top1, p50 = found["top1"], found["p50_ms"]
+    right = ""
+    if top1 is not None:
+        right = f"top-1 {percent(top1['mean'])} ± {top1['std'] * 100:.2f} ({percent(top1['min'])} to "
+        right += f"{percent(top1['max'])}, {found['condition']}), "
     return (
-        f"{found['builds']} builds: top-1 {percent(top1['mean'])} ± {top1['std'] * 100:.2f} ({percent(top1['min'])} to "
-        f"{percent(top1['max'])}, {found['condition']}), p50 {milliseconds(p50['mean'])} ± {p50['std']:.3f} ms "
+        f"{found['builds']} builds: {right}p50 {milliseconds(p50['mean'])} ± {p50['std']:.3f} ms "
         f"({milliseconds(p50['min'])} to {milliseconds(p50['max'])}); on {percent(found['agreement'])} of the images "
         "all agree."
     )
@@ -106,9 +110,10 @@ def enforcement(gate: Mapping[str, Any]) -> str:
 def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """One or two sentences per target: what it costs and what it brings against the reference."""
     parts = [part for kind in KINDS.values() if (part := kind.headline(target)) is not None]
+    scores = f"scores {' and '.join(parts)}" if parts else unlabelled.headline(target)
     if target.get("simulated"):
-        return f"{target['id']}, simulated, scores {' and '.join(parts)}. Its speed says nothing of the precision."
-    return f"{target['id']} scores {' and '.join(parts)}. It answers {pace(target['metrics']['speedup'])}."
+        return f"{target['id']}, simulated, {scores}. Its speed says nothing of the precision."
+    return f"{target['id']} {scores}. It answers {pace(target['metrics']['speedup'])}."
 
 
 def pace(speedup: Mapping[str, Any]) -> str:

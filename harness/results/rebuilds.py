@@ -22,7 +22,8 @@ def describe_rebuilds(
     """The spread over builds, None for a single one.
 
     rows: each build's answers under `condition`; samples: its single-query nanoseconds. Accuracies and shares are 0 to
-    1, times milliseconds. `agreement`: the share of images that all builds give the same class.
+    1, times milliseconds; `top1` is None without labels. `agreement`: the share of images that all builds give the same
+    class.
     """
     if len(rows) < 2:
         return None
@@ -31,7 +32,7 @@ def describe_rebuilds(
     return {
         "builds": len(rows),
         "condition": condition,
-        "top1": spread([float(one.correct.mean()) for one in rows]),
+        "top1": spread([float(one.correct.mean()) for one in rows]) if rows[0].labelled else None,
         "agreement": float(same.mean()),
         "p50_ms": spread([nearest_rank(one, 50) / 1e6 for one in samples]),
         "build_s": spread([audit["build_s"] for audit in audits]),

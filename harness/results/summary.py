@@ -37,6 +37,7 @@ from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.packed import Packed
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.typed import ClassResult, ConditionResult, Summary, TargetResult
+from seatrial.harness.results.unlabelled import likeness_values, notes_without_labels
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
 
@@ -74,7 +75,10 @@ def summarise(
         model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
         data=_data(plan),
         alike=audit.get("alike"),
-        notes=notes_of(plan, audit, blocks),
+        notes=[
+            *notes_of(plan, audit, blocks),
+            *notes_without_labels(found.answers[REFERENCE.id], plan.model.class_names),
+        ],
         timing=_timing(directory),
         seed=plan.spec.seed,
         reference=REFERENCE.id,
@@ -103,6 +107,7 @@ class _Found:
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
         self.evidence = {build.id: Evidence() for build in builds if build.number == 1}
         self._right = {name: Packed() for name in self.evidence}
+        self._likeness: dict[str, dict[str, dict[str, Any]]] = {build.id: {} for build in builds}
         for condition in plan.conditions:
             self._read(directory.trials, condition)
         self.trust = self._trust()
@@ -118,24 +123,27 @@ class _Found:
             rows = read_trial(folder, plan.key(build, condition), ids) if compared else reference
             if condition.id == plan.conditions[0].id:
                 self.answers[build.id] = rows
-            if build.number == 1:
+            if build.number == 1 and plan.data.labelled:
                 result = _condition(rows, reference if compared else None)
                 self._measured[build.id][condition.id] = result
                 self._right[build.id].add(condition.id, rows.correct)
                 kind = kind_of(condition.id).name
                 self.evidence[build.id].add(condition.id, kind, rows.correct, reference.correct)
+            elif build.number == 1 and compared:
+                found = likeness_values(rows, reference, plan.model.class_names)
+                self._likeness[build.id][condition.id] = found
 
     def _trust(self) -> ReferenceEvidence | None:
         """By the clean images, or where they came corrupted by all conditions."""
         rows, evidence = self.answers.get(REFERENCE.id), self.evidence.get(REFERENCE.id)
-        if rows is None or evidence is None:
+        if rows is None or evidence is None or not rows.labelled:
             return None
         return reference_evidence(rows, None if CLEAN in evidence.conditions else evidence.mean().top1)
 
     def _count_classes(self) -> None:
         labels = self.answers[REFERENCE.id].label if REFERENCE.id in self.answers else None
         for name, evidence in self.evidence.items():
-            if labels is None or name not in self.answers:
+            if labels is None or name not in self.answers or not self._plan.data.labelled:
                 continue
             if CLEAN in evidence.conditions:
                 own, base = self.answers[name].correct, self.answers[REFERENCE.id].correct
@@ -174,6 +182,7 @@ class _Found:
             guard=built.get("guard"),
             conditions=self._measured[target.id],
             classes=self._classes(target.id),
+            likeness=self._likeness[target.id],
             metrics={
                 "share_as_requested": built["share_as_requested"],
                 **_metrics(self._plan, self._of(target.id), self._of(REFERENCE.id)),
@@ -222,6 +231,7 @@ def _data(plan: Plan) -> dict[str, Any]:
         "images": len(plan.data),
         "digest": digests.data if isinstance(digests.data, str) else value_digest(list(digests.data.values())),
         "released": plan.released is not None,
+        "labelled": plan.data.labelled,
         "calibration": calibration,
     }
 
@@ -258,9 +268,12 @@ def _agreement(
 ) -> list[dict[str, Any]]:
     digests = {target.id: audit["targets"][target.id]["model_digest"] for target in targets}
     top1 = {target.id: answers[target.id].top1 for target in targets}
+    labels = answers[REFERENCE.id].label
+    # Without labels, nobody knows who is right where two differ.
+    unknown = {} if answers[REFERENCE.id].labelled else dict.fromkeys(("first_right", "second_right", "both_wrong"))
     return [
-        {**dataclasses.asdict(pair), "same_file": digests[pair.first] == digests[pair.second]}
-        for pair in pairs(top1, answers[REFERENCE.id].label)
+        {**dataclasses.asdict(pair), **unknown, "same_file": digests[pair.first] == digests[pair.second]}
+        for pair in pairs(top1, labels)
     ]
 
 

@@ -53,9 +53,10 @@ class ClassResult:
 @dataclasses.dataclass(frozen=True)
 class TargetResult:
     """A target as it was built, and what it answered. realized: precision -> share of the multiply-accumulates.
-    conditions: by id. classes: by name, under the first condition, or over all where the images came corrupted.
-    metrics: over all conditions. latency: by scenario, times in milliseconds. processors, guard, rebuilds: JSON values,
-    None where there is nothing to say.
+    conditions: by id; none for images without labels, of which `likeness` tells (`results.unlabelled`), by the same
+    ids. classes: by name, under the first condition, or over all where the images came corrupted. metrics: over all
+    conditions. latency: by scenario, times in milliseconds. processors, guard, rebuilds: JSON values, None where there
+    is nothing to say.
     """
 
     id: str
@@ -70,6 +71,7 @@ class TargetResult:
     guard: Mapping[str, Any] | None
     conditions: Mapping[str, ConditionResult]
     classes: Mapping[str, ClassResult]
+    likeness: Mapping[str, Mapping[str, Any]]
     metrics: Mapping[str, Any]
     latency: Mapping[str, Mapping[str, float]]
     rebuilds: Mapping[str, Any] | None

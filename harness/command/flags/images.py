@@ -1,4 +1,4 @@
-"""--data, --limit: an ImageSource; and --seed."""
+"""--data, --limit, --unlabelled: an ImageSource; and --seed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def add(group: argparse._ArgumentGroup, *, data: str = _DATA, limit: int | None 
     add_seed(group)
 
 
+def add_unlabelled(group: argparse._ArgumentGroup) -> None:
+    """--unlabelled, of commands that can do without labels."""
+    group.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="ask about all images below --data without labels; not needed for a folder of nothing but images, and for "
+        "an .npz without labels",
+    )
+
+
 def add_seed(group: argparse._ArgumentGroup) -> None:
     """--seed, of commands without images to be asked about."""
     group.add_argument("--seed", type=int, metavar="N", help="of orders, noise and bootstrap (default: 0)")
@@ -26,4 +36,4 @@ def add_seed(group: argparse._ArgumentGroup) -> None:
 
 def take(given: Given, base: ImageSource) -> ImageSource:
     """The part."""
-    return replaced(base, given, {"data": "data", "limit": "limit"})
+    return replaced(base, given, {"data": "data", "limit": "limit", "unlabelled": "unlabelled"})

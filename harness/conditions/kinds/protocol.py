@@ -245,6 +245,10 @@ class Kind(abc.ABC):
         found = {name for glob in globs for name in self.matching(glob, world)}
         return [name for name in self.ids(world) if name in found]
 
+    def needs_labels(self, condition_id: str) -> bool:
+        """True where the condition, or what is made of the answers to it, has no sense for images without labels."""
+        return False
+
     # From ids to conditions.
 
     def make(self, condition_id: str, world: World) -> Condition:

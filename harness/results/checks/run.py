@@ -16,6 +16,7 @@ from seatrial.harness.results.checks.costs import costs
 from seatrial.harness.results.checks.families import Family, judge
 from seatrial.harness.results.checks.reference import reference
 from seatrial.harness.results.checks.robustness import attack_family, masking, pipeline_family
+from seatrial.harness.results.checks.unlabelled import agreement
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of
 from seatrial.harness.results.fallback import describe_fallback
 from seatrial.harness.results.typed import TargetResult
@@ -87,6 +88,9 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
         fallback = describe_fallback(run.audit["targets"][target.id]["layers"])
         share = target.metrics["share_as_requested"]
         found.append(realized(target.id, share, limit, allowed=gate.allow_fallback, fallback=fallback))
+    limit = gate.limit("agreement", target.id)
+    if target.likeness and limit.value is not None:
+        found.append(agreement(target.id, *next(iter(target.likeness.items())), limit))
     if CLEAN in evidence.conditions:
         found.extend(_of_clean(run, target, base.conditions[CLEAN].top1))
     corrupted, limit = evidence.means.get(CORRUPTION), gate.limit("corrupted_recovery", target.id)

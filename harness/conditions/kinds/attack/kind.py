@@ -84,6 +84,10 @@ class Attacks(Kind):
         found = [parse_attack(name) for glob in globs for name in self.matching(glob, world)]
         return in_order(found, surrogate_names(world))
 
+    def needs_labels(self, condition_id: str) -> bool:
+        """Every attack leads away from the label."""
+        return True
+
     def resolve(self, ids: Sequence[str], named: Sequence[str], world: LoadedWorld) -> Resolved:
         """Those that the model's classes and input type give sense to, and the networks of --surrogate."""
         refused: dict[str, list[str]] = {}

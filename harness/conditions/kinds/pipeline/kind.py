@@ -32,6 +32,10 @@ class Pipeline(Kind):
         """Factor by factor, the combination last."""
         return known_pipeline_ids()
 
+    def needs_labels(self, condition_id: str) -> bool:
+        """The combination is made of the options that cost most."""
+        return condition_id == COMBINED
+
     def resolve(self, ids: Sequence[str], named: Sequence[str], world: LoadedWorld) -> Resolved:
         """The combination takes all single conditions with it."""
         if not ids:
@@ -67,7 +71,9 @@ class Pipeline(Kind):
         return _single(condition.id)
 
     def describe(self, finished: Finished) -> dict[str, Any] | None:
-        """What each step costs each target."""
+        """What each step costs each target; None where labels are not known."""
+        if not finished.world.data.labelled:
+            return None
         return describe_pipeline(finished.answers, finished.reference)
 
     def show(self, summary: Mapping[str, Any], console: Console) -> None:

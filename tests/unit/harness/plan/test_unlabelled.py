@@ -1,4 +1,4 @@
-"""Calibration images need no labels: folders of any shape and archives without them, in a seeded order."""
+"""Images that need no labels: folders of any shape and archives without them, in a seeded order."""
 
 import doctest
 import shutil
@@ -8,7 +8,7 @@ import pytest
 from conftest import bench, make_folders, make_model
 
 from seatrial.errors import BadInputError
-from seatrial.harness.data import labeller, open_source, open_unlabelled, select
+from seatrial.harness.data import labeller, open_data, open_source, open_unlabelled, select, without_labels
 from seatrial.harness.plan import calibration
 from seatrial.harness.plan.calibration import of_one_class
 
@@ -90,13 +90,14 @@ def test_archives_without_labels(tmp_path):
     assert unlabelled(tmp_path / "none.npz").labels.tolist() == [-1] * 5
     assert unlabelled(tmp_path / "other.npz").labels.tolist() == [-1] * 5
     assert unlabelled(tmp_path / "ours.npz").labels.tolist() == [0, 1, 2, 3, 0]
-    with pytest.raises(BadInputError, match=r"no array `labels`.*Only --calib takes images without labels"):
+    with pytest.raises(BadInputError, match=r"no array `labels`.*Only a run, diff and --calib take"):
         open_source(tmp_path / "none.npz", 4, labeller(4))
 
 
 def test_a_run_calibrates_on_them_and_still_refuses_test_images(data_folder, calib_folder, tmp_path):
     root = flat(calib_folder, tmp_path / "flat")
     words = ["--model", make_model(tmp_path / "m.onnx"), "--size", 16, "--data", data_folder, "--conditions", "clean"]
+    words.append("--advisory")  # the network is not trained
     done = bench([*words, "--calib", root, "--out", tmp_path / "run"])
     assert done.returncode == 0, done.stderr
     assert "of one class" not in done.stdout
@@ -104,6 +105,42 @@ def test_a_run_calibrates_on_them_and_still_refuses_test_images(data_folder, cal
     done = bench([*words, "--calib", root, "--out", tmp_path / "other"])
     assert done.returncode == 2
     assert "calibration images are test images, too" in done.stderr
-    done = bench([*words[:4], "--data", root, "--conditions", "clean", "--out", tmp_path / "none"])
-    assert done.returncode == 2
-    assert "Only --calib takes images without labels" in " ".join(done.stderr.split())
+
+
+def asked_about(path, *, unlabelled_flag=False):
+    return open_data(path, 4, labeller(4), unlabelled=unlabelled_flag)
+
+
+def test_images_to_be_asked_about_have_labels_where_they_can(data_folder, tmp_path):
+    images = np.zeros((5, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "none.npz", images=images)
+    np.savez(tmp_path / "ours.npz", images=images, labels=np.arange(5) % 4)
+    assert asked_about(data_folder).labels.tolist() == open_source(data_folder, 4, labeller(4)).labels.tolist()
+    assert asked_about(tmp_path / "ours.npz").labels.tolist() == [0, 1, 2, 3, 0]
+    for path in (flat(data_folder, tmp_path / "flat"), tmp_path / "none.npz"):
+        assert asked_about(path).labels.max() < 0
+        hidden = without_labels(select(asked_about(path), seed=0, limit=4))
+        assert (hidden.labels.tolist(), hidden.labelled) == ([-1] * 4, False)
+
+
+def test_labels_can_be_hidden_and_the_order_stays(data_folder):
+    known = select(asked_about(data_folder), seed=3, limit=7)
+    hidden = without_labels(select(asked_about(data_folder, unlabelled_flag=True), seed=3, limit=7))
+    assert hidden.ids == known.ids
+    assert known.labelled
+    assert set(hidden.labels.tolist()) == {-1}
+    assert [payload.content for _, payload in hidden.stream()] == [payload.content for _, payload in known.stream()]
+    assert hidden.hashed().digests == known.hashed().digests
+    assert hidden.hashed().digest != known.hashed().digest
+
+
+def test_nobody_guesses_whether_folders_are_classes(data_folder, tmp_path):
+    shutil.copy(next(data_folder.rglob("*.jpg")), data_folder / "stray.jpg")
+    with pytest.raises(BadInputError, match=r"stray.jpg lies beside the class folders.*--unlabelled"):
+        asked_about(data_folder)
+    assert len(asked_about(data_folder, unlabelled_flag=True).ids) == 25
+    with pytest.raises(BadInputError, match=r"3 class folders.*--unlabelled"):
+        asked_about(make_folders(tmp_path / "c", classes=3))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match="no class folders"):
+        asked_about(tmp_path / "empty")

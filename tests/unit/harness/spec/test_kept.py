@@ -85,7 +85,7 @@ source = of(
     contract=contract,
     classes=maybe(paths),
 )
-images = of(ImageSource, data=maybe(words), limit=maybe(counts))
+images = of(ImageSource, data=maybe(words), limit=maybe(counts), unlabelled=st.booleans())
 files = {
     "source": source,
     "calibration": of(CalibrationSource, data=maybe(words), limit=maybe(counts), seed=maybe(seeds), condition=words),
@@ -182,7 +182,7 @@ SPECS = {
     ContractSpec: of(
         ContractSpec,
         source=source,
-        images=of(ImageSource, data=maybe(words), limit=maybe(st.integers(MIN_IMAGES))),
+        images=of(ImageSource, data=maybe(words), limit=maybe(st.integers(MIN_IMAGES)), unlabelled=st.just(False)),
         seed=seeds,
         work=work,
     ),
