@@ -31,6 +31,16 @@ def evil_summary():
         for binding in ("yes", "failures", "no")
     ]
     summary["gate"] = {**summary["gate"], "reasons": [EVIL], "checks": [check.to_dict() for check in checks]}
+    change = {"images": 9, "before": 0.9, "after": 0.8, "delta": -0.1, "ci95": [-0.2, 0.0], "agreement": 0.9}
+    changes = {"conditions": {"clean": change, EVIL: change}, "corrupted": change, "classes": {EVIL: change}}
+    baseline = {
+        "first": EVIL,
+        "second": EVIL,
+        "changed": {EVIL: (EVIL, None)},
+        "alone": [EVIL],
+        "left_out": {EVIL: EVIL},
+    }
+    summary["baseline"] = {**baseline, "targets": {new: changes}}
     finding = {"cause": "layer", "target": new, "says": EVIL, "remedy": EVIL, "command": EVIL, "likelihood": 0.9}
     summary["findings"] = [{**finding, "evidence": {}}, {**finding, "target": None, "command": None, "evidence": {}}]
     return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ all that other programs read; nothing is built, asked or timed. The run's model 
 _EXAMPLES = """examples:
   bench.py report runs/m
   bench.py report runs/m --gate strict.yaml         by other limits
+  bench.py report runs/m --baseline runs/last-week  against another run
   bench.py report runs/m --json | jq .gate.verdict
 
 Exit status: as of the run itself."""
@@ -40,8 +42,11 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     """Judges, writes and prints; the command's exit status."""
     given = dict(flags)
     asked, root = output.take(given), given.pop("run")
-    judged = gate.take(given, spec_of_run(root, "report").gate)
-    found, directory = reported(root, judged, progress)
+    spec = spec_of_run(root, "report")
+    spec = dataclasses.replace(
+        spec, out=root, gate=gate.take(given, spec.gate), baseline=given.pop("baseline", spec.baseline)
+    )
+    found, directory = reported(spec, progress)
     summary = found.to_dict()
     print_result(summary, directory, asked, console)
     return exit_status(summary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from seatrial.harness.records.latencies import timed_targets, write_latencies
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.spec import check_run, spec_of_run
+from seatrial.harness.records.spec import check_run
 from seatrial.harness.report.files.write import write_files
 from seatrial.harness.report.html import write_report
 from seatrial.harness.results.baseline.stored import StoredRun
@@ -39,7 +38,6 @@ from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.trials import remaining
-from seatrial.harness.spec.gate import GateOptions
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import target_of
@@ -96,16 +94,15 @@ def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summa
     return summed_up(with_following(plan, directory.trials), directory)
 
 
-def reported(root: Path, gate: GateOptions | None = None, progress: Progress | None = None) -> tuple[Summary, Path]:
-    """Sums up what lies in a run directory, and writes its reports again; nothing is built, asked or timed.
+def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
+    """Sums up what lies in the run directory `spec.out`, and writes its reports; nothing is built, asked or timed.
 
-    gate: to judge it by another than its own. UsageError where there is no run, or one that is not finished.
+    spec: the run's own (`spec_of_run`), gate and baseline may be others. UsageError where the run is not finished.
     """
-    progress = progress or Silent()
-    spec = dataclasses.replace(spec_of_run(root, "report"), out=root)
-    directory = RunDirectory(root)
+    assert spec.out is not None
+    progress, root, directory = progress or Silent(), spec.out, RunDirectory(spec.out)
     with _held_alone(directory, progress):
-        plan = make_plan(dataclasses.replace(spec, gate=gate or spec.gate), progress, _held(directory.description()))
+        plan = make_plan(spec, progress, _held(directory.description()))
         directory.check(directory.description(), plan.identity.to_dict())
         plan = with_following(plan, directory.trials)
         failed = {failure["target"] for failure in directory.told_failures()}

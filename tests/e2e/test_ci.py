@@ -138,6 +138,20 @@ def test_a_report_is_written_again_without_running_anything(project, github):
     assert {path: path.stat().st_mtime_ns for path in (run / "trials").iterdir()} == trials
 
 
+def test_a_run_is_reported_by_other_limits_and_against_another_run(project, github):
+    subprocess.run(["cp", "-r", project / "runs/model", project / "runs/again"], check=True)
+    (project / "lax.yaml").write_text("recovery: 0\n")
+    done = shell(project, ["seatrial report runs/again --gate lax.yaml --baseline runs/model --advisory"])
+    assert done.returncode == 0, done.stderr
+    page = (project / "runs/again/report.md").read_text()
+    assert "## Against the baseline\n\n`model`, on" in page
+    assert "| `onnxruntime/int8@cpu` | `clean` | 24 |" in page
+    gate = json.loads((project / "runs/again/summary.json").read_text())["gate"]
+    assert gate["gate"] == "lax.yaml"
+    assert gate["limits"]["recovery"]["value"] == 0
+    assert any(check["name"].startswith("baseline") for check in gate["checks"])
+
+
 def test_what_is_no_whole_run_is_not_reported(project, github, tmp_path):
     assert "holds no run" in bench(["report", tmp_path]).stderr
     part = tmp_path / "part"

@@ -53,6 +53,8 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["targets"]:
         yield "## Targets"
         yield _targets(summary)
+    if summary.get("baseline") is not None:
+        yield from _baseline(summary["baseline"])
     for title, heading, rows in (
         ("Where they lose most: conditions", "condition", _conditions(summary)),
         ("Where they lose most: classes", "class", _classes(summary)),
@@ -101,6 +103,31 @@ def _targets(summary: Mapping[str, Any]) -> str:
         ]
         rows.append([code(_short(target["id"])), *map(text, cells)])
     return _and_more(table(headings, rows, left=2), len(summary["targets"]) - _MOST_TARGETS)
+
+
+def _baseline(found: Mapping[str, Any]) -> Iterator[str]:
+    """What changed since: clean images, corrupted ones, and the condition that lost most."""
+    yield "## Against the baseline"
+    yield f"{code(_short(found['first']))}, on the images that both have."
+    rows = []
+    for target, change in found["targets"].items():
+        conditions = change["conditions"]
+        others = sorted((name for name in conditions if name != "clean"), key=lambda name: conditions[name]["delta"])
+        shown = [("clean", conditions.get("clean")), ("corrupted, mean", change["corrupted"])]
+        shown += [(name, conditions[name]) for name in others[:1]]
+        rows += [(target, what, one) for what, one in shown if one is not None]
+    cells = [
+        [
+            *(code(_short(target)), code(_short(what)), f"{one['images']}"),
+            *map(text, (percent(one["before"]), percent(one["after"]), points(one["delta"], one["ci95"]))),
+        ]
+        for target, what, one in rows[:_MOST_TARGETS]
+    ]
+    headings = ["target", "on", "images", "before", "after", "points [95 %]"]
+    yield _and_more(table(headings, cells, left=2), len(rows) - _MOST_TARGETS)
+    told = [*(f"changed: {path}" for path in found["changed"]), *found["alone"]]
+    if told:
+        yield _listed([text(_short(one)) for one in told])
 
 
 # Difference, target, what, its figures.
