@@ -27,6 +27,7 @@ from seatrial.harness.command.flags import (
     work,
 )
 from seatrial.harness.command.flags.parser import Parser
+from seatrial.harness.command.plan import tell_images_needed
 from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
 from seatrial.harness.results.gate import exit_status
@@ -44,6 +45,7 @@ _EXAMPLES = """commands:
   build      the built engine as a file, also for another machine's GPU
   trial      single trials of a run as JSON, and run from it
   diff       where an engine and the reference part, layer by layer
+  compare    what changed from one run to another, judged
   report     judges a run again, and writes its reports, without running anything
   doctor     which engines, precisions and devices this machine has, and how to get the others
   bench.py COMMAND --help tells more.
@@ -90,6 +92,12 @@ def make_parser() -> Parser:
         help="run directory, which goes on with what it has (default: runs/MODEL-HASH)",
     )
     group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
+    group.add_argument(
+        "--detect",
+        type=float,
+        metavar="POINTS",
+        help="run nothing; say how many images tell a loss of so many points of accuracy from none",
+    )
     work.add(group, batches=True)
     output.add(group)
     limits.add(parser)
@@ -128,6 +136,9 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         return build.execute({name: value for name, value in given.items() if name in known}, progress, console)
     if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
+    if "detect" in given:
+        points = given.pop("detect")
+        return tell_images_needed(spec_of(given), points, progress, console)
     summary, directory = run(spec_of(given), progress)
     print_result(summary, directory, asked, console)
     return exit_status(summary)
