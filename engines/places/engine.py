@@ -126,6 +126,14 @@ class PlacedEngine:
         with self._well_formed():
             return {str(name): float(value) for name, value in answer["phases"].items()}
 
+    def memory_bytes(self) -> int | None:
+        """The most memory that its process has had so far, its runtime's and its Python's; None where the system does
+        not tell.
+        """
+        answer, _ = self.process.ask({"ask": "memory"})
+        with self._well_formed():
+            return None if answer["peak_bytes"] is None else int(answer["peak_bytes"])
+
     def close(self) -> None:
         """Ends its process."""
         self.process.close()

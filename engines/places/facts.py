@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import platform
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,17 @@ def total_memory() -> int:
             if text.isdigit():
                 total = min(total, int(text))
     return total
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has had, in bytes; None where the system does not tell.
+
+    On Linux not `getrusage`, which counts what the process that started this one had before, too.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "")
+        return int(line.split()[1]) * 1024
+    if platform.system() == "Darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None

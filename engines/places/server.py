@@ -26,7 +26,7 @@ from seatrial.engines.base import Engine, filled
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel, wait_for_the_end
-from seatrial.engines.places.facts import engine_here
+from seatrial.engines.places.facts import engine_here, peak_memory
 from seatrial.engines.places.hello import receive_hello, send_hello
 from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
 from seatrial.engines.places.requests import request_of
@@ -177,6 +177,7 @@ class _Server:
             "warm up": self._warm_up,
             "time": self._time,
             "phases": self._phases,
+            "memory": self._memory,
         }
 
     def answer(self, message: Message, arrays: list[Array]) -> Answer:
@@ -274,6 +275,9 @@ class _Server:
     def _phases(self, message: Message, arrays: list[Array]) -> Answer:
         query = self._queries[message["index"] % len(self._queries)]
         return {"phases": self._built.phases(filled(query, self._built.request.fixed_batch or len(query)))}, []
+
+    def _memory(self, message: Message, arrays: list[Array]) -> Answer:
+        return {"peak_bytes": peak_memory()}, []
 
     def _batch(self, message: Message, arrays: list[Array]) -> Array:
         if arrays:

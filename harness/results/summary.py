@@ -177,6 +177,7 @@ class _Found:
             simulated=is_simulated(target.precision),
             realized=built["realized"],
             engine_bytes=built["engine_bytes"],
+            memory_bytes=built.get("memory_bytes"),
             build_s=built["build_s"],
             processors=built.get("processors"),
             guard=built.get("guard"),

@@ -66,6 +66,7 @@ class TargetResult:
     simulated: bool
     realized: Mapping[str, float]
     engine_bytes: int
+    memory_bytes: int | None
     build_s: float
     processors: Mapping[str, Any] | None
     guard: Mapping[str, Any] | None

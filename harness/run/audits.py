@@ -33,6 +33,7 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "unknown": list(audit.unknown()),
         "share_as_requested": audit.share_as_requested(),
         "engine_bytes": target.engine.engine_bytes,
+        "memory_bytes": target.engine.memory_bytes(),
         "model_bytes": len(target.model.onnx_bytes),
         "model_digest": target.model.digest,
         "build_s": target.engine.build_s,

@@ -81,7 +81,9 @@ LIMITS = {
         LimitKind("latency_p99", Limit(None), "ms", "the same, 99th percentile"),
         LimitKind("speed_up", Limit(None), "times", "as fast as the reference, at least"),
         LimitKind("size", Limit(None), "MB", "of the engine (1 MB = 1,000,000 bytes)"),
-        LimitKind("memory", Limit(None), "MiB", "of the engine's process at its peak"),
+        LimitKind(
+            "memory", Limit(None), "MiB", "of the engine's process, at its peak while it is built and first asked"
+        ),
         LimitKind("baseline_recovery", Limit(99.0), "%", "of the baseline's top-1 on the same clean images", 100),
         LimitKind("baseline_corrupted", Limit(99.0), "%", "of the baseline's mean top-1 on corrupted images", 100),
         LimitKind("baseline_conditions", Limit(5.0), "points", "that a single condition may lose", 100),

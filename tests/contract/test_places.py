@@ -85,6 +85,16 @@ def test_batches_of_an_arena_reach_every_place(place, request_small, batch):
     arena.close()
 
 
+def test_the_memory_is_that_of_the_engines_own_process(place, request_small, batch):
+    ballast = np.ones(400 << 20, np.uint8)  # of this process, which starts the other
+    with EngineProcess("onnxruntime", lanes=1, place=place) as process:
+        there = PlacedEngine(process, request_small)
+        there.infer(batch)
+        (child,) = [one for one in psutil.Process().children(recursive=True) if one.memory_info().rss > 30 << 20][-1:]
+        assert child.memory_info().rss <= there.memory_bytes() * 1.02
+        assert there.memory_bytes() < len(ballast)
+
+
 def test_what_cannot_be_built_is_told_from_every_place(place, request_small):
     import dataclasses
 

@@ -103,7 +103,7 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
         "latency": target.latency["single_stream"],
         "speedup": target.metrics.get("speedup"),
         "engine_bytes": target.engine_bytes,
-        "memory_bytes": run.audit["targets"][target.id].get("memory_bytes"),
+        "memory_bytes": target.memory_bytes,
     }
     limits = {name: gate.limit(name, target.id) for name in _COSTS}
     return [*found, *([] if hidden is None else [hidden]), *costs(target.id, figures, limits)]
