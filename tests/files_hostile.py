@@ -1,6 +1,6 @@
 """A summary in which every text from outside is hostile, and many checks have every answer."""
 
-from summaries import make_summary
+from summaries import likeness, make_summary
 
 from seatrial.harness.results.check import Check
 
@@ -33,6 +33,7 @@ def evil_summary():
     summary["gate"] = {**summary["gate"], "reasons": [EVIL], "checks": [check.to_dict() for check in checks]}
     change = {"images": 9, "before": 0.9, "after": 0.8, "delta": -0.1, "ci95": [-0.2, 0.0], "agreement": 0.9}
     changes = {"conditions": {"clean": change, EVIL: change}, "corrupted": change, "classes": {EVIL: change}}
+    changes["likeness"] = {EVIL: likeness(EVIL)}
     baseline = {
         "first": EVIL,
         "second": EVIL,

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from seatrial.harness.report.unlabelled import flips
 from seatrial.harness.typeset.numbers import percent, points
 from seatrial.harness.typeset.tables import Listing, figures, long_name
 from seatrial.harness.typeset.terminal import say
@@ -25,6 +26,9 @@ def print_baseline(found: Mapping[str, Any], console: Console) -> None:
     for condition, why in found["left_out"].items():
         say(console, f"  {condition} is left out: {why}")
     for target, change in found["targets"].items():
+        if change["likeness"]:
+            _print_likeness(target, change["likeness"], console)
+            continue
         if all(one["agreement"] == 1 for one in change["conditions"].values()):
             say(console, f"{target}: every image has the class that it had, under {_counted(change['conditions'])}.")
             continue
@@ -40,6 +44,25 @@ def print_baseline(found: Mapping[str, Any], console: Console) -> None:
                 percent(one.get("agreement"), 1),
             )
         console.print(table)
+
+
+def _print_likeness(target: str, found: Mapping[str, Any], console: Console) -> None:
+    """Of images without labels: the conditions under which fewest keep their class, and what flips under the first."""
+    images = max(one["images"] for one in found.values())
+    table = Listing(
+        f"{target}, {images:,} images without labels",
+        long_name("on"),
+        *figures("same class", "95 %", "flipped", "confidence, points"),
+    )
+    for condition in sorted(found, key=lambda name: found[name]["agreement"])[:_SHOWN]:
+        one = found[condition]
+        low, high = one["agreement_ci95"]
+        interval = f"{low * 100:.2f} to {high * 100:.2f}"
+        table.add(condition, percent(one["agreement"]), interval, str(one["flipped"]), points(one["shift"]))
+    console.print(table)
+    first, one = next(iter(found.items()))
+    if one["flipped"]:
+        say(console, f"{first}: flips {flips(one)}.")
 
 
 def _rows(change: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

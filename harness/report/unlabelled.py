@@ -31,6 +31,14 @@ def same_class(target: Mapping[str, Any]) -> str:
     return percent(next((one["agreement"] for one in target["likeness"].values()), None))
 
 
+def same_class_within(found: Mapping[str, Any] | None) -> str:
+    """Agreement with its interval; a dash for None."""
+    if found is None:
+        return "-"
+    low, high = found["agreement_ci95"]
+    return f"{percent(found['agreement'])} [{low * 100:.2f}, {high * 100:.2f}]"
+
+
 def flips(found: Mapping[str, Any], most: int = _FLIPS) -> str:
     """As "3 cat -> dog, 1 cat -> deer and 2 more"; empty for none."""
     named = [f"{one['images']} {one['reference_name']} -> {one['target_name']}" for one in found["flips"][:most]]

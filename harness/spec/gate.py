@@ -88,6 +88,7 @@ LIMITS = {
         LimitKind("baseline_corrupted", Limit(99.0), "%", "of the baseline's mean top-1 on corrupted images", 100),
         LimitKind("baseline_conditions", Limit(5.0), "points", "that a single condition may lose", 100),
         LimitKind("baseline_classes", Limit(10.0, "failures"), "points", "that a single class may lose", 100),
+        LimitKind("baseline_agreement", Limit(98.0), "%", "of images without labels with the baseline's class", 100),
     )
 }
 

@@ -21,7 +21,7 @@ def benchmarks(summary: Mapping[str, Any]) -> dict[str, Measures]:
     """
     found: dict[str, Measures] = {}
     for target in summary["targets"]:
-        for name, measures in ((target["id"], _costs(target)), *_accuracies(target)):
+        for name, measures in ((target["id"], _costs(target)), *_accuracies(target), *_agreements(target)):
             whole = {measure: value for measure, value in measures.items() if value is not None}
             if whole:
                 found[name[:_MOST]] = whole
@@ -39,6 +39,12 @@ def _accuracies(target: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dict
                 "agreement": against and _value(against.get("agreement"), None, 100),
             },
         )
+
+
+def _agreements(target: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dict[str, float] | None]]]:
+    """Of images without labels."""
+    for condition, one in target["likeness"].items():
+        yield f"{target['id']} {condition}", {"agreement": _value(one["agreement"], one["agreement_ci95"], 100)}
 
 
 def _costs(target: Mapping[str, Any]) -> dict[str, dict[str, float] | None]:

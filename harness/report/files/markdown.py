@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.report import words
+from seatrial.harness.report import unlabelled, words
 from seatrial.harness.typeset.markdown import block, code, items, table, text
 from seatrial.harness.typeset.numbers import milliseconds, percent, points
 
@@ -79,6 +79,8 @@ def _what_to_do(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _targets(summary: Mapping[str, Any]) -> str:
+    if not summary["data"]["labelled"]:
+        return _unlabelled(summary)
     columns = [column for kind in KINDS.values() for column in kind.columns()]
     headings = [
         "target",
@@ -105,6 +107,23 @@ def _targets(summary: Mapping[str, Any]) -> str:
     return _and_more(table(headings, rows, left=2), len(summary["targets"]) - _MOST_TARGETS)
 
 
+def _unlabelled(summary: Mapping[str, Any]) -> str:
+    headings = ["target", "runs as", "the reference's class [95 %]", "flipped", "p50 ms", "p99 ms"]
+    rows = []
+    for target in summary["targets"][:_MOST_TARGETS]:
+        latency = target["latency"]["single_stream"]
+        one = next(iter(target["likeness"].values()), None)
+        cells = [
+            words.realized(target["realized"], target["simulated"]),
+            unlabelled.same_class_within(one),
+            "-" if one is None else str(one["flipped"]),
+            milliseconds(latency["p50_ms"]),
+            milliseconds(latency["p99_ms"]),
+        ]
+        rows.append([code(_short(target["id"])), *map(text, cells)])
+    return _and_more(table(headings, rows, left=2), len(summary["targets"]) - _MOST_TARGETS)
+
+
 def _baseline(found: Mapping[str, Any]) -> Iterator[str]:
     """What changed since: clean images, corrupted ones, and the condition that lost most."""
     yield "## Against the baseline"
@@ -124,8 +143,14 @@ def _baseline(found: Mapping[str, Any]) -> Iterator[str]:
         for target, what, one in rows[:_MOST_TARGETS]
     ]
     headings = ["target", "on", "images", "before", "after", "points [95 %]"]
-    yield _and_more(table(headings, cells, left=2), len(rows) - _MOST_TARGETS)
-    told = [*(f"changed: {path}" for path in found["changed"]), *found["alone"]]
+    if cells:
+        yield _and_more(table(headings, cells, left=2), len(rows) - _MOST_TARGETS)
+    alike = [
+        f"{target}, {condition}: the class that it had on {unlabelled.same_class_within(one)} of {one['images']} images"
+        for target, change in found["targets"].items()
+        for condition, one in list(change["likeness"].items())[:1]
+    ]
+    told = [*alike, *(f"changed: {path}" for path in found["changed"]), *found["alone"]]
     if told:
         yield _listed([text(_short(one)) for one in told])
 

@@ -12,6 +12,8 @@ from typing import Any
 _MOST = 250
 _OTHER = re.compile(r"[^A-Za-z0-9_\-. /]")
 _DOTS = re.compile(r"\.+")
+# Of images without labels; flips and quantiles are lists.
+_OF_LIKENESS = ("images", "agreement", "agreement_ci95", "flipped", "less_sure", "confidence", "shift", "shift_ci95")
 
 
 def metrics(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -49,6 +51,8 @@ def _all(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         for part in ("engine_bytes", "build_s", "realized", "metrics", "latency", "conditions", "classes"):
             value = target.get(part)
             yield from _numbers(target["id"] if part == "conditions" else f"{target['id']}/{part}", value)
+        for condition, found in target["likeness"].items():
+            yield from _numbers(f"{target['id']}/{condition}", {key: found[key] for key in _OF_LIKENESS})
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:

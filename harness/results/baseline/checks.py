@@ -7,6 +7,7 @@ from seatrial.harness.results.baseline.compared import CORRUPTION, RunsCompared
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import recovery
 from seatrial.harness.results.checks.families import Family
+from seatrial.harness.results.checks.unlabelled import baseline_agreement
 from seatrial.harness.results.evidence import names_of
 from seatrial.harness.spec.gate import GateOptions
 
@@ -28,6 +29,9 @@ def baseline_checks(found: RunsCompared, gate: GateOptions) -> tuple[list[Check]
             before = float(corrupted.reference_top1.mean())
             on = "corrupted, since the baseline:"
             checks.append(recovery("baseline corrupted", target, on, before, corrupted.differences, limit))
+        limit = gate.limit("baseline_agreement", target)
+        if change.likeness and limit.value is not None:
+            checks.append(baseline_agreement(target, *next(iter(change.likeness.items())), limit))
         conditions = {name: one for name, one in evidence.conditions.items() if name != CLEAN}
         names = names_of(found.class_names, evidence.classes)
         classes = {names[number]: one for number, one in evidence.classes.items()}

@@ -16,6 +16,7 @@ from seatrial.harness.records.differences import differences
 from seatrial.harness.results.baseline.pairing import Pairing, at, check_labels
 from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.evidence import Evidence, names_of
+from seatrial.harness.results.unlabelled import likeness_values
 
 CORRUPTION = "corruption"
 
@@ -55,12 +56,14 @@ class MeanChange:
 @dataclasses.dataclass(frozen=True)
 class TargetChange:
     """conditions: by id, clean images first. corrupted: mean over the corruptions that both have, None for none.
-    classes: by name. evidence: what they were counted from.
+    classes: by name. likeness: condition -> how alike the answers to images without labels are, of which the others
+    tell nothing (`results.unlabelled`). evidence: what they were counted from.
     """
 
     conditions: Mapping[str, Change]
     corrupted: MeanChange | None
     classes: Mapping[str, MeanChange]
+    likeness: Mapping[str, Mapping[str, Any]]
     evidence: Evidence
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class TargetChange:
             "conditions": {name: one.to_dict() for name, one in self.conditions.items()},
             "corrupted": None if self.corrupted is None else _values(self.corrupted),
             "classes": {name: _values(one) for name, one in self.classes.items()},
+            "likeness": dict(self.likeness),
         }
 
 
@@ -129,6 +133,7 @@ class _Target:
     def __init__(self) -> None:
         self.evidence = Evidence()
         self.conditions: dict[str, Change] = {}
+        self.likeness: dict[str, dict[str, Any]] = {}
 
     def result(self, names: Sequence[str] | None) -> TargetChange:
         """What was added up. names: of the classes."""
@@ -139,7 +144,7 @@ class _Target:
             named[number]: MeanChange.of(self.evidence.class_top1[number] - found.mean, found)
             for number, found in self.evidence.classes.items()
         }
-        return TargetChange(self.conditions, corrupted, classes, self.evidence)
+        return TargetChange(self.conditions, corrupted, classes, self.likeness, self.evidence)
 
 
 def _target(
@@ -155,10 +160,13 @@ def _target(
         places, other_places = pairing.places(ids, others)
         if not len(places):
             continue
-        if len(places) == len(ids) == len(others):
-            _check_images(first, second)
         before, after = at(before, places), at(after, other_places)
         check_labels(before, after, (first.root, second.root))
+        if len(places) == len(ids) == len(others):
+            _check_images(first, second)
+        if not before.labelled:
+            found.likeness[condition] = likeness_values(after, before, second.class_names or first.class_names)
+            continue
         change = compare(after.correct, before.correct, after.top1 == before.top1)
         found.conditions[condition] = Change(
             len(places), float(before.correct.mean()), float(after.correct.mean()), change
@@ -169,7 +177,7 @@ def _target(
         if len(labels) == len(before.label):  # a run that was extended has the same images under every condition
             found.evidence.add(condition, _kind(condition), after.correct, before.correct)
     if labels is None:
-        return None
+        return found if found.likeness else None
     if CLEAN in found.conditions:
         found.evidence.count_classes(labels, *clean)
     else:

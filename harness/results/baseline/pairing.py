@@ -40,7 +40,12 @@ def at(rows: Predictions, places: Positions) -> Predictions:
 
 
 def check_labels(before: Predictions, after: Predictions, roots: tuple[Path, Path]) -> None:
-    """UsageError where the same images have other labels: other classes, or other data."""
+    """UsageError where the same images have other labels: other classes, or other data; and where one run has none."""
+    if before.labelled != after.labelled:
+        bare, known = roots if after.labelled else reversed(roots)
+        raise UsageError(
+            f"{bare} has no labels and {known} has some: run both with labels, or both without (--unlabelled)."
+        )
     changed = int(np.count_nonzero(before.label != after.label))
     if changed:
         raise UsageError(

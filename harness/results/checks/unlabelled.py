@@ -1,4 +1,4 @@
-"""The check of images without labels: whether a target answers as the reference."""
+"""The checks of images without labels: whether a target answers as the reference, or as it did in the baseline."""
 
 from __future__ import annotations
 
@@ -16,17 +16,27 @@ def agreement(target: str, condition: str, found: Mapping[str, Any], limit: Limi
 
     found: as `results.unlabelled.likeness_values` gives it, of that condition.
     """
+    return _agreement("agreement", target, (condition, "the reference's class"), found, limit)
+
+
+def baseline_agreement(target: str, condition: str, found: Mapping[str, Any], limit: Limit) -> Check:
+    """Whether they get the class that the target gave them in the baseline."""
+    return _agreement("baseline agreement", target, (condition, "the baseline's class"), found, limit)
+
+
+def _agreement(name: str, target: str, on: tuple[str, str], found: Mapping[str, Any], limit: Limit) -> Check:
+    condition, whose = on
     assert limit.value is not None
     least, images = limit.value / 100, found["images"]
     interval = (found["agreement_ci95"][0], found["agreement_ci95"][1])
     answer = at_least(least, interval)
     needed = images_to_decide(found["agreement"], least) if answer == "inconclusive" else None
     says = (
-        f"{condition}: {found['agreement'] * 100:.2f} % of {images:,} images get the reference's class "
+        f"{condition}: {found['agreement'] * 100:.2f} % of {images:,} images get {whose} "
         f"({interval[0] * 100:.2f} to {interval[1] * 100:.2f}); at least {limit.value:g} should"
     )
     return Check(
-        name="agreement",
+        name=name,
         target=target,
         answer=answer,
         says=says if answer != "inconclusive" else f"{says}: {more(images, needed)}",

@@ -187,3 +187,35 @@ def test_the_gates_own_limits_hold(make):
     assert compare_runs(before, after, lax).gate["verdict"] == "INCONCLUSIVE"
     loose = GateOptions(limits=(Asked("baseline_recovery", Limit(90.0)), Asked("baseline_classes", Limit(90.0))))
     assert compare_runs(before, after, loose).gate["verdict"] == "ACCEPT"
+
+
+def unlabelled(rows):
+    return Predictions(np.full_like(rows.label, -1), rows.top, rows.p_top1, rows.margin)
+
+
+def test_runs_without_labels_are_compared_by_their_answers(make, capsys):
+    before = make("before", {(INT8, "clean"): unlabelled(answers([]))})
+    after = make("after", {(INT8, "clean"): unlabelled(answers(range(300)))}, names=[*"abcdefghij"])
+    judged = compare_runs(before, after)
+    found = judged.to_dict()["targets"][INT8]
+    assert (found["conditions"], found["classes"], found["corrupted"]) == ({}, {}, None)
+    assert (found["likeness"]["clean"]["agreement"], found["likeness"]["clean"]["flipped"]) == (0.9, 300)
+    assert {(one["reference_name"], one["target_name"]) for one in found["likeness"]["clean"]["flips"]} == {
+        *zip("abcdefghij", "bcdefghija", strict=True)
+    }
+    assert [(one["name"], one["answer"]) for one in judged.gate["checks"]] == [("baseline agreement", "fail")]
+    assert judged.gate["verdict"] == "REGRESSION"
+    assert parse(["compare", str(before), str(after)])(Silent(), _console()) == 1
+    shown = capsys.readouterr().out
+    assert "3,000 images without labels" in shown
+    assert "90.00 %" in shown
+    assert "flips 30 a -> b" in shown
+    assert compare_runs(before, before).gate["verdict"] == "ACCEPT"
+
+
+def test_one_run_with_labels_and_one_without_are_no_pair(make):
+    known = make("known", {(INT8, "clean"): answers([])})
+    bare = make("bare", {(INT8, "clean"): unlabelled(answers([]))})
+    for pair in ((known, bare), (bare, known)):
+        with pytest.raises(UsageError, match=r"bare has no labels and .*known has some"):
+            compare_runs(*pair)

@@ -11,6 +11,9 @@ from seatrial.errors import UsageError
 from seatrial.harness.metrics.accuracy import wilson_interval
 from seatrial.harness.records.predictions import rows_of
 from seatrial.harness.report import unlabelled as shown
+from seatrial.harness.report.files.bencher import benchmarks
+from seatrial.harness.report.files.markdown import markdown
+from seatrial.harness.report.files.metrics import metrics
 from seatrial.harness.results.checks.unlabelled import agreement
 from seatrial.harness.results.unlabelled import likeness_values, notes_without_labels
 from seatrial.harness.spec.gate import Limit
@@ -105,3 +108,17 @@ def test_the_page_has_the_figures_and_no_accuracy():
     assert "99.00 %" in text
     for absent in ("negative flip", "Accuracy by severity", "Mean top-1 per family", "Clean images, paired"):
         assert absent not in text
+
+
+def test_files_for_other_programs_have_agreement_and_no_accuracy():
+    summary = make_unlabelled(EVIL)
+    figures = metrics(summary)
+    assert figures["new/x_cpu/clean/agreement"] == 0.99
+    assert figures["new/x_cpu/clean/agreement_ci95/low"] == pytest.approx(0.98)
+    assert not [name for name in figures if "top1" in name and "metrics" not in name]
+    assert benchmarks(summary)["new/x@cpu clean"] == {
+        "agreement": {"value": 99.0, "lower_value": pytest.approx(98.0), "upper_value": pytest.approx(99.5)}
+    }
+    page = markdown(make_unlabelled("cat"))
+    assert "99.00 % \\[98.00, 99.50]" in page
+    assert "top-1" not in page
