@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from seatrial.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, SeatrialError
 from seatrial.harness.command import parse
 from seatrial.harness.progress import telling
+from seatrial.harness.report.files.github import error_lines
 from seatrial.harness.report.progress import progress_here
 from seatrial.harness.typeset.terminal import Terminal, say_whole
 
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return job(progress, Terminal())
     except SeatrialError as error:
         for line in f"seatrial: {error}".splitlines():  # what a process said has several
+            say_whole(errors, line)
+        for line in error_lines(str(error)):  # beside what may be JSON, GitHub's runner reads this stream, too
             say_whole(errors, line)
         return error.exit_code
     except KeyboardInterrupt:

@@ -167,6 +167,13 @@ def test_json_stays_json_in_a_job(project, github):
     assert done.stdout == (project / "runs/model/summary.json").read_text(encoding="utf-8")
 
 
+def test_a_command_without_a_result_is_an_error_of_the_job(project):
+    done = shell(project, ["seatrial --engine none"], GITHUB_ACTIONS="true")
+    assert done.returncode == 2
+    assert re.search(r"^::error title=seatrial::Unknown engine 'none'", done.stderr, re.MULTILINE)
+    assert "::error" not in shell(project, ["seatrial --engine none"]).stderr
+
+
 def test_a_page_that_cannot_be_written_fails_nothing(project, github):
     done = shell(project, ["seatrial report runs/model"], GITHUB_STEP_SUMMARY=str(project / "none/page.md"))
     assert done.returncode == github[0].returncode

@@ -1,6 +1,7 @@
 """A target that crashes, hangs or eats the machine ends alone: the run, its other targets and its report do not."""
 
 import json
+import xml.etree.ElementTree as ET
 
 import pytest
 from conftest import make_folders, make_model
@@ -62,6 +63,9 @@ def test_the_run_goes_on_without_it(unruly, world, tmp_path, capsys, name, stage
     assert says in shown.out.replace("\n", " ")
     assert "exit status 3" in shown.out
     assert says in (out / "report.html").read_text()
+    cases = ET.parse(out / "junit.xml").findall("testsuite/testcase")
+    (error,) = [case.find("error") for case in cases if case.get("classname") == f"{name}/int8@cpu"]
+    assert says in error.text
     assert not [target for target, _ in trial_files(out) if name in target]
 
     # The same command tries again: what failed, and nothing else.

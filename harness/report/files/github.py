@@ -23,7 +23,12 @@ def annotation_lines(summary: Mapping[str, Any], environment: Mapping[str, str] 
     found = list(_found(summary))
     lines = [_command(*one) for one in found[:_MOST]]
     rest = len(found) - _MOST
-    return [*lines, _command("warning", "seatrial", f"and {rest} more, in report.md")] if rest > 0 else lines
+    return [*lines, _command("warning", "", f"and {rest} more, in report.md")] if rest > 0 else lines
+
+
+def error_lines(message: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The same for a command that came to no result."""
+    return [_command("error", "", message)] if environment.get("GITHUB_ACTIONS") == "true" else []
 
 
 def append_page(summary: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> None:
@@ -56,7 +61,7 @@ def _rank(check: Mapping[str, Any]) -> int:
 
 def _command(level: str, title: str, message: str) -> str:
     """As the runner reads it: https://github.com/actions/toolkit, packages/core/src/command.ts."""
-    escaped = _data(f"seatrial, {title}").replace(":", "%3A").replace(",", "%2C")
+    escaped = _data(f"seatrial, {title}" if title else "seatrial").replace(":", "%3A").replace(",", "%2C")
     return f"::{level} title={escaped}::{_data(message)}"
 
 

@@ -53,6 +53,8 @@ def _all(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield from _numbers(target["id"] if part == "conditions" else f"{target['id']}/{part}", value)
         for condition, found in target["likeness"].items():
             yield from _numbers(f"{target['id']}/{condition}", {key: found[key] for key in _OF_LIKENESS})
+    for target, change in (summary.get("baseline") or {"targets": {}})["targets"].items():
+        yield from _numbers(f"{target}/baseline", change)
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:

@@ -34,6 +34,9 @@ def test_every_figure_is_there():
     assert found["new/x_cpu/metrics/corruption_delta_ci95/high"] == -0.01
     assert found["new/x_cpu/latency/single_stream/p99_ms"] == 2.0
     assert found["ref/x_cpu/engine_bytes"] == 123456
+    change = {"delta": -0.1, "ci95": [-0.2, 0.0]}
+    summary["baseline"] = {"targets": {"new/x@cpu": {"conditions": {"clean": change}, "corrupted": None}}}
+    assert metrics(summary)["new/x_cpu/baseline/conditions/clean/ci95/low"] == -0.2
     assert (found["checks/failed"], found["checks/passed"], found["targets/failed"]) == (1, 0, 1)
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 import re
 
+import cmarkgfm
 import pytest
+from cmarkgfm.cmark import Options
 from files_hostile import EVIL, evil_summary, with_checks
 from markdown_it import MarkdownIt
 from summaries import make_summary, parsed
@@ -18,8 +20,18 @@ UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u206
 MENTION = re.compile(r"(?<![A-Za-z0-9_`])@[A-Za-z0-9]|(?<!&)#\d|\bGH-\d|https?://|www\.|![0-9]")
 
 
-def rendered(page):
+def by_github(page):
+    """GitHub's own renderer with its extensions, addresses become links; before GitHub takes elements out."""
+    return cmarkgfm.github_flavored_markdown_to_html(page, options=Options.CMARK_OPT_UNSAFE)
+
+
+def by_another(page):
     return MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(page)
+
+
+@pytest.fixture(params=[by_github, by_another])
+def rendered(request):
+    return request.param
 
 
 def outside_code(html):
@@ -50,7 +62,7 @@ def test_the_verdict_stands_first_with_its_reasons_and_what_to_do():
     ]
 
 
-def test_tables_render_as_tables_with_the_figures():
+def test_tables_render_as_tables_with_the_figures(rendered):
     html = rendered(markdown(make_summary(name="signs")))
     tables = re.findall(r"<table>.*?</table>", html, re.DOTALL)
     assert len(tables) == 2
@@ -78,7 +90,7 @@ def test_the_lowest_conditions_and_classes_stand_first_and_the_rest_is_counted()
     assert "class1`" not in page
 
 
-def test_nothing_from_outside_is_markup():
+def test_nothing_from_outside_is_markup(rendered):
     html = rendered(markdown(evil_summary()))
     tags = parsed(html)
     assert set(tags.seen) <= {*("h1", "h2", "p", "ul", "li", "code", "pre"), *TABLE}
@@ -87,9 +99,9 @@ def test_nothing_from_outside_is_markup():
     assert "heading" not in "".join(re.findall(r"<h\d>.*?</h\d>", html))
 
 
-def test_nobody_is_mentioned_and_nothing_is_linked():
+def test_nobody_is_mentioned_and_nothing_is_linked(rendered):
     assert MENTION.search(outside_code(rendered(markdown(evil_summary())))) is None
-    found = MarkdownIt("gfm-like", {"linkify": False}).render(text("see https://a.b, @me and #4"))
+    found = rendered(text("see https://a.b, @me and #4"))
     assert MENTION.search(found) is None
     assert found.replace("\u2060", "") == "<p>see https://a.b, @me and #4</p>\n"
 
@@ -104,7 +116,7 @@ def test_targets_keep_their_names_to_copy():
 
 
 @pytest.mark.parametrize("words", ["1. x", "1) x", "- x", "+ x", "# x", "=== x", "> x", "---", "a | b", ":---", EVIL])
-def test_words_stay_words_wherever_they_begin(words):
+def test_words_stay_words_wherever_they_begin(rendered, words):
     html = rendered(f"- {text(words)}\n\n{text(words)}\n\n| {text(words)} | b |\n|---|---|\n| {text(words)} | c |")
     assert set(parsed(html).seen) == {"ul", "li", "p", *TABLE}
     assert html.count("<tr>") == 2
@@ -112,18 +124,18 @@ def test_words_stay_words_wherever_they_begin(words):
 
 
 @pytest.mark.parametrize("name", ["a", "`", "``", "a`b", " a ", "a|b", "\\", "a\\", "a\\|b", "", EVIL])
-def test_names_are_code_of_one_cell(name):
+def test_names_are_code_of_one_cell(rendered, name):
     html = rendered(f"| {code(name)} | x |\n|---|---|\n| {code(name)} | y |")
     assert html.count("<td>") == html.count("<th>") == 2
     assert set(parsed(html).seen) <= {*TABLE, "code"}
 
 
-def test_a_command_ends_where_it_should():
+def test_a_command_ends_where_it_should(rendered):
     html = rendered(f"{block('bench.py ``` x')}\n\nbehind")
     assert "<p>behind</p>" in html
 
 
-def test_the_page_fits_a_comment_whatever_is_in_it():
+def test_the_page_fits_a_comment_whatever_is_in_it(rendered):
     check = Check(name="recovery", target="new/x@cpu", answer="fail", says="x")
     summary = with_checks(*(dataclasses.replace(check, target="t" * 9000) for _ in range(500)))
     long = "@" * 100_000
