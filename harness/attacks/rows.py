@@ -85,5 +85,12 @@ def read_attack_rows(root: Path, key: str, ids: Sequence[str]) -> AttackRows:
     return rows
 
 
+def chunk_keys(root: Path, key: str) -> tuple[str, ...]:
+    """Where in the cache the images of a file of rows lie; nothing where the file does not say. key: of the images."""
+    path = root / rows_path(key)
+    metadata = read_table(path).schema.metadata or {} if path.exists() else {}
+    return tuple(map(str, json.loads(metadata.get(_CHUNKS, b"[]"))))
+
+
 def _named(table: pa.Table, key: str) -> bool:
     return bool((table.schema.metadata or {}).get(_KEY) == key.encode())

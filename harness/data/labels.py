@@ -53,6 +53,11 @@ def offset_of(label_of: LabelOf) -> int:
     return label_of.table.offset if isinstance(label_of, Labeller) and label_of.table is not None else 0
 
 
+def table_names(label_of: LabelOf) -> tuple[str, ...] | None:
+    """The names of the classes, in the order of the outputs; None where no table names them."""
+    return label_of.table.names if isinstance(label_of, Labeller) and label_of.table is not None else None
+
+
 def read_class_table(path: Path, classes: int) -> ClassTable:
     """Reads `index,synset,name` CSV with a header, or one name a line, for a model with `classes` outputs.
 

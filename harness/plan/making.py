@@ -18,7 +18,7 @@ from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data import Selection, labeller, open_data, open_unlabelled, select, without_labels
 from seatrial.harness.data.demo import demo_folders
-from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.data.labels import LabelOf, table_names
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, where_of
 from seatrial.harness.plan.origin import load_models
@@ -93,6 +93,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         later=resolved.later,
         networks=resolved.networks,
         origin=origin,
+        class_names=table_names(label_of) or _folder_names(data, model.classes),
     )
     plan = with_hashed_images(plan, progress)
     return dataclasses.replace(plan, identity=identity_of(plan))
@@ -106,6 +107,14 @@ def _selected(path: Path | str, model: DeployableModel, label_of: LabelOf, spec:
     source = open_data(path, model.classes, label_of, unlabelled=spec.images.unlabelled)
     data = select(source, seed=spec.seed, limit=spec.images.limit)
     return without_labels(data) if spec.images.unlabelled or source.labels.max() < 0 else data
+
+
+def _folder_names(data: Selection, classes: int) -> tuple[str, ...] | None:
+    """Names of the classes after their folders, the index for those without one; None of arrays, and without labels."""
+    if not data.source.encoded or data.labels.min() < 0:
+        return None
+    folders = {label: name.partition("/")[0] for name, label in zip(data.ids, data.labels.tolist(), strict=True)}
+    return tuple(folders.get(index, str(index)) for index in range(classes))
 
 
 def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> ReleasedSet | None:

@@ -30,7 +30,8 @@ class Plan:
     images under each condition. targets: the reference first. notes: what was left out, and why. later: ids of
     conditions that hang on the answers to the others. networks: other models that conditions need, by name. digests: of
     the images. identity: what shapes the answers. only: the builds that take part, None for all.
-    origin: the float model that a quantized one came from, where it is named.
+    origin: the float model that a quantized one came from, where it is named. class_names: in the order of the outputs,
+    as --classes, the model or the folders say.
     """
 
     spec: RunSpec
@@ -49,6 +50,7 @@ class Plan:
     identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
     only: tuple[Build, ...] | None = None
     origin: DeployableModel | None = None
+    class_names: tuple[str, ...] | None = None
 
     @property
     def data_name(self) -> str:

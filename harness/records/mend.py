@@ -45,6 +45,7 @@ def _records(directory: RunDirectory) -> Iterator[tuple[Path, Callable[[Path], o
     yield directory.audit, read_values, "all targets are built and looked at again"
     yield directory.failures, read_values, "the targets that it named are tried again"
     yield directory.spent, read_values, "how long earlier trials took is not known any more"
+    yield directory.flips, read_values, "it is made again"
     yield directory.latency, read_table, "all targets are timed again"
     for path in sorted(directory.root.glob("*/*.parquet")):
         if _KEY.fullmatch(path.stem):

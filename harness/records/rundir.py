@@ -70,6 +70,11 @@ class RunDirectory:
         write_values(self.spent, total)
 
     @property
+    def flips(self) -> Path:
+        """Which answers changed against the reference's, with pictures of the worst."""
+        return self.root / "flips.json"
+
+    @property
     def summary(self) -> Path:
         """The machine-readable result."""
         return self.root / "summary.json"
@@ -115,7 +120,7 @@ class RunDirectory:
 
     def is_begun(self) -> bool:
         """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
-        parts = (self.run_json, self.latency, self.audit, self.failures, self.spent)
+        parts = (self.run_json, self.latency, self.audit, self.failures, self.spent, self.flips)
         known = {path.name for path in (*parts, self.summary, self.report, *self.made_of_summary)}
         return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known
 

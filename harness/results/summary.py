@@ -13,7 +13,7 @@ import numpy as np
 from seatrial.engines.precision import is_simulated
 from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN, Condition
-from seatrial.harness.conditions.kinds.protocol import Figures, Finished, Measured
+from seatrial.harness.conditions.kinds.protocol import Figures, Measured
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
@@ -25,12 +25,12 @@ from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, re
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import read_trial
-from seatrial.harness.results.answers import Answers
 from seatrial.harness.results.baseline.compared import compared
 from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.checks.built import built
 from seatrial.harness.results.checks.run import Judged, checks_of
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of, reference_evidence
+from seatrial.harness.results.finished import finished_of
 from seatrial.harness.results.gate import decide
 from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
@@ -50,11 +50,10 @@ def summarise(
     no figures.
     """
     failed = {failure["target"] for failure in failures}
-    plan = _answerable(plan, failed)
-    whole = [target for target in plan.targets if target.id not in failed]
+    plan, finished = finished_of(plan, directory, failed)
+    whole = finished.targets
     found = _Found(plan, directory, audit, [build for build in plan.builds if build.id not in failed])
     targets = [found.target(target) for target in whole]
-    finished = _finished(plan, directory, whole)
     blocks = {kind.block: kind.describe(finished) for kind in KINDS.values() if kind.block is not None}
     judged = Judged(
         targets=targets,
@@ -63,7 +62,7 @@ def summarise(
         audit=audit,
         blocks=blocks,
         kinds={condition.id: kind_of(condition.id).name for condition in plan.conditions},
-        class_names=plan.model.class_names,
+        class_names=plan.class_names,
         gate=plan.spec.gate,
     )
     since = None
@@ -153,7 +152,7 @@ class _Found:
 
     def _classes(self, name: str) -> dict[str, ClassResult]:
         evidence = self.evidence[name]
-        names = names_of(self._plan.model.class_names, evidence.classes)
+        names = names_of(self._plan.class_names, evidence.classes)
         compared = name != REFERENCE.id
         return {
             names[number]: ClassResult(
@@ -235,25 +234,6 @@ def _data(plan: Plan) -> dict[str, Any]:
         "labelled": plan.data.labelled,
         "calibration": calibration,
     }
-
-
-def _answerable(plan: Plan, failed: set[str]) -> Plan:
-    """Without the conditions whose images were never made, since these targets came to no end."""
-    kept = [one for one in plan.conditions if kind_of(one.id).answerable(one, failed, plan.world)]
-    return dataclasses.replace(plan, conditions=tuple(kept))
-
-
-def _finished(plan: Plan, directory: RunDirectory, targets: Sequence[TargetSpec]) -> Finished:
-    calibrations = [one["calibration"] for one in plan.identity.targets.values() if one["calibration"] is not None]
-    return Finished(
-        world=plan.world,
-        directory=directory,
-        targets=tuple(targets),
-        answers={target.id: Answers(directory.trials, Build(target), plan) for target in targets},
-        reference=REFERENCE.id,
-        shapes=[*plan.identity.conditions.values(), *(one["condition"] for one in calibrations)],
-        key=plan.key_of,
-    )
 
 
 def _metrics(plan: Plan, target: Measured, reference: Measured) -> dict[str, Any]:

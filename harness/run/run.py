@@ -31,6 +31,7 @@ from seatrial.harness.run.alike import ask_targets
 from seatrial.harness.run.answer import answer
 from seatrial.harness.run.audits import describe_audits
 from seatrial.harness.run.building import build_targets
+from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.latencies import time_targets
 from seatrial.harness.run.processes import started
@@ -116,7 +117,8 @@ def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
     summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
     values = summary.to_dict()
     write_json(directory.summary, values)
-    write_report(directory.report, values)
+    file_flips(plan, directory)
+    write_report(directory, values)
     write_files(directory, values)
     return summary
 

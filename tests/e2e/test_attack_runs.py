@@ -161,7 +161,7 @@ def test_the_summary_tells_what_the_figures_are_worth(attacked):
     assert summary_of(out)["timing"]["attacks"] > 0
     page = (out / "report.html").read_text()
     assert "attack/pgd-linf@2+qdq" in page
-    assert "<script" not in page
+    assert page.count("<script") == 1, "the page's own"
 
 
 def test_images_reproduce_bit_for_bit_from_the_seed(attacked, tmp_path):

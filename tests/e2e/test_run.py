@@ -48,7 +48,7 @@ def test_the_run_directory_is_whole(world):
     run = root / "run"
     assert {path.name for path in run.iterdir()} == {
         *("run.json", "audit.json", "spent.json", "summary.json", "report.html", "latency.parquet", "trials"),
-        *("report.md", "junit.xml", "metrics.json", "bencher.json"),
+        *("flips.json", "report.md", "junit.xml", "metrics.json", "bencher.json"),
     }
     assert len(list((run / "trials").iterdir())) == 2 * CONDITIONS
     assert "onnxruntime/int8@cpu" in done.stdout

@@ -35,6 +35,10 @@ class Clean(Kind):
             raise UsageError(f"Unknown condition {condition_id!r}.")
         return Condition(CLEAN)
 
+    def title(self, condition_id: str) -> str:
+        """One word."""
+        return "Clean"
+
     def headline(self, target: Mapping[str, Any]) -> str | None:
         """Top-1, and its difference to the reference's."""
         clean = target["conditions"].get(CLEAN)

@@ -192,7 +192,8 @@ class Column:
 @dataclasses.dataclass(frozen=True)
 class Section:
     """A part of the report. template: Jinja, every value in it is escaped; it sees `summary`, `targets`, `numbers`
-    (`harness.typeset.numbers`) and `values`.
+    (`harness.typeset.numbers`) and `values`. It begins with an `<h2>`, under which the report's list of contents names
+    it; it runs no script.
     """
 
     template: str
@@ -326,6 +327,22 @@ class Kind(abc.ABC):
         return []
 
     # What is shown of them. summary: the content of summary.json.
+
+    def title(self, condition_id: str) -> str:
+        """An id as people read it; ids that there are not, too."""
+        return condition_id
+
+    def cell(self, condition_id: str) -> tuple[str, str]:
+        """Its row and its column where conditions stand in a table; the column is "" where there is but one."""
+        return self.title(condition_id), ""
+
+    def seen(
+        self, condition: Condition, target: TargetSpec, finished: Finished, clean: ImageReader
+    ) -> ImageReader | None:
+        """What a target saw, at the model's size before `Condition.transform`; None where that is not there any more.
+        clean: the images as they are. It is asked only where `run` is the kind's own.
+        """
+        return None
 
     def columns(self) -> Sequence[Column]:
         """Columns of the table of targets."""

@@ -31,6 +31,11 @@ def kind_of(condition_id: str) -> Kind:
     raise UsageError(f"Unknown condition {condition_id!r}. Known: {spelled()}.")
 
 
+def title_of(condition_id: str) -> str:
+    """An id as people read it: "Gaussian noise, severity 3"; what looks like no kind's stays as it is."""
+    return next((kind.title(condition_id) for kind in KINDS.values() if kind.owns(condition_id)), condition_id)
+
+
 def spelled() -> str:
     """Every condition there is, in short."""
     return ", ".join(kind.spelled() for kind in KINDS.values())

@@ -27,6 +27,8 @@ from seatrial.harness.attacks.ids import (
 )
 from seatrial.harness.attacks.rows import AttackRows, read_attack_rows, rows_path
 from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.kinds.attack import words
+from seatrial.harness.conditions.kinds.attack.again import adversarial_images
 from seatrial.harness.conditions.kinds.attack.block import describe_attacks
 from seatrial.harness.conditions.kinds.attack.running import run_attacks
 from seatrial.harness.conditions.kinds.attack.surrogates import files_of, load_networks, surrogate_names
@@ -42,6 +44,7 @@ from seatrial.harness.conditions.kinds.protocol import (
     Session,
     World,
 )
+from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.spec.targets import Build, TargetSpec
 from seatrial.packages import installed_versions, need
 
@@ -153,6 +156,21 @@ class Attacks(Kind):
         files = {target.id: made_of[target] for target in finished.targets}
         return describe_attacks(finished.answers, rows, finished.reference, files)
 
+    def title(self, condition_id: str) -> str:
+        """As in "PGD, L∞ 2/255, made on fp32"."""
+        return words.title(condition_id)
+
+    def cell(self, condition_id: str) -> tuple[str, str]:
+        """A row for each attack and way of making its images, a column for each strength."""
+        return words.cell(condition_id)
+
+    def seen(
+        self, condition: Condition, target: TargetSpec, finished: Finished, clean: ImageReader
+    ) -> ImageReader | None:
+        """The adversarial images, while the cache has them."""
+        key = _images_key(condition.id, Build(target), finished.key)
+        return adversarial_images(parse_attack(condition.id), key, finished, clean)
+
     def show(self, summary: Mapping[str, Any], console: Console) -> None:
         """Robust accuracy, worst cases, who passes whom, and whether the gradients can be believed."""
         from seatrial.harness.conditions.kinds.attack.console import print_attacks
@@ -162,12 +180,19 @@ class Attacks(Kind):
 
     def section(self, summary: Mapping[str, Any]) -> Section | None:
         """The same, with every figure."""
-        from seatrial.harness.conditions.kinds.attack import words
         from seatrial.harness.conditions.kinds.attack.figure import accuracy_by_strength
+        from seatrial.harness.conditions.kinds.attack.tables import tables
 
-        if not summary.get(self.block):
+        block = summary.get(self.block)
+        if not block:
             return None
-        return Section.of(__package__, {"figure": accuracy_by_strength(summary[self.block]), "words": words})
+        found = {
+            "figure": accuracy_by_strength(block),
+            "words": words,
+            "block": block,
+            "tables": tables(block, summary["reference"]),
+        }
+        return Section.of(__package__, found)
 
 
 def _images_key(condition_id: str, build: Build, key: Key) -> str:

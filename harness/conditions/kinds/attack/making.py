@@ -78,7 +78,7 @@ def found_by_queries(
         attack = parse_attack(one.id)
         description = {**shaped, "attack": attack.name, "radius": attack.radius, "seed": world.spec.seed}
         make_chunk = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
-        jobs.append(Job(description, world.data.labels, make_chunk, _asked_together(world)))
+        jobs.append(Job(description, world.data.labels, make_chunk, asked_together(world)))
     maker = _Maker(session, f"Asking {target.id}", world.spec.work.workers, target.engine.close)
     yield from maker.make(conditions, jobs)
 
@@ -149,7 +149,8 @@ def _differentiable(model: DeployableModel, device: str) -> Surrogate:
     return Surrogate(model, device)
 
 
-def _asked_together(world: LoadedWorld) -> int:
+def asked_together(world: LoadedWorld) -> int:
+    """The size of the chunks of black-box attacks."""
     # An engine answers large batches faster, and images leave as they are found.
     return max(world.spec.work.batch_size, 4 * chunk_size(*world.model.contract.size))
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.harness.attacks.ids import ATTACK, BLACKBOX
+from seatrial.harness.attacks.ids import ATTACK, BLACKBOX, SOURCE
 
 AR_AND_ROBUST_ACCURACY = (
     "Robust accuracy is of all images; AR and WCAR are of those that the target gets right without attack, WCAR under "
@@ -30,6 +30,44 @@ def masking(target: Mapping[str, Any]) -> str:
 def label(condition: str, described: Mapping[str, Any]) -> str:
     """`attack/pgd-linf@0.5` -> "pgd-linf@0.5 float": "float" where its images cannot be 8-bit ones."""
     return f"{condition.removeprefix(ATTACK).removeprefix(BLACKBOX)}{'' if described['eight_bit'] else ' float'}"
+
+
+_NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
+_NAMES = {"hopskipjump": "HopSkipJump", "autoattack": "AutoAttack", "square": "Square", "scaled": "scaled"}
+
+
+def title(condition_id: str) -> str:
+    """An id as people read it; surrogates other than the float model are named.
+
+    >>> title("attack/pgd-linf@2+qdq"), title("blackbox/square-l2@0.5")
+    ('PGD, L∞ 2/255, made on qdq', 'Square, L2 0.5, by queries')
+    """
+    name, found, rest = condition_id.removeprefix(ATTACK).removeprefix(BLACKBOX).partition("@")
+    eps, _, surrogate = rest.partition("+")
+    _, _, norm = name.rpartition("-")
+    if not found or norm not in _NORMS:
+        return condition_id
+    made = "by queries" if condition_id.startswith(BLACKBOX) else f"made on {surrogate or SOURCE}"
+    return f"{attack_title(name)}, {_NORMS[norm]} {eps}{'/255' if norm == 'linf' else ''}, {made}"
+
+
+def cell(condition_id: str) -> tuple[str, str]:
+    """`attack/pgd-linf@2+qdq` -> "PGD, made on qdq", "L∞ 2/255"."""
+    parts = title(condition_id).split(", ", 2)
+    return (f"{parts[0]}, {parts[2]}", parts[1]) if len(parts) == 3 else (title(condition_id), "")
+
+
+def panel_title(row: Mapping[str, Any]) -> str:
+    """As `made`, for a panel: "PGD L∞, on its own file"."""
+    name, _, norm = row["attack"].rpartition("-")
+    known = norm in _NORMS and bool(name)
+    return f"{attack_title(row['attack'])} {_NORMS[norm]}, {_way(row)}" if known else made(row)
+
+
+def attack_title(name: str) -> str:
+    """`di-mi-fgsm-linf` -> "DI-MI-FGSM"."""
+    parts = name.rpartition("-")[0].split("-")
+    return " ".join(_NAMES.get(part, part.upper()) for part in parts).replace(" ", "-").replace("-scaled", " scaled")
 
 
 def strength(norm: str, eps: float) -> str:
@@ -155,7 +193,11 @@ def masking_lines(block: Mapping[str, Any]) -> list[str]:
 
 def made(row: Mapping[str, Any]) -> str:
     """What was asked, of a crossing: "pgd-linf on its own file", "pgd-linf on fp32", "square-linf by queries"."""
-    return f"{row['attack']} {_MADE.get(row['made'], 'on ' + str(row['surrogate']))}"
+    return f"{row['attack']} {_way(row)}"
+
+
+def _way(row: Mapping[str, Any]) -> str:
+    return _MADE.get(row["made"], f"on {row['surrogate']}")
 
 
 def passages(row: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -5,43 +5,72 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from seatrial.harness.conditions.kinds.corruption import words
-from seatrial.harness.typeset.drawings import line_style, svg_text
+from seatrial.harness.typeset.curves import Axis, Curve, accuracy_panel
+from seatrial.harness.typeset.dots import Dots, accuracy_dots
+from seatrial.harness.typeset.numbers import percent
+from seatrial.harness.typeset.page import Drawing, figure
 
-_COLUMNS = 4
+_MEAN = "Mean of all corruptions"
 
 
-def accuracy_by_severity(summary: Mapping[str, Any]) -> str | None:
-    """SVG of top-1 against severity, a panel for each corruption and one for their mean; None without corruptions."""
+def corruption_figure(summary: Mapping[str, Any]) -> Markup | None:
+    """Curves over the severities; dots where there is but one of them; None without corruptions."""
     targets = summary["targets"]
     names = words.corruption_names(targets[0]["conditions"])
     if not names:
         return None
-    from matplotlib.figure import Figure
-
-    panels = ["mean", *names]
-    rows = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(2.8 * _COLUMNS, 2.1 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
-    for axis, panel in zip(axes, panels, strict=False):
-        axis.set_title(panel if panel != "mean" else "mean of all corruptions", fontsize=9)
-        axis.grid(alpha=0.25)
-        for index, target in enumerate(targets):
-            severities, top1 = _curve(target["conditions"], names if panel == "mean" else [panel])
-            axis.plot(severities, top1, label=target["id"], markersize=4, linewidth=1.5, **line_style(index))
-        axis.set_xticks(range(6))
-        axis.set_ylim(0, 100)
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    figure.supxlabel("severity (0 = clean)", fontsize=9)
-    figure.supylabel("top-1 accuracy, %", fontsize=9)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), fontsize=9, frameon=False)
-    return svg_text(figure)
+    severities = {
+        severity for name in names for severity in words.by_severity(targets[0]["conditions"], name) if severity
+    }
+    legend = [target["id"] for target in targets]
+    if len(severities) == 1:
+        drawing = _at_one_severity(targets, names, severities.pop())
+        return figure([drawing], "Top-1 accuracy with 95 % intervals.", legend)
+    drawings = [_panel(targets, _MEAN, names), *(_panel(targets, words.title(name), [name]) for name in names)]
+    caption = "Top-1 accuracy against severity; 0 is clean. Bars are 95 % intervals; the mean has none here."
+    return figure(drawings, caption, legend)
 
 
-def _curve(conditions: Mapping[str, Any], names: Sequence[str]) -> tuple[list[int], list[float]]:
+def _panel(targets: Sequence[Mapping[str, Any]], title: str, names: Sequence[str]) -> Drawing:
+    """Of one corruption, or of the mean of several."""
+    curves, says = [], []
+    for index, target in enumerate(targets):
+        points = _points(target["conditions"], names)
+        if not points:
+            continue
+        curves.append(Curve(index, points))
+        (first, high, _), (last, low, _) = points[0], points[-1]
+        says.append(f"{target['id']}: {percent(high, 1)} at {first:g}, {percent(low, 1)} at {last:g}.")
+    axis = Axis(range(6), [str(severity) for severity in range(6)], "severity")
+    return Drawing(accuracy_panel(title, curves, axis), f"Top-1 by severity: {title}", " ".join(says))
+
+
+def _points(
+    conditions: Mapping[str, Any], names: Sequence[str]
+) -> list[tuple[float, float, tuple[float, float] | None]]:
     found = [words.by_severity(conditions, name) for name in names]
     severities = sorted(set.intersection(*(set(values) for values in found)))
-    means = [sum(values[severity]["top1"] for values in found) / len(found) * 100 for severity in severities]
-    return severities, means
+    points: list[tuple[float, float, tuple[float, float] | None]] = []
+    for severity in severities:
+        mean = sum(values[severity]["top1"] for values in found) / len(found)
+        span = found[0][severity]["top1_ci95"] if len(found) == 1 else None
+        points.append((severity, mean, span and (span[0], span[1])))
+    return points
+
+
+def _at_one_severity(targets: Sequence[Mapping[str, Any]], names: Sequence[str], severity: int) -> Drawing:
+    dots, says = [], []
+    for index, target in enumerate(targets):
+        values: list[tuple[float, float, float] | None] = []
+        told = []
+        for name in names:
+            one = words.by_severity(target["conditions"], name).get(severity)
+            values.append(None if one is None else (one["top1"], one["top1_ci95"][0], one["top1_ci95"][1]))
+            told += [] if one is None else [f"{words.title(name)} {percent(one['top1'], 1)}"]
+        dots.append(Dots(index, values))
+        says.append(f"{target['id']}: {', '.join(told)}.")
+    svg = accuracy_dots([words.title(name) for name in names], dots)
+    return Drawing(svg, f"Top-1 at severity {severity}", " ".join(says))

@@ -97,6 +97,14 @@ class Corruptions(Kind):
         """Which constants and textures."""
         return words.notes(block)
 
+    def title(self, condition_id: str) -> str:
+        """As in "Gaussian noise, severity 3"."""
+        return ", ".join(words.cell(condition_id))
+
+    def cell(self, condition_id: str) -> tuple[str, str]:
+        """A row for each corruption, a column for each severity."""
+        return words.cell(condition_id)
+
     def columns(self) -> Sequence[Column]:
         """The mean."""
         return [
@@ -121,12 +129,14 @@ class Corruptions(Kind):
 
     def section(self, summary: Mapping[str, Any]) -> Section | None:
         """Curves over the severities, and their figures."""
-        from seatrial.harness.conditions.kinds.corruption.figure import accuracy_by_severity
+        from seatrial.harness.conditions.kinds.corruption.figure import corruption_figure
+        from seatrial.harness.conditions.kinds.corruption.tables import family_table, mean_table
 
-        figure = accuracy_by_severity(summary)
+        figure = corruption_figure(summary)
         if figure is None:
             return None
-        return Section.of(__package__, {"figure": figure, "words": words})
+        tables = {"families": family_table(summary), "means": mean_table(summary)}
+        return Section.of(__package__, {"figure": figure, **tables})
 
 
 def _corrupt(name: str, severity: int, asked: ConditionsAsked, image: Pixels, rng: np.random.Generator) -> Pixels:

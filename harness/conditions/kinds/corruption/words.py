@@ -15,6 +15,22 @@ def corruption_names(conditions: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def title(corruption: str) -> str:
+    """`gaussian_noise` -> "Gaussian noise".
+
+    >>> title("jpeg_compression")
+    'JPEG compression'
+    """
+    words = corruption.replace("_", " ").replace("jpeg", "JPEG")
+    return words[:1].upper() + words[1:]
+
+
+def cell(condition_id: str) -> tuple[str, str]:
+    """`corruption/gaussian_noise@3` -> "Gaussian noise", "severity 3"."""
+    name, _, severity = condition_id.removeprefix(PREFIX).rpartition("@")
+    return title(name), f"severity {severity}"
+
+
 def by_severity(conditions: Mapping[str, Any], corruption: str) -> dict[int, Mapping[str, Any]]:
     """Severity -> the figures of one corruption; clean images, if any, are severity 0."""
     found = {0: conditions[CLEAN]} if CLEAN in conditions else {}

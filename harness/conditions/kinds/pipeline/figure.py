@@ -5,11 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from seatrial.harness.conditions.kinds.pipeline import words
-from seatrial.harness.typeset.drawings import line_style, svg_text
+from seatrial.harness.typeset.drawings import INK, line_style, panel
+from seatrial.harness.typeset.page import Drawing, figure
 
 
-def stacked_loss(block: Mapping[str, Any]) -> str | None:
+def stacked_figure(block: Mapping[str, Any]) -> Markup | None:
+    """`stacked_loss` with its legend and its words; None where nothing was stacked."""
+    svg = stacked_loss(block)
+    if svg is None:
+        return None
+    last = words.combined(len(block["stack"]))
+    losses = [
+        f"{name} loses {words.lost(target['conditions'][last]['loss'])} points"
+        for name, target in block["targets"].items()
+        if last in target["conditions"]
+    ]
+    says = f"With all {len(block['stack'])} steps: {'; '.join(losses)}." if losses else ""
+    drawing = Drawing(svg, "Points of top-1 lost from step to step", says)
+    return figure(
+        [drawing], "Each step adds an option to those before it. Bars are 95 % intervals.", [*block["targets"]]
+    )
+
+
+def stacked_loss(block: Mapping[str, Any]) -> Markup | None:
     """Points of top-1 lost against the steps, as SVG; None where nothing was stacked.
 
     block: `pipeline` of summary.json. A step that a target could not answer has no point. Bars are 95 % intervals.
@@ -17,31 +38,26 @@ def stacked_loss(block: Mapping[str, Any]) -> str | None:
     stack = block["stack"]
     if not stack:
         return None
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(max(5.0, 1.5 * len(stack) + 2.5), 4.2), layout="constrained")
-    axis = figure.subplots()
-    for index, (name, target) in enumerate(block["targets"].items()):
-        steps = [(0, 0.0, 0.0, 0.0), *_points(target["conditions"], len(stack))]
-        places, lost, below, above = (list(column) for column in zip(*steps, strict=True))
-        axis.errorbar(
-            # Side by side, so that the bars of equal losses are seen.
-            [place + 0.04 * (index - (len(block["targets"]) - 1) / 2) for place in places],
-            lost,
-            yerr=[below, above],
-            label=name,
-            markersize=5,
-            linewidth=1.5,
-            elinewidth=0.8,
-            capsize=2,
-            **line_style(index),
-        )
-    axis.set_xticks(range(len(stack) + 1), ["clean", *(words.step(ids, "\n") for ids in stack)], fontsize=8)
-    axis.axhline(0, color="black", linewidth=0.6)
-    axis.set_ylabel("points of top-1 lost", fontsize=9)
-    axis.grid(alpha=0.25)
-    figure.legend(loc="outside upper center", ncols=min(3, len(block["targets"])), fontsize=9, frameon=False)
-    return svg_text(figure)
+    with panel(max(4.2, 1.1 * len(stack) + 1.6), 3.0) as drawn:
+        axis = drawn.axis
+        for index, target in enumerate(block["targets"].values()):
+            steps = [(0, 0.0, 0.0, 0.0), *_points(target["conditions"], len(stack))]
+            places, lost, below, above = (list(column) for column in zip(*steps, strict=True))
+            axis.errorbar(
+                # Side by side, so that the bars of equal losses are seen.
+                [place + 0.04 * (index - (len(block["targets"]) - 1) / 2) for place in places],
+                lost,
+                yerr=[below, above],
+                markersize=5,
+                linewidth=1.5,
+                elinewidth=0.8,
+                capsize=2,
+                **line_style(index),
+            )
+        axis.set_xticks(range(len(stack) + 1), ["clean", *(words.step(ids, "\n") for ids in stack)])
+        axis.axhline(0, color=INK, linewidth=0.6)
+        axis.set_ylabel("points of top-1 lost")
+    return drawn.svg
 
 
 def _points(conditions: Mapping[str, Any], steps: int) -> list[tuple[int, float, float, float]]:
@@ -52,6 +68,6 @@ def _points(conditions: Mapping[str, Any], steps: int) -> list[tuple[int, float,
         if values is not None:
             low, high = values["ci95"]
             loss = values["loss"]
-            # Percentiles of few images may lie on the other side of the estimate by a rounding error.
+            # An interval may lie on the other side of its estimate by a rounding error.
             found.append((step, loss * 100, max(0.0, loss - low) * 100, max(0.0, high - loss) * 100))
     return found

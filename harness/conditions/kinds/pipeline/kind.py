@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import UsageError
 from seatrial.harness.conditions.condition import Condition
+from seatrial.harness.conditions.kinds.pipeline import words
 from seatrial.harness.conditions.kinds.pipeline.block import describe_pipeline
 from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
 from seatrial.harness.conditions.kinds.pipeline.options import AS_CONTRACT, pipeline_options
@@ -76,6 +77,10 @@ class Pipeline(Kind):
             return None
         return describe_pipeline(finished.answers, finished.reference)
 
+    def title(self, condition_id: str) -> str:
+        """As in "Decoder: opencv"."""
+        return words.title(condition_id)
+
     def show(self, summary: Mapping[str, Any], console: Console) -> None:
         """A table of the factors, and one of the stack."""
         from seatrial.harness.conditions.kinds.pipeline.console import print_pipeline
@@ -85,12 +90,27 @@ class Pipeline(Kind):
 
     def section(self, summary: Mapping[str, Any]) -> Section | None:
         """The same, the stack as a drawing, and every condition."""
-        from seatrial.harness.conditions.kinds.pipeline import words
-        from seatrial.harness.conditions.kinds.pipeline.figure import stacked_loss
+        from seatrial.harness.conditions.kinds.pipeline.figure import stacked_figure
+        from seatrial.harness.conditions.kinds.pipeline.tables import (
+            condition_table,
+            factor_table,
+            settings_lines,
+            stack_table,
+        )
 
-        if not summary.get(self.block):
+        block = summary.get(self.block)
+        if not block:
             return None
-        return Section.of(__package__, {"figure": stacked_loss(summary[self.block]), "words": words})
+        return Section.of(
+            __package__,
+            {
+                "factors": factor_table(block),
+                "settings": settings_lines(block),
+                "figure": stacked_figure(block),
+                "stack": stack_table(block),
+                "conditions": condition_table(block),
+            },
+        )
 
 
 def jpeg_notes(conditions: Sequence[Condition], files: Sequence[str] | None) -> list[str]:

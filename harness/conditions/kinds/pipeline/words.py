@@ -10,6 +10,35 @@ from typing import Any
 
 from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX
 
+_FACTORS = {
+    "decode": "Decoder",
+    "orientation": "Orientation",
+    "resize": "Resize filter",
+    "rule": "Resize rule",
+    "crop": "Crop",
+    "color": "Colour",
+    "input": "Arithmetic",
+    "graph": "Graph",
+}
+
+
+def title(condition_id: str) -> str:
+    """An id as people read it.
+
+    >>> title("pipeline/decode=opencv"), title("pipeline/combined@2")
+    ('Decoder: opencv', 'Combined, step 2')
+    """
+    factor, found, name = condition_id.removeprefix(PREFIX).partition("=")
+    if found:
+        return f"{_FACTORS.get(factor, factor)}: {name}"
+    count = condition_id.removeprefix(f"{COMBINED}@")
+    return condition_id if count == condition_id else f"Combined, step {count}"
+
+
+def factor_title(factor: str) -> str:
+    """A factor as people read it."""
+    return _FACTORS.get(factor, factor.capitalize())
+
 
 def lost(loss: float, interval: Sequence[float] | None = None) -> str:
     """0.0102 -> "1.02", with its interval where given: "1.02 [0.50, 1.60]"."""

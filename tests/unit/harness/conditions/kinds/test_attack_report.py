@@ -1,5 +1,6 @@
 """Attacks in the report: what tables, sentences and figure say, and that nothing foreign becomes markup."""
 
+import html
 import io
 import re
 import xml.etree.ElementTree as ElementTree
@@ -191,7 +192,7 @@ def test_the_page_shows_every_figure_of_every_attack(mixed):
                 words.evasion(values),
             ):
                 assert figure in text
-    assert text.count("<svg") == 1
+    assert text.count('<svg role="img"') == len(panels(accuracy_by_strength(mixed)))
 
 
 def test_print_summary_takes_the_block(honest, tmp_path):
@@ -218,25 +219,29 @@ def test_a_condition_that_a_target_could_not_answer_is_a_dash():
     assert "<svg" in page(block)
 
 
-def curves_of(svg, title):
-    """The heights of the lines of one panel, in SVG units (downwards), in the order of the targets."""
-    root = ElementTree.fromstring(svg)
-    axes = [one for one in root.iter() if re.fullmatch(r"axes_\d+", one.get("id", ""))]
-    panel = next(axis for axis in axes if title in [text.text for text in axis.iter() if text.tag.endswith("text")])
-    lines = [one for one in panel.iter() if re.fullmatch(r"line2d_\d+", one.get("id", ""))]
-    paths = [path.get("d") for line in lines for path in line if path.tag.endswith("path")]
+def panels(figure):
+    """Title -> SVG."""
+    found = re.findall(r'<svg role="img".*?</svg>', figure, re.DOTALL)
+    return {html.unescape(re.search("<title[^>]*>Robust accuracy: (.*?)</title>", svg)[1]): svg for svg in found}
+
+
+def curves_of(figure, title):
+    """The heights of the lines of one panel, in SVG units (downwards), in the order of the targets; and its paths."""
+    root = ElementTree.fromstring(panels(figure)[title])
+    paths = [one.get("d") for one in root.iter("path") if one.get("clip-path")]
     return [[float(y) for y in re.findall(r"[ML] \S+ (\S+)", path)] for path in paths if path.count("L") == 2], paths
 
 
 def test_the_figure_shows_each_targets_accuracy_downwards(crossed):
     svg = accuracy_by_strength(crossed)
-    for text in (*TARGETS, "pgd-linf on fp32", "pgd-linf on resnet56", "square-linf by queries", "masking: incomplete"):
+    for text in (*TARGETS, "masking: incomplete"):
         assert text in svg
-    assert "pgd-scaled" not in svg
+    assert {"PGD L∞, on fp32", "PGD L∞, on resnet56", "Square L∞, by queries"} <= set(panels(svg))
+    assert "scaled" not in svg
     for title, expected in (
-        ("pgd-linf on its own file", ([90, 40, 10], [89, 38, 16], [90, 40, 10])),
-        ("pgd-linf on fp32", ([90, 40, 10], [89, 50, 20], [90, 40, 10])),
-        ("square-linf by queries", ([90, 80, 60], [89, 78, 64], [90, 80, 60])),
+        ("PGD L∞, on its own file", ([90, 40, 10], [89, 38, 16], [90, 40, 10])),
+        ("PGD L∞, on fp32", ([90, 40, 10], [89, 50, 20], [90, 40, 10])),
+        ("Square L∞, by queries", ([90, 80, 60], [89, 78, 64], [90, 80, 60])),
     ):
         curves, _ = curves_of(svg, title)
         assert len(curves) == 3
@@ -248,20 +253,20 @@ def test_the_figure_shows_each_targets_accuracy_downwards(crossed):
 
 def test_a_certain_crossing_is_marked_where_it_lies(crossed):
     """3.5 is a quarter of the way from 2 to 8, which are neighbours in the figure."""
-    _, paths = curves_of(accuracy_by_strength(crossed), "pgd-linf on its own file")
+    _, paths = curves_of(accuracy_by_strength(crossed), "PGD L∞, on its own file")
     curve = next(path for path in paths if path.count("L") == 2)
     places = [float(x) for x in re.findall(r"[ML] (\S+) \S+", curve)]
     upright = [re.findall(r"[ML] (\S+) \S+", path) for path in paths if path.count("L") == 1]
     marks = {float(one[0]) for one in upright if one[0] == one[1]}
     expected = places[1] + (places[2] - places[1]) / 4
-    assert any(mark == pytest.approx(expected, abs=1e-3) for mark in marks)
+    assert any(mark == pytest.approx(expected, abs=0.02) for mark in marks)
 
 
 def test_the_figure_is_the_same_twice_and_none_without_two_strengths(crossed, mixed):
     assert accuracy_by_strength(crossed) == accuracy_by_strength(crossed)
     answers, rows = random_world(images=40, ids=("attack/pgd-linf@2", "attack/fgsm-linf@8"))
     assert accuracy_by_strength(described(answers, rows)) is None
-    assert "<svg" not in page(described(answers, rows))
+    assert '<svg role="img"' not in page(described(answers, rows))
 
 
 def test_no_name_becomes_markup(crossed):
@@ -276,7 +281,7 @@ def test_no_name_becomes_markup(crossed):
     for found in evil["targets"].values():
         found["conditions"] = {f"{name}{EVIL}": one for name, one in found["conditions"].items()}
     tags = parsed(page(evil))
-    assert "script" not in tags.seen
+    assert tags.seen.count("script") == 1, "the page's own"
     assert "svg" in tags.seen
     assert all(link.startswith("#") for link in tags.links)
     text = printed(evil, width=900)

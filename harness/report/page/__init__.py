@@ -1,0 +1,1 @@
+"""The report's page: a module for each part of it."""

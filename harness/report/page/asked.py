@@ -1,0 +1,70 @@
+"""What was asked: the model, the images, the targets, the conditions, and how the images are fed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from markupsafe import Markup
+
+from seatrial.harness.conditions.kinds.registry import KINDS
+from seatrial.harness.report.page.part import Part, Shown, together
+from seatrial.harness.typeset.page import Heading, Table, folded_away
+
+
+def asked(shown: Shown) -> Part:
+    """The question that the page answers."""
+    summary = shown.summary
+    model, data = summary["model"], summary["data"]
+    calibration = data.get("calibration")
+    rows: list[list[str | Markup]] = [
+        ["Model", f"{model['name']}{_of(model.get('precision'))}, {model['classes']} classes"],
+        ["Images", f"{data['images']} of {data['name']}, seed {summary['seed']}"],
+        ["Targets", ", ".join(shown.names)],
+        ["Reference", summary["reference"]],
+        ["Conditions", _conditions(shown)],
+        ["Calibration", f"{calibration['images']} images of {calibration['name']}" if calibration else "-"],
+        ["Limits", _limits(summary["gate"])],
+    ]
+    fed = [[name.replace("_", " "), _spelled(value)] for name, value in model["contract"].items()]
+    fed += [["model, SHA-256", _hash(model["digest"])], ["images, SHA-256", _hash(data["digest"])]]
+    if calibration:
+        fed.append(["calibration, SHA-256", _hash(calibration["digest"])])
+    headings = [Heading("what"), Heading("value", figures=False)]
+    contract = Table("The input contract, and what was hashed", headings, fed, sortable=False, folded=False)
+    return Part(
+        "What was asked",
+        together(
+            Table("The question", headings, [row for row in rows if row[1] != "-"], sortable=False, folded=False),
+            folded_away("How the images are fed, and hashes", Markup.escape(contract)),
+        ),
+    )
+
+
+def _of(precision: str | None) -> str:
+    return f", {precision}" if precision else ""
+
+
+def _conditions(shown: Shown) -> str:
+    counts = Counter(_kind_of(name) for name in shown.conditions)
+    return f"{sum(counts.values())}: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _kind_of(condition_id: str) -> str:
+    return next((name for name, kind in KINDS.items() if kind.owns(condition_id)), "other")
+
+
+def _limits(gate: Any) -> str:
+    limits = gate.get("limits") or {}
+    told = ", ".join(f"{name} {_spelled(value)}" for name, value in limits.items() if value is not None)
+    return f"gate {gate['gate']}{f': {told}' if told else ''}" if gate.get("gate") else "-"
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_spelled(one)}" for name, one in value.items())
+    return ", ".join(map(_spelled, value)) if isinstance(value, list) else "none" if value is None else str(value)
+
+
+def _hash(digest: str) -> Markup:
+    return Markup("<code>{}</code>").format(digest)

@@ -1,0 +1,65 @@
+"""What a part of the page is, and what it is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+Values = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """All that the page shows. summary: as in summary.json. layers: target id -> layers of audit.json. latencies:
+    target id -> int64 nanoseconds of single queries. flips: as in flips.json. What is not there is empty.
+    """
+
+    summary: Values
+    layers: Mapping[str, Sequence[Values]] = dataclasses.field(default_factory=dict)
+    latencies: Mapping[str, npt.NDArray[np.int64]] = dataclasses.field(default_factory=dict)
+    flips: Values = dataclasses.field(default_factory=dict)
+
+    @property
+    def targets(self) -> Sequence[Values]:
+        """The reference first."""
+        found: Sequence[Values] = self.summary["targets"]
+        return found
+
+    @property
+    def others(self) -> list[Values]:
+        """The targets that are compared with the reference."""
+        return [target for target in self.targets if target["id"] != self.summary["reference"]]
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the targets, in the order of their lines."""
+        return [target["id"] for target in self.targets]
+
+    @property
+    def conditions(self) -> list[str]:
+        """Ids of the conditions that any target answered, in the order of the run."""
+        answered = (target["conditions"] or target.get("likeness") or () for target in self.targets)
+        return list(dict.fromkeys(name for names in answered for name in names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """title: its heading, which the list of contents names. body: what stands below it."""
+
+    title: str
+    body: Markup
+
+
+# None where the run has nothing to say of it.
+MakePart = Callable[[Shown], Part | None]
+
+
+def together(*pieces: Any) -> Markup:
+    """Pieces below each other, those that say nothing left out."""
+    found = [Markup.escape(piece) for piece in pieces if piece is not None]
+    return Markup("\n").join(piece for piece in found if piece.strip())
