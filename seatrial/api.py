@@ -134,7 +134,8 @@ def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flag
     """Tests a model, as `bench.py` does; continues a run of the same `out`.
 
     flags: the command's. model: a path or name, an onnx.ModelProto, or what `load` gives; data, calib: a path, or uint8
-    images [N, H, W, 3] and int labels [N] (calib: images alone will do). Raises a SeatrialError that says what to do.
+    images [N, H, W, 3] and int labels [N] (calib, and data with unlabelled=True: images alone will do). Raises a
+    SeatrialError that says what to do.
     """
     asked = spec or _spec(_run_command, _run_command.spec_of, flags)
     summary, directory = finished(asked, progress or progress_here())
@@ -184,7 +185,8 @@ def _words(flags: Mapping[str, Any]) -> dict[str, Any]:
         if name == "model":
             words[name] = _model_path(value)
         elif name in ("data", "calib") and not isinstance(value, (str, Path)):
-            words[name] = str(_arrays_path(name, value))
+            alone = name == "calib" or bool(flags.get("unlabelled"))
+            words[name] = str(_arrays_path(name, value, alone=alone))
         elif name in ("size", "crop", "resize") and isinstance(value, tuple):
             words[name] = "x".join(map(str, value))
         elif isinstance(value, tuple):
@@ -210,15 +212,17 @@ def _model_path(model: Any) -> str:
     return str(_kept(proto.SerializeToString(deterministic=True), "onnx"))
 
 
-def _arrays_path(name: str, value: Any) -> Path:
-    """Arrays as the archive that a command would be given; kept under the hash of what is in it."""
+def _arrays_path(name: str, value: Any, *, alone: bool) -> Path:
+    """Arrays as the archive that a command would be given; kept under the hash of what is in it. alone: no labels are
+    needed.
+    """
     parts = value if isinstance(value, tuple) else (value,)
     arrays = dict(zip(("images", "labels"), map(np.asarray, parts), strict=False))
     images = arrays["images"]
-    if len(parts) > 2 or images.dtype != np.uint8 or images.ndim != 4 or (name == "data" and len(parts) < 2):
+    if len(parts) > 2 or images.dtype != np.uint8 or images.ndim != 4 or (len(parts) < 2 and not alone):
+        labels = "" if alone else " and labels [N] (or unlabelled=True)"
         raise UsageError(
-            f"{name} is a path, or arrays: uint8 images [N, H, W, 3]{' and labels [N]' if name == 'data' else ''}, "
-            f"not {images.dtype} {list(images.shape)}."
+            f"{name} is a path, or arrays: uint8 images [N, H, W, 3]{labels}, not {images.dtype} {list(images.shape)}."
         )
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)

@@ -59,10 +59,26 @@ def test_arrays_and_objects_answer_as_paths_do(here):
     assert all(one.conditions["clean"].change.agreement == 1 for one in found.values())
 
 
+def test_images_alone_are_asked_about_without_labels(here):
+    result = seatrial.run(
+        model="m.onnx",
+        size=16,
+        data=arrays(12, 0)[0],
+        unlabelled=True,
+        calib="calib.npz",
+        conditions="clean",
+        out="run",
+    )
+    _, int8 = result.targets
+    assert int8.conditions == {}
+    assert int8.likeness["clean"]["images"] == 12
+    assert "images without labels" in str(result)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ({"data": arrays(4, 0)[0]}, "and labels"),
+        ({"data": arrays(4, 0)[0]}, "and labels .* unlabelled=True"),
         ({"data": (arrays(4, 0)[0].astype(np.float32), [0, 1, 2, 3])}, "uint8 images .* not float32"),
         ({"model": 3}, "A model is a path"),
         ({"modle": "m.onnx"}, "'modle', which is no flag"),
