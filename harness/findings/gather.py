@@ -27,7 +27,7 @@ from seatrial.harness.spec.targets import TargetSpec
 
 SCHEMA = 1
 # Of each set, for their statistics.
-_IMAGES = 512
+_IMAGES = 1024
 _RELEASED_IMAGES = 128
 _BATCH = 64
 

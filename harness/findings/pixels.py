@@ -27,7 +27,7 @@ STATISTICS: Mapping[str, str] = {
     "sharpness": "sharpness",
 }
 # Chance that any of them is called different where none is.
-ALPHA = 0.01
+ALPHA = 0.05
 _EDGES = 1e-4
 
 

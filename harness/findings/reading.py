@@ -66,13 +66,17 @@ class Reading:
         """The other is better beyond doubt."""
         return self.p < ALPHA and self.other_correct >= self.declared_correct
 
+    @property
+    def _same_figures(self) -> bool:
+        return all(getattr(self.declared, name) == getattr(self.other, name) for name in ("divisor", "mean", "std"))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         differing = {
             factor: {"declared": spell(factor, self.declared), "other": spell(factor, self.other)}
             for factor, same in (
                 ("color", self.declared.color == self.other.color),
-                ("numbers", values.same_numbers(self.declared, self.other)),
+                ("numbers", self._same_figures or values.same_numbers(self.declared, self.other)),
             )
             if not same
         }
@@ -111,7 +115,9 @@ def other_readings(declared: InputContract) -> list[InputContract]:
         colors: tuple[str, ...] = ("gray",)
     else:
         colors = tuple(sorted(ORDERS, key=lambda order: order != declared.color))
-    swapped = [values.with_color(declared, color) for color in colors[1:]]
+    # Who declares another order may have turned mean and std round with it, or not.
+    swapped = [dataclasses.replace(declared, color=color) for color in colors[1:]]
+    swapped += [values.with_color(declared, color) for color in colors[1:]]
     if declared.dtype == "uint8":
         return swapped
     scaled = values.numbers_and_colors(declared, declared)

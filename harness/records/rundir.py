@@ -41,6 +41,11 @@ class RunDirectory:
         return self.root / "audit.json"
 
     @property
+    def findings(self) -> Path:
+        """Evidence of what may be wrong (`harness.findings`)."""
+        return self.root / "findings.json"
+
+    @property
     def failures(self) -> Path:
         """The targets that came to no end; not there where all did."""
         return self.root / "failures.json"
@@ -120,7 +125,7 @@ class RunDirectory:
 
     def is_begun(self) -> bool:
         """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
-        parts = (self.run_json, self.latency, self.audit, self.failures, self.spent, self.flips)
+        parts = (self.run_json, self.latency, self.audit, self.findings, self.failures, self.spent, self.flips)
         known = {path.name for path in (*parts, self.summary, self.report, *self.made_of_summary)}
         return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known
 

@@ -32,6 +32,7 @@ from seatrial.harness.results.checks.run import Judged, checks_of
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of, reference_evidence
 from seatrial.harness.results.finished import finished_of
 from seatrial.harness.results.gate import decide
+from seatrial.harness.results.looked import looked_at
 from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.packed import Packed
@@ -68,7 +69,8 @@ def summarise(
     since = None
     if plan.spec.baseline is not None and targets:
         since = compared(StoredRun(plan.spec.baseline, "--baseline"), StoredRun(directory.root, "--out"))
-    checks = [*map(built, failures), *(checks_of(judged, since) if targets else ())]
+    looked = looked_at(plan, directory, found.answers)
+    checks = [*map(built, failures), *(checks_of(judged, since) if targets else ()), *looked.checks()]
     summary = Summary(
         status="partial" if failures else "complete",
         model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
@@ -87,6 +89,7 @@ def summarise(
         baseline=None if since is None else since.to_dict(),
         failed=[dict(failure) for failure in failures],
         gate=decide(checks, plan.spec.gate),
+        findings=[one.to_dict() for one in looked.findings(targets, audit, checks)],
     )
     outside = outside_checks(summary.to_dict()) if CHECKS else []
     return dataclasses.replace(summary, gate=decide([*checks, *outside], plan.spec.gate)) if outside else summary

@@ -91,7 +91,8 @@ class Summary:
     when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that
     all others are compared with. targets: that one first. blocks: what the kinds of conditions say, by their
     key. agreement: of any two targets. baseline: what changed since another run, None where none was named.
-    failed: those that came to no end. gate: the verdict.
+    failed: those that came to no end. gate: the verdict. findings: what may be the matter, and what
+    to do, the likeliest first.
     """
 
     status: str
@@ -108,6 +109,7 @@ class Summary:
     baseline: Mapping[str, Any] | None
     failed: Sequence[Mapping[str, Any]]
     gate: Mapping[str, Any]
+    findings: Sequence[Mapping[str, Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As in summary.json."""

@@ -34,6 +34,7 @@ from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.latencies import time_targets
+from seatrial.harness.run.looking import look_for_causes
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
@@ -132,7 +133,7 @@ def _held(stored: Mapping[str, Any] | None) -> Held:
 
 def _finished(plan: Plan, directory: RunDirectory) -> bool:
     """True where nothing is left to do. A target that failed is tried again."""
-    return not directory.failures.exists() and _whole(plan, directory)
+    return not directory.failures.exists() and directory.findings.exists() and _whole(plan, directory)
 
 
 def _whole(plan: Plan, directory: RunDirectory, failed: Collection[str] = ()) -> bool:
@@ -172,6 +173,7 @@ def _measure(session: Session) -> None:
         session.plan = whole
         answer(session, remaining(whole, directory))
     session.tell_failures()
+    look_for_causes(session)
 
 
 def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]:

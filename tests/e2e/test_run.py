@@ -47,8 +47,8 @@ def test_the_run_directory_is_whole(world):
     root, _, _, _, done = world
     run = root / "run"
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "audit.json", "spent.json", "summary.json", "report.html", "latency.parquet", "trials"),
-        *("flips.json", "report.md", "junit.xml", "metrics.json", "bencher.json"),
+        *("run.json", "audit.json", "spent.json", "findings.json", "summary.json", "report.html", "latency.parquet"),
+        *("trials", "flips.json", "report.md", "junit.xml", "metrics.json", "bencher.json"),
     }
     assert len(list((run / "trials").iterdir())) == 2 * CONDITIONS
     assert "onnxruntime/int8@cpu" in done.stdout
@@ -58,7 +58,7 @@ def test_the_run_directory_is_whole(world):
 def test_the_summary_follows_its_schema_and_the_rows(world):
     root = world[0]
     summary = json.loads((root / "run/summary.json").read_text())
-    assert (summary["schema"], summary["status"], summary["seed"]) == (1, "complete", 0)
+    assert (summary["schema"], summary["status"], summary["seed"]) == (2, "complete", 0)
     assert [target["id"] for target in summary["targets"]] == ["onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"]
     assert summary["gate"]["verdict"] in ("ACCEPT", "REGRESSION", "ANOMALOUS")
     rows = trials(root / "run")

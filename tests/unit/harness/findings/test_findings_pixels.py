@@ -30,7 +30,7 @@ def test_the_difference_and_its_error_are_those_of_meta_analysis(images):
         smd, variance = effectsize_smd(a.mean(), a.std(ddof=1), len(a), b.mean(), b.std(ddof=1), len(b))
         assert one.difference == pytest.approx(smd, abs=0.01)  # which pools by the numbers of images, and shrinks
         reach = (one.interval[1] - one.interval[0]) / 2
-        assert reach / np.sqrt(variance) == pytest.approx(3.23, abs=0.03)  # normal quantile of 1 - 0.01 / 2 / 8
+        assert reach / np.sqrt(variance) == pytest.approx(2.73, abs=0.03)  # normal quantile of 1 - 0.05 / 2 / 8
 
 
 @pytest.mark.parametrize(

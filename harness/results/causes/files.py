@@ -1,0 +1,109 @@
+"""What is wrong with one target's file: a layer, a channel, a range that is too narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seatrial.harness.results.causes.case import Case
+from seatrial.harness.results.finding import Finding
+
+# In dB. What int8 leaves of ResNet-20, MobileNet and SqueezeNet at their worst step is 30 to 35, at the usual one 40 to
+# 48: a step this far below the usual one is the one to look at, and one with a tenth of the signal for noise is broken.
+APART, BROKEN = 18.0, 10.0
+# Share of a value's elements that its rounded form cannot hold.
+_SATURATED = 0.02
+
+
+def layers(case: Case) -> Iterator[Finding]:
+    """One step adds far more error than the others do."""
+    for target in case.suspects:
+        found = case.evidence.get("layers", {}).get(target)
+        if not found or found["failed"] is not None or not found["steps"]:
+            continue
+        first = found["steps"][0]
+        usual, own = found["usual_db"], first["own_db"]
+        apart = usual - own
+        worst = own <= BROKEN or apart >= APART
+        likelihood = min(0.92, 0.65 + apart / 100) if worst else 0.3
+        yield _saturated(case, target, first, found, likelihood)
+        yield Finding(
+            cause="layer",
+            target=target,
+            says=(
+                f"{_step(first)} leaves {own:.1f} dB of signal to noise by itself; usual in this network are "
+                f"{usual:.1f} dB"
+            ),
+            remedy=_remedy(case, target, first),
+            command=_command(case, target, first),
+            likelihood=likelihood,
+            evidence=found,
+        )
+
+
+def _saturated(
+    case: Case, target: str, first: Mapping[str, Any], found: Mapping[str, Any], likelihood: float
+) -> Finding:
+    worst = found["saturated"][0] if found["saturated"] else {"node": first["node"], "share": 0.0}
+    here = worst["node"] == first["node"] or worst["share"] >= 0.1
+    many = worst["share"] >= _SATURATED
+    return Finding(
+        cause="saturation",
+        target=target,
+        says=f"{worst['share']:.1%} of the values behind {worst['node']} lie beyond the range of its integers",
+        remedy=(
+            "Take ranges from images like the tested ones, or as wide as they come: --ranges minmax."
+            if target in case.made_here
+            else "Calibrate the file anew: the scale there is too small for what these images bring."
+        ),
+        command=case.commands.again("ranges", "--ranges", "minmax") if target in case.made_here else None,
+        likelihood=(likelihood + 0.02 if here else 0.4) if many else 0.05,
+        evidence={"saturated": found["saturated"]},
+    )
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    return f"{step['node']} ({step['op']})" if step["kind"] == "layer" else f"the rounding of what {step['node']} gives"
+
+
+def _remedy(case: Case, target: str, step: Mapping[str, Any]) -> str:
+    if target in case.made_here:
+        return "Keep the fewest layers in float that restore the accuracy; the command finds them."
+    what = "its scale and zero point" if step["kind"] == "rounding" else "its weights, bias and scales"
+    return f"Compare {what} with those of the float model there: the file is damaged, or was quantized badly."
+
+
+def _command(case: Case, target: str, step: Mapping[str, Any]) -> str:
+    spec = case.spec(target)
+    return case.commands.diff(spec, "--remedy") if target in case.made_here else case.commands.diff(spec)
+
+
+def channels(case: Case) -> Iterator[Finding]:
+    """Channels of a layer whose ranges differ hugely share one scale somewhere."""
+    found = case.evidence.get("damage")
+    if not found or not case.suspects:
+        return
+    steps = [
+        step["node"]
+        for target in case.suspects
+        for step in (case.evidence.get("layers", {}).get(target) or {}).get("steps", [])[:3]
+    ]
+    for channel in found["channels"]:
+        if (channel["repaired"] or {}).get("damaged"):
+            continue
+        target = case.suspects[0]
+        yield Finding(
+            cause="channel",
+            target=target,
+            says=(
+                f"channel {channel['channel']} of {channel['node']} has weights {channel['ratio']:.0f} times as large "
+                "as usual in its layer: what shares a scale with it is rounded away"
+            ),
+            remedy="Level the channels before quantizing (--equalize), or keep that layer in float.",
+            command=case.commands.again("equalized", "--equalize")
+            if target in case.made_here
+            else case.commands.diff(case.spec(target)),
+            likelihood=0.94 if channel["node"] in steps else 0.4,
+            evidence=channel,
+        )
+        return

@@ -1,0 +1,100 @@
+"""Checks of what all targets share: how the model is fed, what its classes are called, what files were made on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.harness.findings.order import Order
+from seatrial.harness.results.causes import calibration, files
+from seatrial.harness.results.check import Check
+
+CONTRACT, LABELS, CALIBRATION, LAYERS = "contract", "label order", "calibration images", "layers"
+
+
+def contract(target: str, found: Mapping[str, Any]) -> Check | None:
+    """Fails where another reading of the images is better beyond doubt. found: `contract` of findings.json."""
+    if "failed" in found:
+        return None
+    others = found["differing"]
+    what = ", ".join(f"{one['other']} in place of {one['declared']}" for one in others.values())
+    says = (
+        f"of {found['readings']} other readings, {what} does best: top-1 {found['declared_top1']:.2%} -> "
+        f"{found['other_top1']:.2%} on {found['images']} images"
+    )
+    return Check(
+        name=CONTRACT,
+        target=target,
+        answer="fail" if found["wrong"] else "pass",
+        says=says if found["wrong"] else f"{says}, not beyond doubt",
+        measured=found["likelihood"],
+        limit=found["limit"],
+        unit="nats",
+        images=found["images"],
+        binding="failures",
+        suspect=True,
+    )
+
+
+def label_order(target: str, order: Order | None, images: int, says: str) -> Check:
+    """Fails where answers are right under other names beyond doubt. says: which ones."""
+    return Check(
+        name=LABELS,
+        target=target,
+        answer="pass" if order is None else "fail",
+        says="no classes are answered under each other's names"
+        if order is None
+        else f"{says}: top-1 {order.before:.2%} -> {order.after:.2%}",
+        measured=0.0 if order is None else order.after - order.before,
+        limit=0.0,
+        unit="points",
+        images=images,
+        binding="failures",
+        suspect=True,
+    )
+
+
+def calibration_images(target: str, found: Mapping[str, Any]) -> Check | None:
+    """Fails where calibration images differ from the tested ones by more than the limit, beyond doubt. found:
+    `calibration` of findings.json.
+    """
+    if not found["differences"]:
+        return None
+    first = found["differences"][0]
+    sure, size = calibration.least(first), abs(first["difference"])
+    answer = "fail" if sure > calibration.LIMIT else "pass" if size <= calibration.LIMIT else "inconclusive"
+    return Check(
+        name=CALIBRATION,
+        target=target,
+        answer=answer,  # type: ignore[arg-type]
+        says=f"{calibration.says(first)}; {calibration.LIMIT:g} may be",
+        measured=first["difference"],
+        interval=(first["interval"][0], first["interval"][1]),
+        limit=calibration.LIMIT,
+        unit="",
+        subject=first["statistic"],
+        images=found["images"],
+        binding="failures" if calibration.trusted(found) else "no",
+    )
+
+
+def layers(target: str, found: Mapping[str, Any]) -> Check | None:
+    """Fails where one step of the file leaves next to nothing of its signal while the others do: it is broken, however
+    few images there are to show what that costs. found: `layers` of the target in findings.json.
+    """
+    if found["failed"] is not None or not found["steps"]:
+        return None
+    first, usual = found["steps"][0], found["usual_db"]
+    broken = first["own_db"] <= files.BROKEN and usual - first["own_db"] >= files.APART
+    return Check(
+        name=LAYERS,
+        target=target,
+        answer="fail" if broken else "pass",
+        says=f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {usual:.1f} dB",
+        measured=first["own_db"],
+        limit=files.BROKEN,
+        unit="dB",
+        subject=first["node"],
+        images=found["images"],
+        binding="failures",
+    )

@@ -1,0 +1,40 @@
+"""The last step of a run: what may be wrong with it is looked at while its engines are there."""
+
+from __future__ import annotations
+
+from seatrial.engines import ENGINES
+from seatrial.harness.findings.gather import Scene, of_layers, of_run
+from seatrial.harness.records.checked import read_values, write_values
+from seatrial.harness.results.causes.case import suspects
+from seatrial.harness.results.summary import summarise
+from seatrial.harness.run.session import Session
+from seatrial.harness.spec.targets import REFERENCE
+
+
+def look_for_causes(session: Session) -> None:
+    """Writes findings.json: what concerns all targets once, the layers of those whose answers are not the reference's
+    once they are suspected.
+    """
+    plan, directory = session.plan, session.directory
+    present = {target.build.target: target for target in session.alive() if target.build.number == 1}
+    if REFERENCE not in present:
+        return
+    reference = present[REFERENCE]
+    scene = Scene(plan, reference.engine, reference.model, session.images.reader, session.calibration)
+    known = directory.findings.exists()
+    with session.progress.stage("Looking for causes", 2, "steps") as update:
+        evidence = read_values(directory.findings) if known else of_run(scene)
+        if not known:
+            write_values(directory.findings, evidence)
+        update(1)
+        summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
+        suspected = suspects(summary.gate["checks"], REFERENCE.id)
+        files = {
+            target: built.model
+            for target, built in present.items()
+            if target.id in suspected and target.id not in evidence["layers"] and ENGINES[target.engine].executes_graph
+        }
+        if files:
+            layers = {**evidence["layers"], **of_layers(scene, files)}
+            write_values(directory.findings, {**evidence, "layers": layers})
+        update(2)
