@@ -51,12 +51,14 @@ class Evidence:
 @dataclasses.dataclass(frozen=True)
 class ReferenceEvidence:
     """skill: the reference's answers against always naming the commonest class, of whose images there are `common` (0
-    to 1). one_class: it gives the same class to all images, though they have several.
+    to 1). one_class: it gives the same class to all images, though they have several. one_label: they
+    have not.
     """
 
     skill: Differences
     common: float
     one_class: bool
+    one_label: bool
 
 
 def reference_evidence(rows: Predictions, top1: npt.NDArray[np.float64] | None = None) -> ReferenceEvidence:
@@ -70,6 +72,7 @@ def reference_evidence(rows: Predictions, top1: npt.NDArray[np.float64] | None =
         skill=Differences.of(right - (rows.label == commonest)),
         common=float(counts.max() / len(rows)),
         one_class=len(labels) > 1 and len(np.unique(rows.top1)) == 1,
+        one_label=len(labels) == 1,
     )
 
 

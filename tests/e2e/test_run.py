@@ -60,7 +60,7 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
     summary = json.loads((root / "run/summary.json").read_text())
     assert (summary["schema"], summary["status"], summary["seed"]) == (2, "complete", 0)
     assert [target["id"] for target in summary["targets"]] == ["onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"]
-    assert summary["gate"]["verdict"] in ("ACCEPT", "REGRESSION", "ANOMALOUS")
+    assert summary["gate"]["verdict"] in ("ACCEPT", "REGRESSION", "INCONCLUSIVE", "ANOMALOUS")
     rows = trials(root / "run")
     reference = summary["targets"][0]["conditions"]
     for target in summary["targets"]:
@@ -77,6 +77,9 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
                 against = values["vs_reference"]
                 assert against["delta"] == pytest.approx(values["top1"] - reference[name]["top1"])
                 assert against["ci95"][0] <= against["delta"] <= against["ci95"][1]
+                assert (against["p"] < 0.05) == (not against["ci95"][0] <= 0 <= against["ci95"][1])
+        assert set(target["classes"]) == {"0", "1", "2", "3"}
+        assert all(one["images"] == 12 for one in target["classes"].values())
     assert summary["targets"][1]["realized"]["int8"] >= 0.95
 
 

@@ -6,7 +6,7 @@ from seatrial.harness.conditions import CLEAN
 from seatrial.harness.results.baseline.compared import CORRUPTION, RunsCompared
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import recovery
-from seatrial.harness.results.checks.families import Family
+from seatrial.harness.results.checks.families import Family, of_classes
 from seatrial.harness.results.checks.unlabelled import baseline_agreement
 from seatrial.harness.results.evidence import names_of
 from seatrial.harness.spec.gate import GateOptions
@@ -45,15 +45,17 @@ def baseline_checks(found: RunsCompared, gate: GateOptions) -> tuple[list[Check]
                 "conditions",
                 _SUFFIX,
             ),
-            Family(
-                "baseline classes",
-                target,
-                classes,
-                gate.limit("baseline_classes", target),
-                "class",
-                "classes",
-                _SUFFIX,
-                "class ",
+            of_classes(
+                Family(
+                    "baseline classes",
+                    target,
+                    classes,
+                    gate.limit("baseline_classes", target),
+                    "class",
+                    "classes",
+                    _SUFFIX,
+                    "class ",
+                )
             ),
         ]
     return checks, families

@@ -16,7 +16,8 @@ from seatrial.harness.spec.gate import Limit
 @dataclasses.dataclass(frozen=True)
 class Family:
     """The members of one check of one target, by name, in the order of reports. member, members: the word for one and
-    for several. suffix: what they are compared with, in words. prefix: stands before a name.
+    for several. suffix: what they are compared with, in words. prefix: stands before
+    a name. few: members that are left out, since so few images could never fail.
     """
 
     name: str
@@ -27,6 +28,20 @@ class Family:
     words: str
     suffix: str = "against the reference"
     prefix: str = ""
+    few: int = 0
+
+
+def of_classes(family: Family) -> Family:
+    """Without the classes of so few images that the loss of all would not be beyond doubt, even alone: they would only
+    make the others' failures harder to see (Tarone, "A modified Bonferroni method for discrete data", 1990).
+    """
+    limit = (family.limit.value or 0.0) / 100
+    kept = {
+        name: found
+        for name, found in family.members.items()
+        if Differences.counted(found.images, 0, found.images).p_below(-limit) <= ALPHA / 2
+    }
+    return dataclasses.replace(family, members=kept, few=len(family.members) - len(kept))
 
 
 def judge(families: Sequence[Family]) -> list[Check]:
@@ -103,4 +118,5 @@ def _check(family: Family, beyond: Sequence[str], tests: int) -> Check:
 
 def _counted(family: Family) -> str:
     count = len(family.members)
-    return f"{count} {family.word if count == 1 else family.words}"
+    rest = f" ({family.few} more have too few images to be judged)" if family.few else ""
+    return f"{count} {family.word if count == 1 else family.words}{rest}"

@@ -22,11 +22,13 @@ def reference(target: str, top1: float, found: ReferenceEvidence, limit: Limit) 
     """
     assert limit.value is not None
     interval, least = found.skill.interval(), limit.value / 100 * (1 - found.common)
-    answer = "fail" if found.one_class else at_least(least, interval)
-    needed = images_needed(found.skill, least) if answer == "inconclusive" else None
+    answer = "inconclusive" if found.one_label else "fail" if found.one_class else at_least(least, interval)
+    needed = images_needed(found.skill, least) if answer == "inconclusive" and not found.one_label else None
     says = f"top-1 is {top1 * 100:.2f} %; always naming the commonest class gives {found.common * 100:.2f} %"
     if found.one_class:
         says = f"it gives one class to all {found.skill.images:,} images; {_LOOK}"
+    elif found.one_label:
+        says = f"top-1 is {top1 * 100:.2f} % of images that all have one label: whether it knows others cannot be told"
     elif answer == "fail":
         says = f"{says}; {_LOOK}"
     elif answer == "inconclusive":

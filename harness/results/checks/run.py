@@ -13,7 +13,7 @@ from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import gain, negative_flips, recovery
 from seatrial.harness.results.checks.built import alike, realized
 from seatrial.harness.results.checks.costs import costs
-from seatrial.harness.results.checks.families import Family, judge
+from seatrial.harness.results.checks.families import Family, judge, of_classes
 from seatrial.harness.results.checks.reference import reference
 from seatrial.harness.results.checks.robustness import attack_family, masking, pipeline_family
 from seatrial.harness.results.checks.unlabelled import agreement
@@ -135,7 +135,9 @@ def _families(run: Judged, target: TargetResult) -> list[Family]:
     limit = gate.limit("conditions", target.id)
     return [
         Family("conditions", target.id, conditions, limit, "condition", "conditions"),
-        Family("classes", target.id, classes, gate.limit("classes", target.id), "class", "classes", prefix="class "),
+        of_classes(
+            Family("classes", target.id, classes, gate.limit("classes", target.id), "class", "classes", prefix="class ")
+        ),
         *([] if attack is None else [attack]),
     ]
 
