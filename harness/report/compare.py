@@ -20,11 +20,11 @@ def print_baseline(found: Mapping[str, Any], console: Console) -> None:
     """What changed since the baseline: `baseline` of a summary, `RunsCompared.to_dict`."""
     say(console, f"{found['second']} against {found['first']}, on the images that both have", style="bold")
     for path, (before, after) in found["changed"].items():
-        say(console, f"  changed: {path}: {_short(before)} -> {_short(after)}")
+        say(console, f"changed: {path}: {_short(before)} -> {_short(after)}", indent=2)
     for sentence in found["alone"]:
-        say(console, f"  {sentence}")
+        say(console, sentence, indent=2)
     for condition, why in found["left_out"].items():
-        say(console, f"  {condition} is left out: {why}")
+        say(console, f"{condition} is left out: {why}", indent=2)
     for target, change in found["targets"].items():
         if change["likeness"]:
             _print_likeness(target, change["likeness"], console)

@@ -60,11 +60,11 @@ def print_verdict(
         say(console, "What to do:", style="bold")
     for one in findings[:_MOST_FINDINGS]:
         about = "" if one["target"] is None else f"{one['target']}: "
-        say(console, f"  {about}{one['says']} {one['remedy']}")
+        say(console, f"{about}{one['says']} {one['remedy']}", indent=2)
         if one["command"] is not None:
             say_whole(console, f"    {one['command']}")
     if len(findings) > _MOST_FINDINGS:
-        say(console, f"  and {len(findings) - _MOST_FINDINGS} more, in the report")
+        say(console, f"and {len(findings) - _MOST_FINDINGS} more, in the report", indent=2)
     say_whole(console, f"Report: {directory / 'report.html'}")
 
 
@@ -73,13 +73,13 @@ def print_gate(gate: Mapping[str, Any], console: Console) -> None:
     colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
     say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
     for reason in gate["reasons"]:
-        say(console, f"  {reason}")
+        say(console, reason, indent=2)
 
 
 def _print_fallback(check: Mapping[str, Any], console: Console) -> None:
     for index, line in enumerate(words.fallback_lines(check)):
         style = "bold yellow" if check["answer"] == "pass" else "bold red"
-        say(console, line if index == 0 else f"  {line}", style=style if index == 0 else "")
+        say(console, line, style=style if index == 0 else "", indent=0 if index == 0 else 2)
 
 
 def _targets(summary: Mapping[str, Any]) -> Listing:

@@ -26,7 +26,7 @@ def print_quantized(made: Quantized, console: Console) -> None:
     for caution in cautions(made.verdict, made.recipe.engine, made.version):
         say(console, caution, style="yellow")
     for reason in made.recipe.reasons:
-        say(console, f"  - {reason}")
+        say(console, f"- {reason}", indent=2)
 
 
 def _rows(made: Quantized) -> Iterator[tuple[str, str]]:

@@ -18,9 +18,13 @@ def shown(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " if sign in "\n\r\t" else "?" for sign in text)
 
 
-def say(console: Console, *parts: str | tuple[str, str], style: str = "") -> None:
-    """A sentence, wrapped at the terminal's width. parts: text, or text with its own style; never markup."""
-    console.print(_text(parts, style), highlight=False)
+def say(console: Console, *parts: str | tuple[str, str], style: str = "", indent: int = 0) -> None:
+    """A sentence, wrapped at the terminal's width. parts: text, or text with its own style; never markup. indent:
+    blanks before each line.
+    """
+    for line in _text(parts, style).wrap(console, max(console.width - indent, 1), overflow="fold"):
+        line.rstrip()
+        console.print(Text(" " * indent) + line, highlight=False, soft_wrap=True)
 
 
 def say_whole(console: Console, *parts: str | tuple[str, str], style: str = "") -> None:

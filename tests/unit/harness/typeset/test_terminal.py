@@ -70,10 +70,12 @@ def test_styles_are_still_there():
 def test_a_sentence_wraps_and_a_command_stays_one_line():
     console = Terminal(file=io.StringIO(), width=20, color_system=None)
     say(console, "one two three four five six")
+    say(console, "and six seven eight", indent=4)
     say_whole(console, "python bench.py --engine onnxruntime --bits 8")
     assert console.file.getvalue().splitlines() == [
-        "one two three four ",
+        "one two three four",
         "five six",
+        *("    and six seven", "    eight"),
         "python bench.py --engine onnxruntime --bits 8",
     ]
 
