@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.metrics import mcnemar_exact
+from seatrial.harness.metrics.accuracy import binomial_tail
 from seatrial.harness.metrics.student import t_tail
 
 Floats = npt.NDArray[np.float64]
@@ -92,22 +93,6 @@ def paired_tail(better: Floats, worse: Floats, margin: float = MARGIN) -> float:
     if spread <= 1e-12:
         return 0.0 if mean > 1e-12 else 1.0
     return t_tail(mean / (spread / math.sqrt(len(difference))), len(difference) - 1)
-
-
-def binomial_tail(successes: int, total: int, share: float) -> float:
-    """P(X >= successes) for total tosses of probability `share` in (0, 1), exact but for rounding.
-
-    >>> round(binomial_tail(8, 10, 0.5), 6)
-    0.054688
-    """
-    if successes <= 0:
-        return 1.0
-    log_share, log_rest, log_all = math.log(share), math.log1p(-share), math.lgamma(total + 1)
-    terms = (
-        math.exp(log_all - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * log_share + (total - k) * log_rest)
-        for k in range(successes, total + 1)
-    )
-    return min(1.0, math.fsum(terms))
 
 
 def near_chance(correct: int, labels: npt.NDArray[np.int64], *, level: float) -> bool:

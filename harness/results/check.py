@@ -16,10 +16,11 @@ Interval = tuple[float, float]
 class Check:
     """name: of the question, the same in every run; target: whose. says: the answer in a sentence. measured, interval,
     limit: in `unit` (`share` and `points` both from 0 to 1, `points` being a difference). subject: the condition or
-    class that decides. images: on how many it rests; needed: how many would decide an inconclusive one, None where that
-    cannot be said. binding: as of a gate's limit. suspect: a failure makes the run ANOMALOUS, since what the others are
-    compared with is not to be trusted. accepted: a fallback that --allow-fallback lets pass. fallback: which layers
-    fell back, and why (`harness.results.fallback`).
+    class that decides. p: one-sided, of what was measured if the limit were just kept; None where the check stands for
+    itself. images: on how many it rests; needed: how many would decide an inconclusive one, None where that cannot be
+    said. binding: as of a gate's limit. suspect: a failure makes the run ANOMALOUS, since what the others are compared
+    with is not to be trusted. accepted: a fallback that --allow-fallback lets pass. fallback: which layers fell back,
+    and why (`harness.results.fallback`).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Check:
     limit: float | None = None
     unit: str = ""
     subject: str | None = None
+    p: float | None = None
     images: int | None = None
     needed: int | None = None
     binding: Binding = "yes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.harness.metrics.accuracy import wilson_interval
+from seatrial.harness.metrics.accuracy import binomial_tail, wilson_interval
 from seatrial.harness.metrics.needed import images_needed
 from seatrial.harness.metrics.paired import Differences
 from seatrial.harness.results.check import Check, at_least, at_most
@@ -33,6 +33,7 @@ def recovery(name: str, target: str, on: str, reference: float, found: Differenc
         interval=interval,
         limit=lost,
         unit="points",
+        p=found.p_below(lost),
         images=found.images,
         needed=needed,
         binding=limit.binding,
@@ -55,6 +56,7 @@ def gain(target: str, on: str, found: Differences, limit: Limit) -> Check:
         interval=interval,
         limit=most,
         unit="points",
+        p=1 - found.p_below(most),
         images=found.images,
         needed=needed,
         binding=limit.binding,
@@ -82,6 +84,7 @@ def negative_flips(target: str, worse: int, images: int, limit: Limit) -> Check:
         interval=interval,
         limit=most,
         unit="share",
+        p=binomial_tail(worse, images, most),
         images=images,
         needed=needed,
         binding=limit.binding,

@@ -16,6 +16,7 @@ from seatrial.harness.results.checks.costs import costs
 from seatrial.harness.results.checks.families import Family, judge, of_classes
 from seatrial.harness.results.checks.reference import reference
 from seatrial.harness.results.checks.robustness import attack_family, masking, pipeline_family
+from seatrial.harness.results.checks.together import together
 from seatrial.harness.results.checks.unlabelled import agreement
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of
 from seatrial.harness.results.fallback import describe_fallback
@@ -55,7 +56,7 @@ def checks_of(run: Judged, since: RunsCompared | None = None) -> list[Check]:
     if since is not None:
         further, more = baseline_checks(since, run.gate)
         checks, families = [*checks, *further], [*families, *more]
-    return [*checks, *judge(families)]
+    return [*together(checks), *judge(families)]
 
 
 def _of_reference(run: Judged) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seatrial.harness.metrics.accuracy import binomial_tail
 from seatrial.harness.metrics.likeness import images_to_decide
 from seatrial.harness.results.check import Check, at_least
 from seatrial.harness.results.checks.words import more
@@ -45,6 +46,7 @@ def _agreement(name: str, target: str, on: tuple[str, str], found: Mapping[str, 
         limit=least,
         unit="share",
         subject=condition,
+        p=binomial_tail(round((1 - found["agreement"]) * images), images, 1 - least),
         images=images,
         needed=needed,
         binding=limit.binding,

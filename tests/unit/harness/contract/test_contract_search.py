@@ -27,7 +27,6 @@ from seatrial.harness.contract.races import SCALING, Races
 from seatrial.harness.contract.statistics import (
     MARGIN,
     best_confidence,
-    binomial_tail,
     less_accurate,
     less_likely,
     levels,
@@ -38,6 +37,7 @@ from seatrial.harness.contract.statistics import (
 )
 from seatrial.harness.data import labeller, open_source, select
 from seatrial.harness.metrics import paired_interval
+from seatrial.harness.metrics.accuracy import binomial_tail
 from seatrial.harness.pipeline.reference import model_pixels
 from seatrial.harness.progress import Silent
 
