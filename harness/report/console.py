@@ -60,7 +60,7 @@ def print_verdict(
         say(console, "What to do:", style="bold")
     for one in findings[:_MOST_FINDINGS]:
         about = "" if one["target"] is None else f"{one['target']}: "
-        say(console, f"{about}{one['says']} {one['remedy']}", indent=2)
+        say(console, f"{about}{words.finding(one)}", indent=2)
         if one["command"] is not None:
             say_whole(console, f"    {one['command']}")
     if len(findings) > _MOST_FINDINGS:

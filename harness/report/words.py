@@ -107,6 +107,11 @@ def enforcement(gate: Mapping[str, Any]) -> str:
     return f"gate {gate['gate']}: exit status {int(failed)}"
 
 
+def finding(one: Mapping[str, Any]) -> str:
+    """What was seen, and what to do about it: two sentences."""
+    return f"{one['says'].rstrip('. ')}. {one['remedy']}"
+
+
 def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """One or two sentences per target: what it costs and what it brings against the reference."""
     parts = [part for kind in KINDS.values() if (part := kind.headline(target)) is not None]

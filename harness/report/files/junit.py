@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from seatrial.harness.report import words
 from seatrial.harness.typeset.terminal import shown
 
 _TAGS = ("failure", "error", "skipped")
@@ -82,7 +83,7 @@ def _remedies(check: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]
     found = [one for one in summary.get("findings", ()) if one["target"] in (None, check["target"])]
     lines = []
     for one in found:
-        lines.append(shown(f"{one['says']} {one['remedy']}"))
+        lines.append(shown(words.finding(one)))
         if one["command"] is not None:
             lines.append(shown(f"    {one['command']}"))
     return lines

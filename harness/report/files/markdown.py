@@ -13,7 +13,7 @@ from seatrial.harness.typeset.numbers import milliseconds, percent, points
 # GitHub refuses comments of more than 65536 signs.
 MOST_BYTES = 60 * 1024
 # A page that nobody reads to its end is no use: the rest stands in report.html.
-_MOST_ROWS, _MOST_TARGETS, _MOST_SIGNS = 10, 30, 600
+_MOST_ROWS, _MOST_TARGETS, _MOST_SIGNS = 10, 30, 800
 _REST = "The rest is in report.html."
 
 
@@ -73,7 +73,7 @@ def _what_to_do(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "## What to do"
     for one in findings[:_MOST_ROWS]:
         about = "" if one["target"] is None else f"{code(_short(one['target']))}: "
-        yield f"{about}{text(_short(one['says']))} {text(_short(one['remedy']))}"
+        yield f"{about}{text(_short(words.finding(one)))}"
         if one["command"] is not None and len(one["command"]) <= _MOST_SIGNS * 2:
             yield block(one["command"])
 

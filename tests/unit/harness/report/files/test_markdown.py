@@ -47,7 +47,7 @@ def test_the_verdict_stands_first_with_its_reasons_and_what_to_do():
             "target": "new/x@cpu",
             "likelihood": 0.9,
             "evidence": {},
-            "says": "conv1 loses 12 dB.",
+            "says": "conv1 loses 12 dB",
             "remedy": "Leave it in float.",
             "command": "bench.py --keep-float 'conv1'",
         }
