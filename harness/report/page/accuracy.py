@@ -15,15 +15,17 @@ from seatrial.harness.typeset.page import Cell, Heading, Table, note, paragraph
 
 
 def accuracy(shown: Shown) -> Part:
-    """Two tables: of the targets, and of every condition."""
+    """Two tables: of the targets, and of every condition; without labels, what runs at which precision alone."""
+    labelled = shown.summary["data"]["labelled"]
+    explained = note(
+        "Differences are paired: the same images, in percentage points, with 95 % intervals. A negative flip is an "
+        "image that the reference gets right and the target wrong."
+    )
     return Part(
-        "Accuracy",
+        "Accuracy" if labelled else "Targets",
         together(
             _targets(shown),
-            note(
-                "Differences are paired: the same images, in percentage points, with 95 % intervals. A negative flip "
-                "is an image that the reference gets right and the target wrong."
-            ),
+            *([explained] if labelled else []),
             *(
                 paragraph(guard.meaning(target["id"], target["guard"]), "" if target["guard"]["faithful"] else "fail")
                 for target in shown.targets

@@ -19,23 +19,23 @@ NameOf = Callable[[int], str]
 def what_changed(shown: Shown) -> Part | None:
     """From which class to which, for each target; None where no answer changed, or nothing tells."""
     found = shown.flips.get("targets") or {}
-    name_of = names_of(shown.flips)
+    name_of, labelled = names_of(shown.flips), shown.summary["data"]["labelled"]
     tables: list[Table | Markup] = []
     for target, changes in found.items():
         where = title_of(shown.flips["condition"])
         if changes["first"]["images"]:
-            tables.append(_pairs(f"{target}, {where}", changes["first"], name_of))
+            tables.append(_pairs(f"{target}, {where}", changes["first"], name_of, labelled))
         else:
             tables.append(paragraph(f"{target}, {where}: no answer changed."))
         if len(shown.conditions) > 1:
-            tables.append(_pairs(f"{target}, all conditions together", changes["all"], name_of))
+            tables.append(_pairs(f"{target}, all conditions together", changes["all"], name_of, labelled))
     body = together(*tables)
     if not body:
         return None
-    explained = note(
-        "An answer changed where the reference and the target give an image different classes. Lost: the reference was "
-        "right; gained: the target is; the others are wrong both times."
-    )
+    said = "An answer changed where the reference and the target give an image different classes."
+    if labelled:
+        said += " Lost: the reference was right; gained: the target is; the others are wrong both times."
+    explained = note(said)
     return Part("What changed", together(body, explained))
 
 
@@ -45,7 +45,7 @@ def names_of(flips: Values) -> NameOf:
     return lambda index: names[index] if index < len(names) else str(index)
 
 
-def _pairs(caption: str, changes: Values, name_of: NameOf) -> Table:
+def _pairs(caption: str, changes: Values, name_of: NameOf, labelled: bool) -> Table:
     pairs = changes["pairs"][:_PAIRS]
     shown = sum(count for _, _, count, _, _ in pairs)
     count = changes["images"]
@@ -56,8 +56,7 @@ def _pairs(caption: str, changes: Values, name_of: NameOf) -> Table:
             name_of(before),
             name_of(now),
             Cell(str(count), count),
-            Cell(str(right_before or "-"), right_before),
-            Cell(str(right_now or "-"), right_now),
+            *((Cell(str(right or "-"), right) for right in (right_before, right_now)) if labelled else ()),
         ]
         for before, now, count, right_before, right_now in pairs
     ]
@@ -65,8 +64,7 @@ def _pairs(caption: str, changes: Values, name_of: NameOf) -> Table:
         Heading("the reference says"),
         Heading("the target says", figures=False),
         Heading("images"),
-        Heading("lost"),
-        Heading("gained"),
+        *((Heading("lost"), Heading("gained")) if labelled else ()),
     ]
     return Table(f"{told}{rest}", headings, rows)
 

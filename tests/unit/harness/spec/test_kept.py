@@ -165,6 +165,7 @@ def runs(most=3):
         ),
         out=maybe(paths),
         reuse=maybe(paths),
+        baseline=maybe(paths),
     )
 
 
