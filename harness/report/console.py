@@ -72,6 +72,9 @@ def print_gate(gate: Mapping[str, Any], console: Console) -> None:
     """The verdict with its reasons."""
     colour = {"ACCEPT": "green", "INCONCLUSIVE": "yellow"}.get(gate["verdict"], "red")
     say(console, "Verdict: ", (gate["verdict"], f"bold {colour}"), f" ({words.enforcement(gate)})")
+    passed = [check for check in gate["checks"] if check["binding"] == "yes"]
+    if gate["verdict"] == "ACCEPT":
+        say(console, f"  all {len(passed)} checks that must pass do; none of the others fails")
     for reason in gate["reasons"]:
         say(console, reason, indent=2)
 
