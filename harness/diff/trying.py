@@ -42,7 +42,7 @@ def remedy(
         chosen = None
         if trying.needed:
             chosen = find(_groups(found, made, spec.target), trying.reference, trying.plain, trying.attempt)
-        update(MOST_FILES)
+        update(len(trying.tried))
     return Remedy(
         measure="top-1" if trying.labelled else "agreement",
         images=len(made.images),
@@ -63,6 +63,8 @@ class _Trying:
     ) -> None:
         self._spec, self._made, self._engines, self._update = spec, made, engines, update
         answers = _answers(engines[0], made.reference, made)
+        if answers.min() < 0:
+            raise DeviceError(f"{made.reference.id} gives no scores for some images: nothing can be restored to that.")
         self.labelled = bool((made.labels >= 0).all())
         self.truth = made.labels if self.labelled else answers
         self.reference = int(np.count_nonzero(answers == self.truth))

@@ -127,6 +127,30 @@ def test_folders_that_may_be_classes_or_not_are_refused(tmp_path, words, field):
     assert summary["data"]["images"] == 6
 
 
+def test_a_released_set_has_its_labels(tmp_path, shared, words):
+    folder = tmp_path / "released"
+    folder.mkdir()
+    with np.load(shared / "data/cifar10/test.npz") as data:
+        np.save(folder / "fog.npy", np.tile(data["images"][:4], (5, 1, 1, 1)))
+        np.save(folder / "labels.npy", np.tile(data["labels"][:4], 5))
+    done = bench(["run", *words, "--data", folder, "--unlabelled", "--out", tmp_path / "run"])
+    assert (done.returncode, "released corrupted sets have labels" in done.stderr) == (2, True), done.stderr
+
+
+def test_single_trials_of_a_run_without_labels_are_its_own(tmp_path, words, field):
+    asked = [*words, "--data", field, "--limit", 10, "--conditions", "corruption/fog@5"]
+    ran(tmp_path / "run", asked)
+    described = bench(["trial", "--from", tmp_path / "run"])
+    assert described.returncode == 0, described.stderr
+    first = described.stdout.splitlines()[-1]
+    (tmp_path / "trial.json").write_text(first)
+    done = bench(["trial", tmp_path / "trial.json", "--out", tmp_path / "single"])
+    assert done.returncode == 0, done.stderr
+    key = json.loads(first)["key"]
+    mine = next((tmp_path / "single").rglob(f"{key}.parquet")).read_bytes()
+    assert mine == (tmp_path / "run/trials" / f"{key}.parquet").read_bytes()
+
+
 def test_diff_and_its_remedy_go_by_the_reference(tmp_path, words, field):
     out = tmp_path / "found.json"
     done = bench(["diff", *words, "--data", field, "--limit", 4, "--remedy", "--remedy-limit", 60, "--json", out])
