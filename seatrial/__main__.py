@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0 passed, 1 gate failed, 2 usage or bad input, 3 target unavailable
     or build failed, 4 a fault of seatrial's own, 130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot spell ends nothing
     errors = Terminal(stderr=True)
     try:
         job = parse(sys.argv[1:] if arguments is None else arguments)

@@ -17,6 +17,7 @@ from seatrial.harness.report.console import print_gate
 from seatrial.harness.results.baseline.judge import compare_runs
 from seatrial.harness.results.gate import exit_status
 from seatrial.harness.spec.gate import GateOptions
+from seatrial.harness.typeset.terminal import put
 
 _DESCRIPTION = """What changed from the first run to the second: accuracy by target, condition and class, on the images
 that both have, and what shaped or surrounded the runs otherwise. Nothing is run. `--baseline RUN` of a run
@@ -45,7 +46,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     given = dict(flags)
     found = compare_runs(given.pop("first"), given.pop("second"), gate.take(given, GateOptions())).to_dict()
     if given.get("json"):
-        console.file.write(json.dumps(found, indent=2, allow_nan=False) + "\n")
+        put(console, json.dumps(found, indent=2, allow_nan=False) + "\n")
     else:
         print_baseline(found, console)
         print_gate(found["gate"], console)

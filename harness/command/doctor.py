@@ -15,6 +15,7 @@ from seatrial.harness.doctor import examine
 from seatrial.harness.doctor.examine import DEFAULT_TIMEOUT_S
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.doctor import print_doctor
+from seatrial.harness.typeset.terminal import put
 
 _DESCRIPTION = """Looks which engines, precisions and devices are usable on this machine, what is missing, and which
 line installs it. Each engine's runtime is asked in a process of its own: that it crashes or hangs is an answer, too."""
@@ -51,7 +52,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         raise UsageError(f"--timeout is {timeout_s:g}; it must be above 0.")
     found = examine(named, timeout_s)
     if flags.get("json", False):
-        console.file.write(json.dumps(found, indent=2) + "\n")
+        put(console, json.dumps(found, indent=2) + "\n")
     else:
         print_doctor(found, console, brief=bool(named))
     return EXIT_UNAVAILABLE if named and not all(engine["usable"] for engine in found["engines"]) else EXIT_PASSED

@@ -6,10 +6,9 @@ import contextlib
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -17,6 +16,7 @@ from seatrial.harness.command.flags.output import Output
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.console import print_summary, print_verdict
 from seatrial.harness.report.files.github import annotation_lines, append_page
+from seatrial.harness.typeset.terminal import Terminal, put
 
 _LOG = logging.getLogger("seatrial")
 
@@ -24,13 +24,13 @@ _LOG = logging.getLogger("seatrial")
 def print_result(summary: Mapping[str, Any], directory: Path, asked: Output, console: Console) -> None:
     """summary: as in summary.json. Annotations go to standard output, or to standard error where that is for JSON."""
     if asked.json:
-        console.file.write(RunDirectory(directory).summary.read_text(encoding="utf-8"))
+        put(console, RunDirectory(directory).summary.read_text(encoding="utf-8"))
     else:
         show = print_verdict if asked.quiet else print_summary
-        with _no_commands(console.file):
+        with _no_commands(console):
             show(summary, directory, console)
     for line in annotation_lines(summary):
-        (sys.stderr if asked.json else console.file).write(f"{line}\n")
+        put(Terminal(stderr=True) if asked.json else console, f"{line}\n")
     try:
         append_page(summary)
     except OSError as error:
@@ -38,14 +38,14 @@ def print_result(summary: Mapping[str, Any], directory: Path, asked: Output, con
 
 
 @contextlib.contextmanager
-def _no_commands(stream: IO[str]) -> Iterator[None]:
+def _no_commands(console: Console) -> Iterator[None]:
     """Meanwhile GitHub's runner obeys no line of what is printed, whatever names it begins with."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         yield
         return
     token = secrets.token_hex(16)
-    stream.write(f"::stop-commands::{token}\n")
+    put(console, f"::stop-commands::{token}\n")
     try:
         yield
     finally:
-        stream.write(f"::{token}::\n")
+        put(console, f"::{token}::\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -32,6 +34,15 @@ def say_whole(console: Console, *parts: str | tuple[str, str], style: str = "") 
     console.print(_text(parts, style), highlight=False, soft_wrap=True)
 
 
+def put(console: Console, text: str) -> None:
+    """Text for other programs, sign by sign."""
+    try:
+        console.file.write(text)
+        console.file.flush()
+    except BrokenPipeError:
+        console.on_broken_pipe()
+
+
 def _text(parts: Iterable[str | tuple[str, str]], style: str) -> Text:
     text = Text(style=style)
     for part in parts:
@@ -41,7 +52,15 @@ def _text(parts: Iterable[str | tuple[str, str]], style: str) -> Text:
 
 
 class Terminal(Console):
-    """A console that shows no control character of any text, whoever prints there."""
+    """A console that shows no control character of any text, whoever prints there, and ends nothing where nobody reads
+    on, as behind `| head`: the command's exit status is an answer, too.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """From here on it shows nothing."""
+        self.quiet = True
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As rich does it; the control codes of rich's own are segments of another kind."""

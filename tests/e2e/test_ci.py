@@ -174,6 +174,27 @@ def test_a_command_without_a_result_is_an_error_of_the_job(project):
     assert "::error" not in shell(project, ["seatrial --engine none"]).stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--json"], ["--quiet"]])
+def test_the_status_stands_where_nobody_reads_the_output(project, github, more):
+    words = [sys.executable, ROOT / "bench.py", "report", project / "runs/model", *more]
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait() == github[0].returncode, errors
+    assert "Traceback" not in errors
+    assert "Broken" not in errors
+
+
+def test_a_locale_that_cannot_spell_a_name_ends_nothing(project, github):
+    done = shell(
+        project,
+        ["cp model.onnx 模型.onnx", "seatrial --config seatrial.yaml --model 模型.onnx --advisory"],
+        PYTHONIOENCODING="ascii",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\\u6a21\\u578b on 24 images" in done.stdout
+
+
 def test_a_page_that_cannot_be_written_fails_nothing(project, github):
     done = shell(project, ["seatrial report runs/model"], GITHUB_STEP_SUMMARY=str(project / "none/page.md"))
     assert done.returncode == github[0].returncode
