@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from summaries import EVIL, guard, make_summary, parsed
 
+from seatrial.harness.conditions.kinds.corruption.words import corruption_error
 from seatrial.harness.report import words
 from seatrial.harness.report.console import print_summary
 from seatrial.harness.report.guard import meaning
@@ -136,3 +137,25 @@ def test_the_report_says_whether_an_engine_computes_what_its_file_says():
     assert good.startswith("t computes what its file says: the same scores, 0 of 32 labels")
     assert good.endswith("in float for it: a.")
     assert meaning("t", guard(not_looked="no ONNX Runtime")).endswith("no ONNX Runtime")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "says"),
+    [
+        (1.864, 1.80, 1.93, "1.86 times faster than fp32 (1.80 to 1.93)"),
+        (0.5, 0.4, 0.8, "2.00 times slower than fp32 (1.25 to 2.50)"),
+        (0.97, 0.885, 1.08, "as fast as fp32, within 13 %"),
+        (1.2, 0.99, 1.455, "as fast as fp32, within 46 %"),
+    ],
+)
+def test_a_pace_is_told_with_its_interval(ratio, low, high, says):
+    assert words.pace({"ratio": ratio, "ci95": [low, high]}) == says
+
+
+def test_corruption_errors_are_told_with_their_intervals():
+    metrics = {
+        **make_summary()["targets"][1]["metrics"],
+        "mce_ci95": [75.12, 77.69],
+        "mean_corruption_error_ci95": None,
+    }
+    assert corruption_error(metrics) == "mCE 76.4 [75.1, 77.7], mCE against fp32 101.5, mean error 60.52 %"
