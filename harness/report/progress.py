@@ -9,17 +9,9 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
 from rich.progress import Progress as Bars
+from rich.table import Column
 from rich.text import Text
 
 from seatrial.harness.progress import Progress, Silent, Update
@@ -27,6 +19,7 @@ from seatrial.harness.typeset.terminal import Terminal, say_whole, shown
 
 # A log that stands still for longer looks like a run that hangs.
 LINE_EVERY_S = 10.0
+_WIDTH_OF_A_BAR = 140
 
 
 def progress_here() -> Progress:
@@ -45,21 +38,15 @@ class RichProgress:
     @contextlib.contextmanager
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
         """A bar of `total` units; 0 for an unknown total."""
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            _Rate(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-        )
-        with Bars(*columns, console=self._console) as bars:
-            task = bars.add_task(shown(name), total=total or None, note="")
+        state = _State(name, total, unit)
+        # Without the room for a bar, the words say as much.
+        bar = [BarColumn(bar_width=24)] if self._console.width >= _WIDTH_OF_A_BAR else []
+        with Bars(SpinnerColumn(), *bar, _Words(state), console=self._console) as bars:
+            task = bars.add_task("", total=total or None)
 
             def update(done: int, note: str = "") -> None:
-                bars.update(task, completed=done, note=shown(note))
+                state.update(done, note)
+                bars.update(task, completed=done)
 
             yield update
 
@@ -129,12 +116,14 @@ class _State:
             return f"{self._name}: {counted(self.done, self._unit)}"
         return f"{self._name}: {self.done} of {counted(self._total, self._unit)}"
 
-    def line(self, passed_s: float) -> str:
-        if self._total and 0 < self.done <= self._total:
+    def line(self, passed_s: float, speed: float | None = None) -> str:
+        """speed: units a second, where it is told."""
+        if self._total and 0 < self.done < self._total:
             when = f"{duration(passed_s / self.done * (self._total - self.done))} left"
         else:
-            when = f"{duration(passed_s)} so far"
-        return f"{self.counted()}, {when}{f' ({self._note})' if self._note else ''}"
+            when = f"{duration(passed_s)} {'in all' if self._total and self.done >= self._total else 'so far'}"
+        rate = "" if speed is None else f", {speed:.0f} a second"
+        return f"{self.counted()}{rate}, {when}{f' ({self._note})' if self._note else ''}"
 
 
 def counted(count: int, unit: str) -> str:
@@ -160,12 +149,15 @@ def _warn(console: Console, sentence: str) -> None:
     say_whole(console, sentence, style="bold yellow")
 
 
-class _Rate(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
+class _Words(ProgressColumn):
+    """Folded onto as many lines as it takes."""
+
+    max_refresh = 0.5  # figures that jump cannot be read
+
+    def __init__(self, state: _State) -> None:
+        super().__init__(table_column=Column(overflow="fold"))
+        self._state = state
 
     def render(self, task: Task) -> Text:
-        """`1234 images/s`."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.0f} {self._unit}/s")
+        """As in a log, with the rate: `Running trials: 300 of 400 images, 1234 a second, 3 min left (clean)`."""
+        return Text(shown(self._state.line(task.elapsed or 0, task.finished_speed or task.speed)))

@@ -121,8 +121,18 @@ def test_the_job_for_github_comments_and_the_job_for_gitlab_reports(project, git
 
 def test_the_other_lines_of_the_page_run(project, github):
     verdict = json.loads((project / "runs/model/summary.json").read_text())["gate"]["verdict"]
-    done = shell(project, [line for line in blocks("sh")[0].splitlines() if not line.startswith("#")])
+    done = shell(project, [line for line in blocks("sh")[1].splitlines() if not line.startswith("#")])
     assert done.stdout.splitlines()[-1] == verdict
+
+
+def test_a_job_compares_with_the_run_that_another_job_kept(project, github):
+    kept, fetched = project / "runs/model", project / "runs/before"
+    subprocess.run(["cp", "-r", kept, fetched], check=True)  # what gh would fetch
+    steps = blocks("sh")[0].replace("--out runs/model", "--out runs/next").splitlines()
+    done = shell(project, steps)
+    assert done.returncode == github[0].returncode, done.stderr
+    assert "onnxruntime/int8@cpu: every image has the class that it had" in done.stdout
+    assert "gh run download  --name sea-trial --dir runs/before" in (project / "told").read_text()
 
 
 def test_a_report_is_written_again_without_running_anything(project, github):

@@ -1,5 +1,6 @@
 """Progress: bars for people, lines for logs."""
 
+import io
 import re
 import time
 
@@ -13,15 +14,31 @@ from seatrial.harness.report.progress import (
     duration,
     progress_here,
 )
+from seatrial.harness.typeset.terminal import Terminal
 
 
 def test_progress_bars_end_where_they_should(capsys):
     with RichProgress().stage("Counting [things]", 3) as update:
         update(3, "note [x]")
     text = capsys.readouterr().err
-    assert "3/3" in text
+    assert "3 of 3 images" in text
     assert "Counting [things]" in text
     assert "note [x]" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_bars_cut_nothing_off(width):
+    bars = RichProgress()
+    bars._console = Terminal(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    with bars.stage("Making adversarial images", 76000) as update:
+        update(4124, "14/16 corruption/elastic_transform@3")
+        time.sleep(0.6)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", bars._console.file.getvalue())
+    assert "…" not in drawn
+    words = " ".join(drawn.split())
+    assert "Making adversarial images: 4124 of 76000 images" in words
+    assert "corruption/elastic_transform@3)" in words
+    assert ("━" in drawn) == (width == 200)
 
 
 def test_what_is_no_terminal_gets_lines(monkeypatch):
