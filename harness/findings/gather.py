@@ -30,24 +30,34 @@ SCHEMA = 1
 _IMAGES = 1024
 _RELEASED_IMAGES = 128
 _BATCH = 64
+_LEAST_CORRUPTIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """What evidence is taken from. reference, reference_model: the built engine, and the float file that it runs.
-    images: a condition's, by id, before it is applied. calibration: None where no file was made on images.
+    images: a condition's, by id, before it is applied. mildest: the condition whose images are nearest to clean ones.
+    calibration: None where no file was made on images.
     """
 
     plan: Plan
     reference: PlacedEngine
     reference_model: DeployableModel
     images: Callable[[str], ImageReader]
+    mildest: str
     calibration: CalibrationSet | None
 
     @property
     def first(self) -> ImageReader:
-        """The images of the first condition."""
-        return self.images(self.plan.conditions[0].id)
+        """The images that are asked about."""
+        return self.images(self.mildest)
+
+    @property
+    def trusted(self) -> bool:
+        """False for images that came corrupted in few ways: what they look like, and how a model would best be fed with
+        them, is a matter of what was done to them.
+        """
+        return self.plan.released is None or len(_corruptions(self.plan)) >= _LEAST_CORRUPTIONS
 
 
 def of_run(scene: Scene) -> dict[str, Any]:
@@ -82,19 +92,19 @@ def _contract(scene: Scene) -> dict[str, Any] | None:
         )
     except SeatrialError as error:  # a reading may lead to scores that are no numbers
         return {"failed": str(error)}
-    return None if found is None else found.to_dict()
+    return None if found is None else {**found.to_dict(), "trusted": scene.trusted}
 
 
 def _calibration(scene: Scene, calibration: CalibrationSet) -> dict[str, Any]:
-    """Of images that came corrupted, what differs under all their conditions."""
+    """Of images that came corrupted, what differs under all their corruptions, each at its mildest."""
     plan = scene.plan
     released = plan.released is not None
     of_calibration = statistics_of(_batches(calibration.store, _IMAGES))
-    conditions = [one.id for one in plan.conditions] if released else [plan.conditions[0].id]
+    conditions = list(_corruptions(plan).values()) if released else [scene.mildest]
     readers = [scene.images(name) for name in conditions]
     count = _RELEASED_IMAGES if released else _IMAGES
     if min(len(calibration), *map(len, readers)) < 2:
-        return {"images": len(calibration), "released": released, "differences": []}
+        return {"images": len(calibration), "released": released, "trusted": False, "differences": []}
     found: Sequence[Difference] = nearest(
         [differences(of_calibration, statistics_of(_batches(reader, count))) for reader in readers]
     )
@@ -102,9 +112,17 @@ def _calibration(scene: Scene, calibration: CalibrationSet) -> dict[str, Any]:
         "images": min(len(calibration), _IMAGES),
         "test_images": min(count, len(readers[0])),
         "released": released,
-        "conditions": len(conditions),
+        "trusted": scene.trusted,
         "differences": [one.to_dict() for one in found],
     }
+
+
+def _corruptions(plan: Plan) -> dict[str, str]:
+    """Corruption -> the id of its mildest condition."""
+    found: dict[str, str] = {}
+    for condition in sorted(one.id for one in plan.conditions):
+        found.setdefault(condition.partition("@")[0], condition)
+    return found
 
 
 def _batches(reader: ImageReader, count: int) -> Iterator[Pixels]:

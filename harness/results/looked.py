@@ -17,7 +17,7 @@ from seatrial.harness.results.causes.commands import Commands
 from seatrial.harness.results.causes.reference import renamed
 from seatrial.harness.results.causes.run import findings_of
 from seatrial.harness.results.check import Check
-from seatrial.harness.results.checks.found import calibration_images, contract, label_order, layers
+from seatrial.harness.results.checks.found import calibration_images, contract, label_order, layers, weights
 from seatrial.harness.results.finding import Finding
 from seatrial.harness.results.typed import TargetResult
 from seatrial.harness.spec.targets import REFERENCE
@@ -43,6 +43,7 @@ class Looked:
             order = self.orders.get(REFERENCE.id)
             says = "" if order is None else renamed(order, self._names())
             found.append(label_order(REFERENCE.id, order, len(self.plan.data), says))
+            found.append(weights(REFERENCE.id, self.evidence["damage"]))
         if self.evidence.get("calibration") is not None:
             found.append(calibration_images(REFERENCE.id, self.evidence["calibration"]))
         present = {target.id for target in self.plan.targets}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from seatrial.engines import ENGINES
 from seatrial.harness.findings.gather import Scene, of_layers, of_run
 from seatrial.harness.records.checked import read_values, write_values
+from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.causes.case import suspects
 from seatrial.harness.results.summary import summarise
 from seatrial.harness.run.session import Session
-from seatrial.harness.spec.targets import REFERENCE
+from seatrial.harness.spec.targets import REFERENCE, Build
 
 
 def look_for_causes(session: Session) -> None:
@@ -20,7 +21,9 @@ def look_for_causes(session: Session) -> None:
     if REFERENCE not in present:
         return
     reference = present[REFERENCE]
-    scene = Scene(plan, reference.engine, reference.model, session.images.reader, session.calibration)
+    scene = Scene(
+        plan, reference.engine, reference.model, session.images.reader, _mildest(session), session.calibration
+    )
     known = directory.findings.exists()
     with session.progress.stage("Looking for causes", 2, "steps") as update:
         evidence = read_values(directory.findings) if known else of_run(scene)
@@ -38,3 +41,15 @@ def look_for_causes(session: Session) -> None:
             layers = {**evidence["layers"], **of_layers(scene, files)}
             write_values(directory.findings, {**evidence, "layers": layers})
         update(2)
+
+
+def _mildest(session: Session) -> str:
+    """Where images came corrupted, the condition under which the reference is right most often; else the first."""
+    plan = session.plan
+    if plan.released is None:
+        return plan.conditions[0].id
+    build = Build(REFERENCE)
+    answers = {
+        one.id: read_trial(session.directory.trials, plan.key(build, one), plan.data.ids) for one in plan.conditions
+    }
+    return max(answers, key=lambda name: float(answers[name].correct.mean()))

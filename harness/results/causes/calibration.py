@@ -11,8 +11,6 @@ from seatrial.harness.results.finding import Finding
 
 # In standard deviations: what calibration and test images may differ by.
 LIMIT = 0.5
-# Images that came corrupted under fewer conditions differ from clean ones by what was done to them.
-LEAST_CONDITIONS = 4
 _HINT = 0.25
 
 
@@ -31,11 +29,6 @@ def says(difference: Mapping[str, Any]) -> str:
     )
 
 
-def trusted(found: Mapping[str, Any]) -> bool:
-    """True where a difference is the calibration images' own, and not what corrupted the tested ones."""
-    return not found["released"] or found["conditions"] >= LEAST_CONDITIONS
-
-
 def calibration_images(case: Case) -> Iterator[Finding]:
     """They differ beyond doubt; a hint where it is by less than the limit and a target loses accuracy."""
     found = case.evidence.get("calibration")
@@ -44,7 +37,7 @@ def calibration_images(case: Case) -> Iterator[Finding]:
     first = found["differences"][0]
     sure, losing = least(first), bool(case.suspects)
     if sure > LIMIT:
-        likelihood = (0.96 if losing else 0.8) if trusted(found) else 0.45
+        likelihood = (0.96 if losing else 0.8) if found["trusted"] else 0.45
     elif sure > _HINT and losing:
         likelihood = 0.35
     else:

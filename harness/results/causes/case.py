@@ -14,7 +14,9 @@ from seatrial.harness.spec.targets import TargetSpec
 
 # Units of checks of answers; others are of costs and of how a target was built.
 _ANSWERS = ("points", "share")
-_NOT_ANSWERS = frozenset({"realized", "answers alike", "calibration images", "contract", "label order", "layers"})
+_NOT_ANSWERS = frozenset(
+    {"realized", "answers alike", "calibration images", "contract", "label order", "layers", "weights"}
+)
 # Of which one that is undecided says something of the target as a whole.
 _RECOVERY = frozenset({"recovery", "corrupted recovery"})
 

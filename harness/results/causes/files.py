@@ -45,19 +45,23 @@ def _saturated(
     case: Case, target: str, first: Mapping[str, Any], found: Mapping[str, Any], likelihood: float
 ) -> Finding:
     worst = found["saturated"][0] if found["saturated"] else {"node": first["node"], "share": 0.0}
-    here = worst["node"] == first["node"] or worst["share"] >= 0.1
     many = worst["share"] >= _SATURATED
+    made_here = target in case.made_here
+    narrower = made_here and case.commands.spec.quantization.ranges != "minmax"
     return Finding(
         cause="saturation",
         target=target,
         says=f"{worst['share']:.1%} of the values behind {worst['node']} lie beyond the range of its integers",
         remedy=(
-            "Take ranges from images like the tested ones, or as wide as they come: --ranges minmax."
-            if target in case.made_here
+            "Calibrate on images like the tested ones, and take ranges as wide as they come (--ranges minmax)."
+            if made_here
             else "Calibrate the file anew: the scale there is too small for what these images bring."
         ),
-        command=case.commands.again("ranges", "--ranges", "minmax") if target in case.made_here else None,
-        likelihood=(likelihood + 0.02 if here else 0.4) if many else 0.05,
+        command=case.commands.again("ranges", "--ranges", "minmax")
+        if narrower
+        else case.commands.diff(case.spec(target)),
+        # What a layer gives is out of range, too, where the layer itself is wrong.
+        likelihood=(likelihood + 0.02 if first["kind"] == "rounding" else 0.4) if many else 0.05,
         evidence={"saturated": found["saturated"]},
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from seatrial.harness.findings.order import Order
 from seatrial.harness.results.causes.case import Case
@@ -18,6 +19,8 @@ def contract(case: Case) -> Iterator[Finding]:
     if not found or not found.get("wrong"):
         return
     flags = " ".join(found["flags"])
+    # Of a damaged model, or images that came corrupted in one way, anything may look better.
+    doubt = 0.3 if damages(case.evidence.get("damage")) else 0.0 if found["trusted"] else 0.55
     for factor, cause in _FACTORS.items():
         if factor not in found["differing"]:
             continue
@@ -33,7 +36,7 @@ def contract(case: Case) -> Iterator[Finding]:
             says=says,
             remedy=f"Find out how the model was trained to be fed; these images speak for {flags}.",
             command=case.commands.contract(),
-            likelihood=0.97 if factor == "color" else 0.96,
+            likelihood=(0.97 if factor == "color" else 0.96) - doubt,
             evidence=found,
         )
 
@@ -72,6 +75,23 @@ def _name(names: Sequence[str] | None, number: int) -> str:
     return f"class {number}" if names is None else names[number]
 
 
+def damages(found: Mapping[str, Any] | None) -> list[str]:
+    """What is broken in the weights of the float model, in words. found: `damage` of findings.json."""
+    if not found:
+        return []
+    channels = [one for one in found["channels"] if (one["repaired"] or {}).get("damaged")]
+    return [*map(_channel, channels), *(f"all weights of {node} are zero" for node in found["dead"])]
+
+
+def _channel(channel: Mapping[str, Any]) -> str:
+    repaired = channel["repaired"]
+    return (
+        f"channel {channel['channel']} of {channel['node']} has weights {channel['ratio']:.0f} times its layer's: "
+        f"{repaired['better']} images more are right, {repaired['worse']} fewer, with it put back, of "
+        f"{repaired['images']}"
+    )
+
+
 def damaged(case: Case) -> Iterator[Finding]:
     """The float model: channels that are better put back, layers of zeros, answers that say nothing."""
     found = case.evidence.get("damage") or {"channels": [], "dead": []}
@@ -80,13 +100,11 @@ def damaged(case: Case) -> Iterator[Finding]:
         repaired = channel["repaired"] or {}
         if not repaired.get("damaged"):
             continue
-        what = f"channel {channel['channel']} of {channel['node']} has weights {channel['ratio']:.0f} times its layer's"
-        gained = f"{repaired['better']} images more are right, {repaired['worse']} fewer, with it put back"
         for cause, likelihood in (("channel", 0.93), ("damaged-reference", 0.9)):
             yield Finding(
                 cause=cause,
                 target=None,
-                says=f"{what}: {gained}, of {repaired['images']}",
+                says=_channel(channel),
                 remedy="The float file is damaged: export it again from its source, and compare it with that.",
                 command=search,
                 likelihood=likelihood,

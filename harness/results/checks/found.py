@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.harness.findings.order import Order
-from seatrial.harness.results.causes import calibration, files
+from seatrial.harness.results.causes import calibration, files, reference
 from seatrial.harness.results.check import Check
 
 CONTRACT, LABELS, CALIBRATION, LAYERS = "contract", "label order", "calibration images", "layers"
+WEIGHTS = "weights"
 
 
 def contract(target: str, found: Mapping[str, Any]) -> Check | None:
@@ -31,7 +32,7 @@ def contract(target: str, found: Mapping[str, Any]) -> Check | None:
         limit=found["limit"],
         unit="nats",
         images=found["images"],
-        binding="failures",
+        binding="failures" if found["trusted"] else "no",
         suspect=True,
     )
 
@@ -49,6 +50,25 @@ def label_order(target: str, order: Order | None, images: int, says: str) -> Che
         limit=0.0,
         unit="points",
         images=images,
+        binding="failures",
+        suspect=True,
+    )
+
+
+def weights(target: str, found: Mapping[str, Any]) -> Check:
+    """Fails where weights of the float model are broken. found: `damage` of findings.json."""
+    broken = reference.damages(found)
+    tried = sum(one["repaired"] is not None for one in found["channels"])
+    sound = (
+        f"of {tried} channels that stand out of their layers, none is better put back" if tried else "none stands out"
+    )
+    return Check(
+        name=WEIGHTS,
+        target=target,
+        answer="fail" if broken else "pass",
+        says="; ".join(broken) or sound,
+        measured=float(len(broken)),
+        limit=0.0,
         binding="failures",
         suspect=True,
     )
@@ -74,7 +94,7 @@ def calibration_images(target: str, found: Mapping[str, Any]) -> Check | None:
         unit="",
         subject=first["statistic"],
         images=found["images"],
-        binding="failures" if calibration.trusted(found) else "no",
+        binding="failures" if found["trusted"] else "no",
     )
 
 
