@@ -92,6 +92,12 @@ def test_few_samples_have_an_interval(count):
     assert 0 < low <= high < np.inf
 
 
+def test_a_clock_that_stands_still_is_no_division_by_zero():
+    still = np.zeros(100, np.int64)
+    assert speedup(still, [still], seed=0).ci95 == (1, 1)
+    assert speedup(still + 50, [still], seed=0).ratio == pytest.approx(50)
+
+
 def test_no_samples_have_none():
     with pytest.raises(ValueError, match="both sides"):
         speedup(np.arange(1, 3), [], seed=0)
