@@ -14,6 +14,7 @@ from onnxruntime.quantization import QuantType
 from small_graphs import build
 
 from seatrial.engines.cpu import processor
+from seatrial.harness.spec.gate import LIMITS
 
 # Of the small classifier's work, conv2 is two thirds.
 CONV1, CONV2, FC = 16 * 256 * 27, 32 * 49 * 144, 4 * 32
@@ -34,7 +35,11 @@ def world(tmp_path_factory):
 def run(world, name, *more, model=None):
     root, small, data, calib = world
     out = root / name
-    words = ["--model", model or small, "--size", 16, "--data", data, "--calib", calib, "--out", out]
+    # The small network knows nothing: of what a gate asks, this leaves what does not need to be right.
+    lenient = root / "lenient.yaml"
+    asked = [name for name in LIMITS if name not in ("realized", "negative_flips")]
+    lenient.write_text("".join(f"{name}: null\n" for name in asked))
+    words = ["--gate", lenient, "--model", model or small, "--size", 16, "--data", data, "--calib", calib, "--out", out]
     done = bench([*words, "--conditions", "clean", *more])
     summary = out / "summary.json"
     return done, json.loads(summary.read_text()) if summary.exists() else None, out
@@ -188,8 +193,9 @@ def test_an_operator_that_nobody_counts_is_named_and_is_no_work_as_requested(wor
     page = html.unescape(re.sub("<[^>]*>", " ", (out / "report.html").read_text()))
     for text in (flat(done.stdout), flat(page)):
         assert note in text
-        assert "100 %" not in text.split("int8@cpu", 1)[1].split("Verdict")[0]
+        assert "int8 100 %" not in text
         assert "nobody knows how much this operator multiplies" in text
+    assert "int8 99.9 %" in flat(page)
     reasons = realized(summary)["fallback"]["layers"]
     assert [(one["name"], one["realized"]) for one in reasons] == [("svm", "unknown")]
 
