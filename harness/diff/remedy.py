@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from seatrial.harness.metrics import wilson_interval
+from seatrial.harness.metrics.latency_ratio import Speedup
 from seatrial.harness.metrics.paired import ALPHA, paired_interval
 
 # MLPerf Inference's accuracy target for image classification: 99 % of the reference.
@@ -25,15 +26,15 @@ MOST_FILES = 40
 @dataclasses.dataclass(frozen=True)
 class Tried:
     """The target with these nodes in float, on all images. right: images; better, worse: images that it gets right and
-    the target as it is does not, and the reverse. price: its median latency over that of the target as it is, measured
-    in turn; None where it was not timed.
+    the target as it is does not, and the reverse. price: its median latency over that of the target as it is, taken in
+    turns, with its interval; None for the target as it is.
     """
 
     nodes: tuple[str, ...]
     right: int
     better: int = 0
     worse: int = 0
-    price: float | None = None
+    price: Speedup | None = None
 
 
 # None: no such file, since nothing would be left to quantize, or since there were MOST_FILES.
@@ -53,7 +54,7 @@ class Remedy:
     measure: str
     images: int
     reference: int
-    reference_price: float | None
+    reference_price: Speedup
     plain: Tried
     tried: tuple[Tried, ...]
     found: Tried | None
@@ -101,7 +102,7 @@ class Remedy:
         return {
             "measure": self.measure,
             "images": self.images,
-            "reference": {**_shares(self.reference, self.images), "latency_ratio": self.reference_price},
+            "reference": {**_shares(self.reference, self.images), **_price(self.reference_price)},
             "plain": self._tried(self.plain),
             "goal": self.goal / self.images,
             "needed": self.needed,
@@ -121,7 +122,7 @@ class Remedy:
             **_shares(one.right, self.images),
             "gain": gained,
             "gain_ci": [low, high],
-            "latency_ratio": one.price,
+            **_price(one.price),
         }
 
 
@@ -218,3 +219,9 @@ def _pruned(found: Tried, goal: int, attempt: Attempt) -> Tried:
 
 def _shares(right: int, images: int) -> dict[str, Any]:
     return {"share": right / images, "ci95": list(wilson_interval(right, images))}
+
+
+def _price(found: Speedup | None) -> dict[str, Any]:
+    if found is None:
+        return {"latency_ratio": None, "latency_ratio_ci95": None}
+    return {"latency_ratio": found.ratio, "latency_ratio_ci95": list(found.ci95)}

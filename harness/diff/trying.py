@@ -14,7 +14,7 @@ from seatrial.errors import DeviceError, EngineDiedError
 from seatrial.harness.diff.prepare import Prepared, Side, open_engine, with_float
 from seatrial.harness.diff.remedy import MOST_FILES, Remedy, Tried, find, goal_of
 from seatrial.harness.diff.result import DiffResult
-from seatrial.harness.metrics.percentiles import nearest_rank
+from seatrial.harness.metrics.latency_ratio import Speedup, speedup
 from seatrial.harness.plan.files import sensitivities_of
 from seatrial.harness.progress import Progress, Update
 from seatrial.harness.records.failures import TARGET_ERRORS
@@ -69,7 +69,7 @@ class _Trying:
         self.truth = made.labels if self.labelled else answers
         self.reference = int(np.count_nonzero(answers == self.truth))
         self._right = self._correct(engines[1], made.target)
-        self.plain = Tried((), int(np.count_nonzero(self._right)), price=1.0)
+        self.plain = Tried((), int(np.count_nonzero(self._right)))
         self.tried: dict[tuple[str, ...], Tried | None] = {}
         self.spent = False
         self._prepare(engines[1], made.target)
@@ -84,7 +84,7 @@ class _Trying:
             if len(self.tried) >= MOST_FILES:
                 self.spent = True
                 return None
-            self._update(len(self.tried), f"{len(nodes)} nodes in float")
+            self._update(len(self.tried), ", ".join(nodes))
             self.tried[nodes] = self._attempt(nodes)
         return self.tried[nodes]
 
@@ -105,7 +105,7 @@ class _Trying:
             price=price,
         )
 
-    def reference_price(self) -> float | None:
+    def reference_price(self) -> Speedup:
         """The reference's median latency over the target's."""
         self._prepare(self._engines[0], self._made.reference)
         return self._price(self._engines[0])
@@ -119,10 +119,10 @@ class _Trying:
         batch = side.model.contract.normalise(pixels)
         engine.prepare([batch[index : index + 1] for index in range(len(batch))], WARMUP_S)
 
-    def _price(self, engine: PlacedEngine) -> float | None:
+    def _price(self, engine: PlacedEngine) -> Speedup:
+        """Its median latency over the target's."""
         timed = single_stream({"plain": self._engines[1], "other": engine}, samples=_SAMPLES, max_s=_MAX_S)
-        plain, other = (nearest_rank(timed[name], 50) for name in ("plain", "other"))
-        return other / plain if plain else None
+        return speedup(timed["other"], [timed["plain"]], seed=self._spec.run.seed)
 
 
 def _answers(engine: PlacedEngine, side: Side, made: Prepared) -> Labels:
