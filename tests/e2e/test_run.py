@@ -78,7 +78,7 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
                 assert against["delta"] == pytest.approx(values["top1"] - reference[name]["top1"])
                 assert against["ci95"][0] <= against["delta"] <= against["ci95"][1]
                 assert (against["p"] < 0.05) == (not against["ci95"][0] <= 0 <= against["ci95"][1])
-        assert set(target["classes"]) == {"0", "1", "2", "3"}
+        assert set(target["classes"]) == {"class0", "class1", "class2", "class3"}
         assert all(one["images"] == 12 for one in target["classes"].values())
     assert summary["targets"][1]["realized"]["int8"] >= 0.95
 
