@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test emulators parity performance lint format docs clean
+.PHONY: help setup bench test emulators browser parity performance lint format docs clean
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
 	@echo "make test         run the tests"
 	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
+	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make lint         ruff, mypy, import-linter"
@@ -55,6 +56,9 @@ test: $(VENV)/.test $(VENV)/.bindings
 emulators:
 	tests/processors/install.sh
 	PYTHON=$(PYTHON) tests/processors/arm_board.sh $(VENV)/emulators/arm
+
+browser:
+	tests/e2e/chromium.sh
 
 parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s

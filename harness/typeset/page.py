@@ -13,6 +13,8 @@ from seatrial.harness.typeset.drawings import COLOURS
 
 # More rows than that are folded away.
 FOLDED_ROWS = 24
+# Signs of a heading that is not broken: "top-1" is one word.
+_SHORT = 12
 _EMPTY = ("", "-")
 
 
@@ -85,9 +87,7 @@ def folded_away(summary: str, content: Markup) -> Markup:
 def _head(headings: Sequence[Heading]) -> Markup:
     lowest = Markup("<tr>{}</tr>").format(
         Markup().join(
-            Markup('<th scope="col"{}>{}</th>').format(
-                "" if one.figures and index else Markup(' class="left"'), one.text
-            )
+            Markup('<th scope="col"{}>{}</th>').format(_heading_look(one, first=index == 0), one.text)
             for index, one in enumerate(headings)
         )
     )
@@ -106,6 +106,12 @@ def _head(headings: Sequence[Heading]) -> Markup:
         for group, count in groups
     )
     return Markup('<tr class="groups">{}</tr>{}').format(above, lowest)
+
+
+def _heading_look(one: Heading, *, first: bool) -> Markup:
+    looks = ["left"] if first or not one.figures else []
+    looks += ["short"] if len(one.text) <= _SHORT else []
+    return Markup(' class="{}"').format(" ".join(looks)) if looks else Markup()
 
 
 def _row(cells: Sequence[Cell], headings: Sequence[Heading]) -> Markup:
@@ -155,11 +161,14 @@ def figure(drawings: Sequence[Drawing], caption: str, legend: Sequence[str] = ()
     samples = Markup().join(
         Markup("<li>{}<span>{}</span></li>").format(_sample(index), name) for index, name in enumerate(legend)
     )
-    return Markup('<figure>{}<div class="panels{}">{}</div><figcaption>{}</figcaption></figure>').format(
-        Markup('<ul class="legend">{}</ul>').format(samples) if legend else "",
-        "" if len(drawings) > 1 else " single",
-        Markup().join(drawings),
-        caption,
+    if len(drawings) > 1:
+        panels = Markup('<div class="panels">{}</div>').format(Markup().join(drawings))
+    else:  # it may be wider than a phone, so it scrolls, by the keyboard, too
+        panels = Markup('<div class="panels single" role="group" tabindex="0" aria-label="{}">{}</div>').format(
+            drawings[0].title, drawings[0]
+        )
+    return Markup("<figure>{}{}<figcaption>{}</figcaption></figure>").format(
+        Markup('<ul class="legend">{}</ul>').format(samples) if legend else "", panels, caption
     )
 
 

@@ -31,6 +31,7 @@ def accuracy(shown: Shown) -> Part:
                 for target in shown.targets
                 if target.get("guard")
             ),
+            _confidence(shown),
             _every(shown),
             _different(shown),
         ),
@@ -54,6 +55,26 @@ def _targets(shown: Shown) -> Table:
     headings = [Heading("target"), Heading("realized precision, share of MACs", figures=False), *_headings()]
     headings += [Heading(Markup.escape(column.title)) for column in columns]
     return Table("Targets, on clean images", headings, rows, folded=False)
+
+
+def _confidence(shown: Shown) -> Table:
+    """What the probabilities are worth, under the first condition."""
+    first = shown.conditions[0] if shown.conditions else ""
+    rows: list[list[Cell | str]] = []
+    for target in shown.targets:
+        found = target["conditions"].get(first)
+        if found is not None:
+            confidence = found.get("confidence") or {}
+            rows.append(
+                [target["id"], *(_share(confidence.get(key)) for key in ("mean", "ece")), _share(found["ties"])]
+            )
+    headings = [
+        Heading("target"),
+        Heading("mean confidence"),
+        Heading("calibration error (ECE)"),
+        Heading("images with tied scores"),
+    ]
+    return Table(f"Confidence ({title_of(first)})", headings, rows, folded=True)
 
 
 def _every(shown: Shown) -> Table | None:
@@ -84,8 +105,6 @@ def _headings() -> list[Heading]:
         Heading("same class"),
         Heading("negative flips"),
         Heading("positive flips"),
-        Heading("calibration error (ECE)"),
-        Heading("tied scores"),
     ]
 
 
@@ -95,7 +114,6 @@ def _figures(found: Values | None, few: bool) -> list[Cell | str]:
         return ["-"] * len(_headings())
     against = found["vs_reference"]
     low, high = found["top1_ci95"]
-    confidence = found.get("confidence") or {}
     top5 = None if few else found["top5"]
     cells: list[Cell | str] = [
         Cell(f"{percent(found['top1'])} [{percent(low, 1)}, {percent(high, 1)}]", found["top1"]),
@@ -109,7 +127,7 @@ def _figures(found: Values | None, few: bool) -> list[Cell | str]:
             Cell(probability(against["p"]), against["p"]),
             *(_share(against[key]) for key in ("agreement", "negative_flips", "positive_flips")),
         ]
-    return [*cells, _share(confidence.get("ece")), _share(found.get("ties"))]
+    return cells
 
 
 def beyond_chance(against: Values) -> str:

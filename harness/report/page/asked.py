@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.report.page.part import Part, Shown, together
+from seatrial.harness.report.page.checks import BINDING
+from seatrial.harness.report.page.part import Part, Shown, Values, together
 from seatrial.harness.typeset.page import Heading, Table, folded_away
 
 
@@ -24,7 +25,7 @@ def asked(shown: Shown) -> Part:
         ["Reference", summary["reference"]],
         ["Conditions", _conditions(shown)],
         ["Calibration", f"{calibration['images']} images of {calibration['name']}" if calibration else "-"],
-        ["Limits", _limits(summary["gate"])],
+        ["Gate", summary["gate"]["gate"]],
     ]
     fed = [[name.replace("_", " "), _spelled(value)] for name, value in model["contract"].items()]
     fed += [["model, SHA-256", _hash(model["digest"])], ["images, SHA-256", _hash(data["digest"])]]
@@ -36,6 +37,7 @@ def asked(shown: Shown) -> Part:
         "What was asked",
         together(
             Table("The question", headings, [row for row in rows if row[1] != "-"], sortable=False, folded=False),
+            _limits(summary["gate"]),
             folded_away("How the images are fed, and hashes", Markup.escape(contract)),
         ),
     )
@@ -54,10 +56,15 @@ def _kind_of(condition_id: str) -> str:
     return next((name for name, kind in KINDS.items() if kind.owns(condition_id)), "other")
 
 
-def _limits(gate: Any) -> str:
-    limits = gate.get("limits") or {}
-    told = ", ".join(f"{name} {_spelled(value)}" for name, value in limits.items() if value is not None)
-    return f"gate {gate['gate']}{f': {told}' if told else ''}" if gate.get("gate") else "-"
+def _limits(gate: Values) -> Table:
+    """The resolved gate."""
+    rows = [
+        [name.replace("_", " "), f"{limit['value']:g} {limit['unit']}", BINDING[limit["binding"]]]
+        for name, limit in gate["limits"].items()
+        if limit["value"] is not None
+    ]
+    headings = [Heading("check"), Heading("limit"), Heading("for the verdict", figures=False)]
+    return Table(f"Limits of the gate {gate['gate']}", headings, rows, folded=True)
 
 
 def _spelled(value: Any) -> str:

@@ -18,7 +18,8 @@ _SPELLED: Mapping[str, Callable[[Any], str]] = {
     "ms": lambda value: f"{milliseconds(value)} ms",
     "bytes": lambda value: size(round(value)),
 }
-_BINDING = {"yes": "must pass", "failures": "must not fail", "no": "advice"}
+# What a check is for the verdict.
+BINDING = {"yes": "must pass", "failures": "must not fail", "no": "advice"}
 
 
 def checks(shown: Shown) -> Part:
@@ -39,7 +40,7 @@ def checks(shown: Shown) -> Part:
     return Part(
         "Checks",
         together(
-            Table("Checks of the verdict", headings, [_row(check) for check in found], folded=False),
+            Table("Checks of the verdict", headings, [_row(check, shown) for check in found], folded=False),
             note(
                 "A check passes where its interval lies within the limit, fails where it lies beyond, and is "
                 "inconclusive where the images are too few to tell."
@@ -48,7 +49,7 @@ def checks(shown: Shown) -> Part:
     )
 
 
-def _row(check: Values) -> list[Cell | str]:
+def _row(check: Values, shown: Shown) -> list[Cell | str]:
     answer = check["answer"]
     needed, images = check.get("needed"), check.get("images")
     told = f"{answer} (accepted)" if check.get("accepted") else answer
@@ -56,13 +57,13 @@ def _row(check: Values) -> list[Cell | str]:
         check["name"],
         check["target"],
         Cell(told, _ORDER.index(answer), answer),
-        Cell(check["says"], look="wide"),
+        Cell(shown.readable(check["says"]), look="wide"),
         Cell(_measured(check), check.get("measured")),
         Cell(_spelled(check, check.get("limit")), check.get("limit")),
         title_of(check["subject"]) if check.get("subject") else "-",
         Cell("-" if images is None else str(images), images),
         Cell("-" if needed is None else str(needed), needed),
-        _BINDING.get(str(check.get("binding")), "-"),
+        BINDING.get(str(check.get("binding")), "-"),
     ]
 
 

@@ -28,12 +28,12 @@ def by_class(shown: Shown) -> Part | None:
     for name in classes:
         headings += [
             Heading("top-1", group=name),
-            Heading("points against the reference [95 %]", group=name),
+            Heading("points [95 %]", group=name),
         ]
     return Part(
         "Accuracy by class",
         together(
-            Table("Top-1 of each class, those that lose most first", headings, rows),
+            Table("Top-1 of each class, and points against the reference; those that lose most first", headings, rows),
             note(f"{left} classes between them are left out.") if left > 0 else None,
         ),
     )

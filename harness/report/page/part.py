@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
+
+from seatrial.harness.conditions.condition import CLEAN
+from seatrial.harness.conditions.kinds.registry import title_of
 
 Values = Mapping[str, Any]
 
@@ -45,6 +49,15 @@ class Shown:
         """Ids of the conditions that any target answered, in the order of the run."""
         answered = (target["conditions"] or target.get("likeness") or () for target in self.targets)
         return list(dict.fromkeys(name for names in answered for name in names))
+
+    def readable(self, sentence: str) -> str:
+        """The ids of conditions in it as people read them."""
+        named = {name: f"“{title_of(name)}”" for name in self.conditions}
+        told = {name: title for name, title in named.items() if title[1:-1] != name and name != CLEAN}
+        if not told:
+            return sentence
+        pattern = "|".join(map(re.escape, sorted(told, key=len, reverse=True)))
+        return re.sub(rf"({pattern})(?![\w.+-]*\w)", lambda found: told[found[0]], sentence)
 
 
 @dataclasses.dataclass(frozen=True)

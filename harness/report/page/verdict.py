@@ -28,7 +28,7 @@ def verdict(shown: Shown) -> Markup:
     )
     return together(
         badge,
-        listed(gate["reasons"], "reasons"),
+        listed([shown.readable(reason) for reason in gate["reasons"]], "reasons"),
         *(paragraph(sentence, "fail") for sentence in (shown.summary.get("alike") or {}).get("says", ())),
         *map(_failed, shown.summary["failed"]),
         *(_fallback(check) for check in gate["checks"]),
@@ -59,10 +59,10 @@ def what_to_do(shown: Shown) -> Markup | None:
     items = [
         together(
             Markup("<p><strong>{}</strong>{}</p>").format(
-                finding["says"],
+                shown.readable(finding["says"]),
                 Markup(' <span class="muted">({})</span>').format(finding["target"]) if finding.get("target") else "",
             ),
-            paragraph(finding["remedy"]),
+            paragraph(shown.readable(finding["remedy"])),
             code(finding["command"]) if finding.get("command") else None,
         )
         for finding in findings
