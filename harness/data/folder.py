@@ -51,7 +51,7 @@ class FolderSource:
         if strays:
             raise BadInputError(
                 f"{root / min(strays)} lies beside the class folders; move it away. If the folders are no classes, "
-                "--unlabelled asks about all images below, without labels."
+                "a run with --unlabelled asks about all images below, without labels."
             )
         label = label_of(folders)
         self.ids: list[str] = []

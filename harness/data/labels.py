@@ -102,7 +102,7 @@ def labels_of_folders(folders: Sequence[str], classes: int, table: ClassTable | 
                 f"The data has {len(folders)} class folders ({', '.join(sorted(folders)[:3])}, ...) and "
                 f"the model {classes} outputs, so the sorted folders are not the classes. "
                 f"Say which is which with --classes FILE.{_background_hint(classes)} If they are no classes, "
-                "--unlabelled asks about the images without labels."
+                "a run with --unlabelled asks about the images without labels."
             )
         return {name: index for index, name in enumerate(sorted(folders))}
     labels = {name: _lookup(name, table) for name in folders}
