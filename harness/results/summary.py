@@ -29,6 +29,7 @@ from seatrial.harness.results.baseline.compared import compared
 from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.checks.built import built
 from seatrial.harness.results.checks.run import Judged, checks_of
+from seatrial.harness.results.decomposition import decomposition_of
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of, reference_evidence
 from seatrial.harness.results.finished import finished_of
 from seatrial.harness.results.gate import decide
@@ -186,6 +187,7 @@ class _Found:
             conditions=self._measured[target.id],
             classes=self._classes(target.id),
             likeness=self._likeness[target.id],
+            decomposition=decomposition_of(target, self._right),
             metrics={
                 "share_as_requested": built["share_as_requested"],
                 **_metrics(self._plan, self._of(target.id), self._of(REFERENCE.id)),

@@ -73,6 +73,7 @@ class TargetResult:
     conditions: Mapping[str, ConditionResult]
     classes: Mapping[str, ClassResult]
     likeness: Mapping[str, Mapping[str, Any]]
+    decomposition: Sequence[Mapping[str, Any]] | None
     metrics: Mapping[str, Any]
     latency: Mapping[str, Mapping[str, float]]
     rebuilds: Mapping[str, Any] | None

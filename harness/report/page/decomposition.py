@@ -13,8 +13,9 @@ from seatrial.harness.typeset.page import Cell, Drawing, Heading, Table, figure,
 _STEPS = {
     "export": "Export: the file against its source",
     "pipeline": "Input pipeline: the device's against the contract's",
-    "quantization": "Quantization: the quantized file against the float one",
-    "engine": "Engine: the built engine against its file",
+    "quantization": "Quantization: simulated in float, against the float model",
+    "engine": "Engine: the built engine against the same bits, simulated",
+    "quantization and engine": "Quantization and engine: the built engine against the float model",
 }
 
 
