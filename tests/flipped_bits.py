@@ -31,7 +31,7 @@ from seatrial.harness.spec.targets import TargetSpec
 TARGETS = (TargetSpec("onnxruntime", "int8"), TargetSpec("openvino", "fp32"))
 CONDITIONS = ("clean", "corruption/gaussian_noise@3", "pipeline/resize=opencv-nearest", "attack/fgsm-linf@8+qdq")
 # Of what is measured anew with an engine, nothing else.
-_TIMES = ("latency", "timing", "build_s", "seconds")
+_TIMES = ("latency", "timing", "build_s", "seconds", "speedup", "memory_bytes")
 _SHARE = 0.7
 OUTPUTS = ("summary.json", "report.html", "report.md", "junit.xml", "metrics.json", "bencher.json")
 
