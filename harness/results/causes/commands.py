@@ -25,6 +25,11 @@ class Commands:
     spec: RunSpec
     root: Path
 
+    @property
+    def limit(self) -> int | None:
+        """How many images the run was held to; None where it took all that there are."""
+        return self.spec.images.limit
+
     def contract(self) -> str:
         """The search for how the model wants to be fed, against what was declared."""
         spec = self.spec

@@ -97,12 +97,17 @@ def too_few(case: Case) -> Iterator[Finding]:
         cause="images",
         target=most.target,
         says=f"{len(open_)} checks are undecided with {most.images} images, {most.name} among them",
-        remedy=(
-            f"Test about {needed:,} images."
-            if needed
-            else "More images alone will not decide it: it lies at the limit."
-        ),
-        command=case.commands.again("more", "--limit", str(needed)) if needed else None,
+        remedy=_more_images(needed, case.commands.limit),
+        # Without a limit, the data hold no more.
+        command=case.commands.again("more", "--limit", str(needed)) if needed and case.commands.limit else None,
         likelihood=0.5,
         evidence={"checks": [one.name for one in open_], "needed": needed},
     )
+
+
+def _more_images(needed: int | None, limit: int | None) -> str:
+    if needed is None:
+        return "More images alone will not decide it: it lies at the limit."
+    digits = max(0, len(str(needed)) - 2)
+    about = f"Test about {round(needed, -digits):,} images"
+    return f"{about}." if limit else f"{about}; --data has no more than these."
