@@ -14,7 +14,7 @@ from seatrial.harness.typeset.drawings import COLOURS
 # More rows than that are folded away.
 FOLDED_ROWS = 24
 # Signs of a heading that is not broken: "top-1" is one word.
-_SHORT = 12
+_SHORT = 8
 _EMPTY = ("", "-")
 
 

@@ -218,7 +218,7 @@ def test_what_is_unknown_is_last_both_ways(reports, look):
     page = look(reports["quick"]).page
     open_all(page)
     table = table_of(page, "Every condition and target")
-    button = table.locator("thead th", has_text="points against the reference").locator("button")
+    button = table.locator("thead th", has_text="points [95 %]").locator("button")
     for _ in range(2):
         button.click()
         found = column(table, 3)

@@ -18,8 +18,8 @@ def accuracy(shown: Shown) -> Part:
     """Two tables: of the targets, and of every condition; without labels, what runs at which precision alone."""
     labelled = shown.summary["data"]["labelled"]
     explained = note(
-        "Differences are paired: the same images, in percentage points, with 95 % intervals. A negative flip is an "
-        "image that the reference gets right and the target wrong."
+        "Realized: shares of the multiply-accumulates. Differences are paired: the same images, in percentage points, "
+        "with 95 % intervals. A negative flip is an image that the reference gets right and the target wrong."
     )
     return Part(
         "Accuracy" if labelled else "Targets",
@@ -52,9 +52,9 @@ def _targets(shown: Shown) -> Table:
                 *(column.cell(target) for column in columns),
             ]
         )
-    headings = [Heading("target"), Heading("realized precision, share of MACs", figures=False), *_headings()]
+    headings = [Heading("target"), Heading("realized", figures=False), *_headings()]
     headings += [Heading(Markup.escape(column.title)) for column in columns]
-    return Table("Targets, on clean images", headings, rows, folded=False)
+    return Table("Targets, on clean images, and points against the reference", headings, rows, folded=False)
 
 
 def _confidence(shown: Shown) -> Table:
@@ -93,14 +93,14 @@ def _every(shown: Shown) -> Table | None:
         *_headings(),
         Heading("id", figures=False),
     ]
-    return Table("Every condition and target", headings, rows)
+    return Table("Every condition and target, and points against the reference", headings, rows)
 
 
 def _headings() -> list[Heading]:
     return [
         Heading("top-1 [95 %]"),
         Heading("top-5"),
-        Heading("points against the reference [95 %]"),
+        Heading("points [95 %]"),
         Heading("p"),
         Heading("same class"),
         Heading("negative flips"),
@@ -116,7 +116,7 @@ def _figures(found: Values | None, few: bool) -> list[Cell | str]:
     low, high = found["top1_ci95"]
     top5 = None if few else found["top5"]
     cells: list[Cell | str] = [
-        Cell(f"{percent(found['top1'])} [{percent(low, 1)}, {percent(high, 1)}]", found["top1"]),
+        Cell(f"{percent(found['top1'])} [{low * 100:.1f}, {high * 100:.1f}]", found["top1"]),
         _share(top5),
     ]
     if against is None:

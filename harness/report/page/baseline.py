@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from seatrial.harness.conditions.condition import CLEAN
 from seatrial.harness.conditions.kinds.registry import title_of
 from seatrial.harness.report.page.accuracy import beyond_chance
 from seatrial.harness.report.page.part import Part, Shown, Values, together
@@ -16,7 +17,6 @@ def baseline(shown: Shown) -> Part | None:
     found = shown.summary.get("baseline")
     if not found:
         return None
-    rows = [_row(target, what, one) for target, change in found["targets"].items() for what, one in _changes(change)]
     headings = [
         Heading("target"),
         Heading("on", figures=False),
@@ -34,9 +34,12 @@ def baseline(shown: Shown) -> Part | None:
     return Part(
         f"Since {found['first']}",
         together(
-            Table(f"{found['second']} against {found['first']}, on the images that both have", headings, rows),
+            *(
+                Table(f"{found['second']} against {found['first']}{what}", headings, rows, folded=folded)
+                for what, rows, folded in _tables(found)
+            ),
             note("A negative flip is an image that was right and is wrong now."),
-            listed(told),
+            listed([shown.readable(one) for one in told]),
             Table(
                 "What is otherwise than it was",
                 [Heading("what"), Heading("before", figures=False), Heading("now", figures=False)],
@@ -46,13 +49,20 @@ def baseline(shown: Shown) -> Part | None:
     )
 
 
-def _changes(change: Values) -> Iterator[tuple[str, Values]]:
-    for name, one in change["conditions"].items():
-        yield title_of(name), one
-    if change["corrupted"] is not None:
-        yield "Corrupted, mean", change["corrupted"]
-    for name, one in change["classes"].items():
-        yield f"Class {name}", one
+def _tables(found: Values) -> Iterator[tuple[str, list[list[Cell | str]], bool]]:
+    """What a table is about, its rows, whether it is folded away."""
+    overall: list[list[Cell | str]] = []
+    conditions: list[list[Cell | str]] = []
+    classes: list[list[Cell | str]] = []
+    for target, change in found["targets"].items():
+        for name, one in change["conditions"].items():
+            (overall if name == CLEAN else conditions).append(_row(target, title_of(name), one))
+        if change["corrupted"] is not None:
+            overall.append(_row(target, "Corrupted, mean", change["corrupted"]))
+        classes += [_row(target, f"Class {name}", one) for name, one in change["classes"].items()]
+    yield ", on the images that both have", overall, False
+    yield ", condition by condition", conditions, True
+    yield ", class by class", classes, True
 
 
 def _row(target: str, what: str, one: Values) -> list[Cell | str]:

@@ -130,12 +130,12 @@ class Corruptions(Kind):
     def section(self, summary: Mapping[str, Any]) -> Section | None:
         """Curves over the severities, and their figures."""
         from seatrial.harness.conditions.kinds.corruption.figure import corruption_figure
-        from seatrial.harness.conditions.kinds.corruption.tables import family_table, mean_table
+        from seatrial.harness.conditions.kinds.corruption.tables import error_lines, family_table, mean_table
 
         figure = corruption_figure(summary)
         if figure is None:
             return None
-        tables = {"families": family_table(summary), "means": mean_table(summary)}
+        tables = {"families": family_table(summary), "errors": error_lines(summary), "means": mean_table(summary)}
         return Section.of(__package__, {"figure": figure, **tables})
 
 

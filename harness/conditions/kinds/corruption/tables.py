@@ -13,26 +13,27 @@ Summary = Mapping[str, Any]
 
 
 def family_table(summary: Summary) -> Table:
-    """Means of the families, and the corruption errors."""
-    targets = summary["targets"]
-    families = [*targets[0]["metrics"]["families"]]
-    rows = []
-    for target in targets:
+    """Means over all corruptions and over each family."""
+    rows: list[list[Cell | str]] = []
+    for target in summary["targets"]:
         metrics = target["metrics"]
-        row: list[Cell | str] = [
-            target["id"],
-            Cell(percent(metrics["corruption_top1"], 1), metrics["corruption_top1"]),
-            points(metrics["corruption_delta"], metrics.get("corruption_delta_ci95")),
-        ]
-        for family in families:
-            mean = metrics["families"].get(family, {"top1": None, "delta": None})
-            row += [Cell(percent(mean["top1"], 1), mean["top1"]), points(mean["delta"], mean.get("delta_ci95"))]
-        rows.append([*row, Cell(words.corruption_error(metrics), look="wide")])
-    headings = [Heading("target")]
-    for name in ("all", *families):
-        headings += [Heading("top-1", group=name), Heading("points [95 %]", group=name)]
-    headings.append(Heading("corruption error", figures=False))
-    return Table("Means over the corruptions, and points against the reference", headings, rows)
+        overall = {name: metrics.get(f"corruption_{name}") for name in ("top1", "delta", "delta_ci95")}
+        for name, mean in {"all": overall, **metrics["families"]}.items():
+            row = [
+                target["id"],
+                name,
+                Cell(percent(mean["top1"], 1), mean["top1"]),
+                Cell(points(mean["delta"], mean.get("delta_ci95")), mean["delta"]),
+            ]
+            rows.append(row)
+    headings = [Heading("target"), Heading("over", figures=False), Heading("top-1"), Heading("points [95 %]")]
+    return Table("Means over the corruptions, and points against the reference", headings, rows, folded=False)
+
+
+def error_lines(summary: Summary) -> list[str]:
+    """The corruption errors of each target that has some."""
+    told = ((target["id"], words.corruption_error(target["metrics"])) for target in summary["targets"])
+    return [f"{name}: {error}." for name, error in told if error != "-"]
 
 
 def mean_table(summary: Summary) -> Table:
