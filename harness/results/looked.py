@@ -36,16 +36,19 @@ class Looked:
 
     def checks(self) -> list[Check]:
         """Of what all targets share, which are the reference's; and of layers that were compared."""
+        gate, labels, target = self.plan.spec.gate, self.plan.data.labels, REFERENCE.id
         found: list[Check | None] = []
         if self.evidence.get("contract") is not None:
-            found.append(contract(REFERENCE.id, self.evidence["contract"]))
-        if self.evidence:
-            order = self.orders.get(REFERENCE.id)
+            found.append(contract(target, self.evidence["contract"], gate.limit("contract", target)))
+        if self.evidence and len(labels) and labels.min() >= 0:
+            order = self.orders.get(target)
             says = "" if order is None else renamed(order, self._names())
-            found.append(label_order(REFERENCE.id, order, len(self.plan.data), says))
-            found.append(weights(REFERENCE.id, self.evidence["damage"]))
+            found.append(label_order(target, order, len(labels), says, gate.limit("label_order", target)))
+        if self.evidence:
+            found.append(weights(target, self.evidence["damage"]))
         if self.evidence.get("calibration") is not None:
-            found.append(calibration_images(REFERENCE.id, self.evidence["calibration"]))
+            limit = gate.limit("calibration_images", target)
+            found.append(calibration_images(target, self.evidence["calibration"], limit))
         present = {target.id for target in self.plan.targets}
         found.extend(layers(name, one) for name, one in self.evidence.get("layers", {}).items() if name in present)
         return [one for one in found if one is not None]

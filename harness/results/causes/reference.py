@@ -11,6 +11,8 @@ from seatrial.harness.results.finding import Finding
 
 _FACTORS = {"color": "contract-colour", "numbers": "contract-statistics"}
 _NAMED = 4
+# In top-1: what another reading must gain to be more than a matter of taste.
+_SMALL = 0.01
 
 
 def contract(case: Case) -> Iterator[Finding]:
@@ -20,7 +22,8 @@ def contract(case: Case) -> Iterator[Finding]:
         return
     flags = " ".join(found["flags"])
     # Of a damaged model, or images that came corrupted in one way, anything may look better.
-    doubt = 0.3 if damages(case.evidence.get("damage")) else 0.0 if found["trusted"] else 0.55
+    small = found["other_top1"] - found["declared_top1"] < _SMALL
+    doubt = 0.55 if small else 0.3 if damages(case.evidence.get("damage")) else 0.0 if found["trusted"] else 0.55
     for factor, cause in _FACTORS.items():
         if factor not in found["differing"]:
             continue

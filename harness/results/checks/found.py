@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.harness.findings.order import Order
+from seatrial.harness.metrics.paired import Differences
 from seatrial.harness.results.causes import calibration, files, reference
 from seatrial.harness.results.check import Check
+from seatrial.harness.spec.gate import Limit
 
 CONTRACT, LABELS, CALIBRATION, LAYERS = "contract", "label order", "calibration images", "layers"
 WEIGHTS = "weights"
 
 
-def contract(target: str, found: Mapping[str, Any]) -> Check | None:
-    """Fails where another reading of the images is better beyond doubt. found: `contract` of findings.json."""
-    if "failed" in found:
+def contract(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
+    """Fails where another reading of the images is better beyond doubt, by more than the limit. found: `contract` of
+    findings.json.
+    """
+    if "failed" in found or limit.value is None:
         return None
+    gain = Differences.counted(found["worse"], found["better"], found["images"])
+    wrong = found["wrong"] and gain.mean > limit.value / 100
     others = found["differing"]
     what = ", ".join(f"{one['other']} in place of {one['declared']}" for one in others.values())
     says = (
@@ -26,31 +32,35 @@ def contract(target: str, found: Mapping[str, Any]) -> Check | None:
     return Check(
         name=CONTRACT,
         target=target,
-        answer="fail" if found["wrong"] else "pass",
-        says=says if found["wrong"] else f"{says}, not beyond doubt",
-        measured=found["likelihood"],
-        limit=found["limit"],
-        unit="nats",
+        answer="fail" if wrong else "pass",
+        says=says if wrong else f"{says}: no case for another",
+        measured=gain.mean,
+        interval=gain.interval(),
+        limit=limit.value / 100,
+        unit="points",
         images=found["images"],
-        binding="failures" if found["trusted"] else "no",
+        binding=limit.binding if found["trusted"] else "no",
         suspect=True,
     )
 
 
-def label_order(target: str, order: Order | None, images: int, says: str) -> Check:
+def label_order(target: str, order: Order | None, images: int, says: str, limit: Limit) -> Check | None:
     """Fails where answers are right under other names beyond doubt. says: which ones."""
+    if limit.value is None:
+        return None
+    gain = 0.0 if order is None else order.after - order.before
     return Check(
         name=LABELS,
         target=target,
-        answer="pass" if order is None else "fail",
+        answer="fail" if gain > limit.value / 100 else "pass",
         says="no classes are answered under each other's names"
         if order is None
         else f"{says}: top-1 {order.before:.2%} -> {order.after:.2%}",
-        measured=0.0 if order is None else order.after - order.before,
-        limit=0.0,
+        measured=gain,
+        limit=limit.value / 100,
         unit="points",
         images=images,
-        binding="failures",
+        binding=limit.binding,
         suspect=True,
     )
 
@@ -74,27 +84,27 @@ def weights(target: str, found: Mapping[str, Any]) -> Check:
     )
 
 
-def calibration_images(target: str, found: Mapping[str, Any]) -> Check | None:
+def calibration_images(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
     """Fails where calibration images differ from the tested ones by more than the limit, beyond doubt. found:
     `calibration` of findings.json.
     """
-    if not found["differences"]:
+    if not found["differences"] or limit.value is None:
         return None
     first = found["differences"][0]
     sure, size = calibration.least(first), abs(first["difference"])
-    answer = "fail" if sure > calibration.LIMIT else "pass" if size <= calibration.LIMIT else "inconclusive"
+    answer = "fail" if sure > limit.value else "pass" if size <= limit.value else "inconclusive"
     return Check(
         name=CALIBRATION,
         target=target,
         answer=answer,  # type: ignore[arg-type]
-        says=f"{calibration.says(first)}; {calibration.LIMIT:g} may be",
+        says=f"{calibration.says(first)}; {limit.value:g} may be",
         measured=first["difference"],
         interval=(first["interval"][0], first["interval"][1]),
-        limit=calibration.LIMIT,
+        limit=limit.value,
         unit="",
         subject=first["statistic"],
         images=found["images"],
-        binding="failures" if found["trusted"] else "no",
+        binding=limit.binding if found["trusted"] else "no",
     )
 
 
