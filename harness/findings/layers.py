@@ -55,7 +55,7 @@ def layer_evidence(
         with open_engine(sides[0], plan.spec.limits) as first, open_engine(sides[1], plan.spec.limits) as second:
             comparison = Comparison(spec, made, first, second)
             comparison.run(Silent())
-        return described(summarise(comparison))
+        return {**described(summarise(comparison)), "unused": _unused(comparison)}
     except SeatrialError as error:
         return {"images": count, "failed": str(error)}
 
@@ -90,6 +90,18 @@ def described(result: DiffResult) -> dict[str, Any]:
             for layer in sorted(saturated, key=lambda layer: -(layer.saturated or 0))[:_KEPT]
         ],
     }
+
+
+def _unused(comparison: Comparison) -> list[dict[str, Any]]:
+    """Rounded values by the share of their integers' range that the images need, the smallest first."""
+    makers = {layer.value: layer.node for layer in comparison.layers}
+    found: list[tuple[float, str]] = []
+    for name, point in comparison.points[1].items():
+        tally = comparison.tallies.get(name)
+        if tally is not None and tally.largest > 0 and point.limits is not None:
+            share = tally.largest / max(abs(limit) for limit in point.limits)
+            found.append((share, name))
+    return [{"node": makers.get(name, name), "value": name, "share": share} for share, name in sorted(found)[:_KEPT]]
 
 
 def _finite(value: float | None) -> float | None:

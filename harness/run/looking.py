@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seatrial.engines import ENGINES
+from seatrial.engines.precision import is_quantized
 from seatrial.harness.findings.gather import Scene, of_layers, of_run
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.trials import read_trial
@@ -14,7 +15,7 @@ from seatrial.harness.spec.targets import REFERENCE, Build
 
 def look_for_causes(session: Session) -> None:
     """Writes findings.json: what concerns all targets once, the layers of those whose answers are not the reference's
-    once they are suspected.
+    once they are suspected, and of files that were quantized elsewhere.
     """
     plan, directory = session.plan, session.directory
     present = {target.build.target: target for target in session.alive() if target.build.number == 1}
@@ -31,11 +32,14 @@ def look_for_causes(session: Session) -> None:
             write_values(directory.findings, evidence)
         update(1)
         summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
+        shipped = is_quantized(plan.model.precision)
         suspected = suspects(summary.gate["checks"], REFERENCE.id)
         files = {
             target: built.model
             for target, built in present.items()
-            if target.id in suspected and target.id not in evidence["layers"] and ENGINES[target.engine].executes_graph
+            if (target.id in suspected or (shipped and target != REFERENCE))
+            and target.id not in evidence["layers"]
+            and ENGINES[target.engine].executes_graph
         }
         if files:
             layers = {**evidence["layers"], **of_layers(scene, files)}

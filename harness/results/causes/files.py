@@ -11,15 +11,27 @@ from seatrial.harness.results.finding import Finding
 # In dB. What int8 leaves of ResNet-20, MobileNet and SqueezeNet at their worst step is 30 to 35, at the usual one 40 to
 # 48: a step this far below the usual one is the one to look at, and one with a tenth of the signal for noise is broken.
 APART, BROKEN = 18.0, 10.0
+# Share of a range that values need at least: in the same networks, 54 % and more.
+UNUSED = 0.1
 # Share of a value's elements that its rounded form cannot hold.
 _SATURATED = 0.02
 
 
 def layers(case: Case) -> Iterator[Finding]:
     """One step adds far more error than the others do."""
-    for target in case.suspects:
-        found = case.evidence.get("layers", {}).get(target)
-        if not found or found["failed"] is not None or not found["steps"]:
+    for target, found in case.evidence.get("layers", {}).items():
+        wide = unused(found)
+        if wide is not None:
+            yield Finding(
+                cause="layer",
+                target=target,
+                says=f"the values of {wide['node']} need {wide['share']:.1%} of the range of their integers",
+                remedy="The scale there is far too large: compare it with its neighbours', or calibrate anew.",
+                command=case.commands.diff(case.spec(target)),
+                likelihood=0.95,
+                evidence=found,
+            )
+        if wide is not None or target not in case.suspects or found["failed"] is not None or not found["steps"]:
             continue
         first = found["steps"][0]
         usual, own = found["usual_db"], first["own_db"]
@@ -39,6 +51,12 @@ def layers(case: Case) -> Iterator[Finding]:
             likelihood=likelihood,
             evidence=found,
         )
+
+
+def unused(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The rounded value that needs the least of its range, where that is next to nothing."""
+    rows = found.get("unused") or [{"share": 1.0}]
+    return rows[0] if rows[0]["share"] < UNUSED else None
 
 
 def _saturated(

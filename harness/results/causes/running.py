@@ -76,8 +76,8 @@ def rebuilds(case: Case) -> Iterator[Finding]:
             cause="rebuild-variance",
             target=target.id,
             says=(
-                f"{found['builds']} builds of the same file agree on {found['agreement']:.1%} of the images; top-1 "
-                f"{top1['min']:.2%} to {top1['max']:.2%}"
+                f"{found['builds']} builds of the same file agree on {found['agreement']:.1%} of the images"
+                + ("" if top1 is None else f"; top-1 {top1['min']:.2%} to {top1['max']:.2%}")
             ),
             remedy="Ship one built engine and test that one; or build without timing tactics against each other.",
             command=case.commands.again("rebuilds", "--rebuilds", str(found["builds"] + 2)),

@@ -115,12 +115,16 @@ def layers(target: str, found: Mapping[str, Any]) -> Check | None:
     if found["failed"] is not None or not found["steps"]:
         return None
     first, usual = found["steps"][0], found["usual_db"]
-    broken = first["own_db"] <= files.BROKEN and usual - first["own_db"] >= files.APART
+    wide = files.unused(found)
+    broken = wide is not None or (first["own_db"] <= files.BROKEN and usual - first["own_db"] >= files.APART)
+    says = f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {usual:.1f} dB"
+    if wide is not None:
+        says = f"{says}; the values of {wide['node']} need {wide['share']:.1%} of the range of their integers"
     return Check(
         name=LAYERS,
         target=target,
         answer="fail" if broken else "pass",
-        says=f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {usual:.1f} dB",
+        says=says,
         measured=first["own_db"],
         limit=files.BROKEN,
         unit="dB",
