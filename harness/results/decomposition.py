@@ -28,7 +28,8 @@ def decomposition_of(target: TargetSpec, right: Mapping[str, Packed]) -> list[di
         return None
     combined = [name for name in reference if name.startswith(_COMBINED)]
     last = max(combined, key=lambda name: int(name.removeprefix(_COMBINED)), default=CLEAN)
-    twin = dataclasses.replace(target, precision=_SIMULATED.get(target.precision, "")).id
+    simulated = _SIMULATED.get(target.precision)
+    twin = "" if simulated is None else dataclasses.replace(target, precision=simulated).id
     stages = {}
     if last != CLEAN:
         stages["pipeline"] = reference[last]
