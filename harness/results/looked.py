@@ -45,12 +45,16 @@ class Looked:
             says = "" if order is None else renamed(order, self._names())
             found.append(label_order(target, order, len(labels), says, gate.limit("label_order", target)))
         if self.evidence:
-            found.append(weights(target, self.evidence["damage"]))
+            found.append(weights(target, self.evidence["damage"], gate.limit("weights", target)))
         if self.evidence.get("calibration") is not None:
             limit = gate.limit("calibration_images", target)
             found.append(calibration_images(target, self.evidence["calibration"], limit))
         present = {target.id for target in self.plan.targets}
-        found.extend(layers(name, one) for name, one in self.evidence.get("layers", {}).items() if name in present)
+        found.extend(
+            layers(name, one, gate.limit("layers", name))
+            for name, one in self.evidence.get("layers", {}).items()
+            if name in present
+        )
         return [one for one in found if one is not None]
 
     def findings(

@@ -69,6 +69,13 @@ LIMITS = {
             "standard deviations",
             "between calibration images and test images, by brightness, contrast and colour",
         ),
+        LimitKind("weights", Limit(0.0, "failures"), "places", "in the float model where weights are broken"),
+        LimitKind(
+            "layers",
+            Limit(10.0, "failures"),
+            "dB",
+            "of signal to noise, which a step of a quantized file must exceed where the others do",
+        ),
         LimitKind(
             "pipeline", Limit(5.0, "failures"), "points", "that another decoder or resize may cost the target", 100
         ),

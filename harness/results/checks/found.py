@@ -65,8 +65,12 @@ def label_order(target: str, order: Order | None, images: int, says: str, limit:
     )
 
 
-def weights(target: str, found: Mapping[str, Any]) -> Check:
-    """Fails where weights of the float model are broken. found: `damage` of findings.json."""
+def weights(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
+    """Fails where weights of the float model are broken in more places than the limit. found: `damage` of
+    findings.json.
+    """
+    if limit.value is None:
+        return None
     broken = reference.damages(found)
     tried = sum(one["repaired"] is not None for one in found["channels"])
     sound = (
@@ -75,11 +79,11 @@ def weights(target: str, found: Mapping[str, Any]) -> Check:
     return Check(
         name=WEIGHTS,
         target=target,
-        answer="fail" if broken else "pass",
+        answer="fail" if len(broken) > limit.value else "pass",
         says="; ".join(broken) or sound,
         measured=float(len(broken)),
-        limit=0.0,
-        binding="failures",
+        limit=limit.value,
+        binding=limit.binding,
         suspect=True,
     )
 
@@ -108,15 +112,15 @@ def calibration_images(target: str, found: Mapping[str, Any], limit: Limit) -> C
     )
 
 
-def layers(target: str, found: Mapping[str, Any]) -> Check | None:
-    """Fails where one step of the file leaves next to nothing of its signal while the others do: it is broken, however
-    few images there are to show what that costs. found: `layers` of the target in findings.json.
+def layers(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
+    """Fails where one step of the file leaves no more of its signal than the limit while the others do: it is broken,
+    however few images there are to show what that costs. found: `layers` of the target in findings.json.
     """
-    if found["failed"] is not None or not found["steps"]:
+    if found["failed"] is not None or not found["steps"] or limit.value is None:
         return None
     first, usual = found["steps"][0], found["usual_db"]
     wide = files.unused(found)
-    broken = wide is not None or (first["own_db"] <= files.BROKEN and usual - first["own_db"] >= files.APART)
+    broken = wide is not None or (first["own_db"] <= limit.value and usual - first["own_db"] >= files.APART)
     says = f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {usual:.1f} dB"
     if wide is not None:
         says = f"{says}; the values of {wide['node']} need {wide['share']:.1%} of the range of their integers"
@@ -126,9 +130,9 @@ def layers(target: str, found: Mapping[str, Any]) -> Check | None:
         answer="fail" if broken else "pass",
         says=says,
         measured=first["own_db"],
-        limit=files.BROKEN,
+        limit=limit.value,
         unit="dB",
         subject=first["node"],
         images=found["images"],
-        binding="failures",
+        binding=limit.binding,
     )
