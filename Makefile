@@ -14,6 +14,7 @@ help:
 	@echo "make test         run the tests"
 	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
+	@echo "make faults       put further faults into real files, and see that each is found (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make lint         ruff, mypy, import-linter"
@@ -51,7 +52,7 @@ bench: $(VENV)/.base
 
 # Each of the two processes has a core: more threads of PyTorch's would wait for one another.
 test: $(VENV)/.test $(VENV)/.bindings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu and not faults"
 
 emulators:
 	tests/processors/install.sh
@@ -59,6 +60,9 @@ emulators:
 
 browser:
 	tests/e2e/chromium.sh
+
+faults: $(VENV)/.test
+	$(BIN)/python -m pytest tests/e2e/test_seeded_faults.py
 
 parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s

@@ -221,7 +221,17 @@ def test_the_verdict_does_not_hold_float_kernels_against_it(model_file, data_fol
     done = bench(
         [
             *("--model", model_file, "--data", data_folder, "--calib", calib_folder, "--size", "16"),
-            *("--precision", "sim-w8a8", "--suite", "quick", "--conditions", "clean", "--out", tmp_path / "run"),
+            *(
+                "--precision",
+                "sim-w8a8",
+                "--suite",
+                "quick",
+                "--conditions",
+                "clean",
+                "--advisory",
+                "--out",
+                tmp_path / "run",
+            ),
         ]
     )
     assert done.returncode == 0, done.stderr

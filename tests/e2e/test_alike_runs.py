@@ -82,7 +82,7 @@ def test_a_random_model_is_told_before_any_figure_and_is_anomalous(tmp_path):
     assert found["answer"] == "fail"
     assert "'culprit'" in found["says"]
     report = (tmp_path / "run" / "report.html").read_text()
-    assert report.index("&#39;culprit&#39;") < report.index("<h2>Targets")
+    assert report.index("&#39;culprit&#39;") < report.index(">Accuracy</h2>")
 
 
 def test_every_target_that_draws_fails_its_own_check(tmp_path):

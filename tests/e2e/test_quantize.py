@@ -41,7 +41,7 @@ def test_degraded_calibration_images_change_the_file(tmp_path, words):
 
 
 def test_a_run_takes_the_same_flags_and_keeps_them(tmp_path, words, data_folder):
-    run = [*words, "--data", data_folder, "--conditions", "clean"]
+    run = [*words, "--data", data_folder, "--conditions", "clean", "--advisory"]
     for name, more in (("a", ()), ("b", ("--calib-condition", "corruption/jpeg_compression@5"))):
         done = bench([*run, *more, "--out", tmp_path / name])
         assert done.returncode == 0, done.stderr
@@ -108,7 +108,7 @@ def test_an_odd_calibration_is_told(tmp_path, model_file, data_folder):
     said = " ".join(done.stdout.split())
     assert "All calibration images are of one class" in said
     assert "4 calibration images are few" in said
-    done = bench([*words, "--data", data_folder, "--conditions", "clean", "--out", tmp_path / "run"])
+    done = bench([*words, "--data", data_folder, "--conditions", "clean", "--advisory", "--out", tmp_path / "run"])
     assert done.returncode == 0, done.stderr
     notes = " ".join(json.loads((tmp_path / "run/summary.json").read_text())["notes"])
     assert "All calibration images are of one class" in notes
