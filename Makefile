@@ -7,14 +7,14 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test emulators browser parity performance lint format docs clean
+.PHONY: help setup bench test emulators browser long parity performance lint format docs clean
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
 	@echo "make test         run the tests"
 	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
-	@echo "make faults       put further faults into real files, and see that each is found (minutes)"
+	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make lint         ruff, mypy, import-linter"
@@ -52,7 +52,7 @@ bench: $(VENV)/.base
 
 # Each of the two processes has a core: more threads of PyTorch's would wait for one another.
 test: $(VENV)/.test $(VENV)/.bindings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu and not faults"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu and not long"
 
 emulators:
 	tests/processors/install.sh
@@ -61,8 +61,8 @@ emulators:
 browser:
 	tests/e2e/chromium.sh
 
-faults: $(VENV)/.test
-	$(BIN)/python -m pytest tests/e2e/test_seeded_faults.py
+long: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m long
 
 parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s

@@ -248,6 +248,7 @@ def test_another_architecture_may_be_the_surrogate(shared, tmp_path):
     assert own < other < clean - 0.1, "transfer between architectures is weaker than the white box, and still hurts"
 
 
+@pytest.mark.long
 def test_surrogates_with_other_class_indices_are_told_the_same_truth(shared, tmp_path):
     squeezenet = tmp_path / "squeezenet.onnx"
     done = bench(

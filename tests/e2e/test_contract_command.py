@@ -19,6 +19,7 @@ MODELS = {
     "imagenet_mobilenet_v1_075": ("imagenet/val", 64, "-1..1", "short-side"),
     "imagenet_squeezenet1_1": ("imagenet/val", 64, "ImageNet", "short-side"),
 }
+LONG = ("cifar10_resnet56", "imagenet_squeezenet1_1")
 HALF = ["--mean", "0.5", "--std", "0.5"]
 
 
@@ -66,7 +67,9 @@ def rewire(source, out, *, scale, shift, swap=False, uint8=False):
     return out
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in MODELS]
+)
 def test_a_withheld_contract_is_found(shared, tmp_path, name):
     _, limit, numbers, resize = MODELS[name]
     found, said = contract_command(shared, tmp_path, name)

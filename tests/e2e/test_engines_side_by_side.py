@@ -39,7 +39,11 @@ def installed(*modules):
             pytest.skip(f"{module} is not installed")
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+# The others take minutes.
+PARAMS = [next(iter(NETWORKS)), *(pytest.param(name, marks=pytest.mark.long) for name in list(NETWORKS)[1:])]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def run(request, shared, tmp_path_factory):
     installed("openvino", "torch")
     contract, data, calib, limit, *least = NETWORKS[request.param]

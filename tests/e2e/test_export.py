@@ -21,7 +21,10 @@ PRESET = ("--preset", "cifar10")
 
 
 # The deeper network, which PyTorch computes in minutes, is compared with its source on a tenth of the images.
-@pytest.mark.parametrize(("name", "right", "count"), [("resnet20", 9173, 10000), ("resnet56", 9339, 1000)])
+@pytest.mark.parametrize(
+    ("name", "right", "count"),
+    [("resnet20", 9173, 10000), pytest.param("resnet56", 9339, 1000, marks=pytest.mark.long)],
+)
 def test_a_pytorch_resnet_answers_alike_and_is_as_right_as_published(shared, tmp_path, name, right, count):
     out = tmp_path / f"{name}.onnx"
     done = bench(

@@ -14,7 +14,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [*list(RUNS)[:-1], pytest.param(list(RUNS)[-1], marks=pytest.mark.long)])
 def test_the_reference_is_exact_and_int8_is_close_and_real(shared, tmp_path, name):
     contract, data, calib, images, right, tolerance = RUNS[name]
     out = tmp_path / "run"
@@ -31,7 +31,9 @@ def test_the_reference_is_exact_and_int8_is_close_and_real(shared, tmp_path, nam
     assert int8["realized"]["int8"] >= 0.95
 
 
-@pytest.mark.parametrize("name", ["gtsrbnet64", "imagenet_mobilenet_v1_075", "imagenet_squeezenet1_1"])
+@pytest.mark.parametrize(
+    "name", ["gtsrbnet64", "imagenet_mobilenet_v1_075", pytest.param("imagenet_squeezenet1_1", marks=pytest.mark.long)]
+)
 def test_batches_of_any_size_give_the_same_bits(shared, tmp_path, name):
 
     contract, data, calib, *_ = RUNS[name]

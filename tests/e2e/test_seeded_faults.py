@@ -55,8 +55,8 @@ class Place:
 
 
 def further(*values: object) -> Any:
-    """A case like one that every run of the tests has: `make faults` has them all."""
-    return pytest.param(*values, marks=pytest.mark.faults)
+    """A case like one that every run of the tests has: `make long` has them all."""
+    return pytest.param(*values, marks=pytest.mark.long)
 
 
 def must_say(summary: dict[str, Any], *causes: str) -> None:
@@ -150,7 +150,7 @@ def test_a_scale_that_is_an_eighth_of_what_it_should_be_saturates(cifar):
     must_say(cifar.shipped("saturating", lambda proto: scales(proto, 1 / 8, 8)), "saturation")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_layer_of_zeros(cifar):
     def change(proto):
         tensor = weights(proto, 9)
@@ -159,7 +159,7 @@ def test_a_layer_of_zeros(cifar):
     must_say(cifar.shipped("zeros", change), "layer")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_bias_of_zeros(cifar):
     def change(proto):
         node, producers = convolution(proto, 9)
@@ -222,7 +222,7 @@ def test_a_channel_of_the_float_model_that_is_fifty_times_too_large(cifar, index
     must_say(cifar.run(f"channel{index}", model=model), "channel", "damaged-reference")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_dead_layer_of_the_float_model(cifar):
     def change(proto):
         tensor = weights(proto, 9)
@@ -256,12 +256,12 @@ def test_a_released_corrupted_set_and_near_black_calibration_images(cifar, relea
     assert "clean" not in summary["targets"][0]["conditions"]
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_released_corrupted_set_in_the_other_colour_order(cifar, released):
     must_say(cifar.run("released-bgr", "--color", "bgr", data=released, released=released), "contract-colour")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_released_corrupted_set_without_a_fault(cifar, released):
     assert_unsuspected(cifar.run("released", data=released, released=released))
 
@@ -299,7 +299,7 @@ def mobilenet(shared, tmp_path_factory) -> Place:
     return Place(root, model, (*flags, "--calib-limit", "64"), data, images, int8)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_mobilenet_fed_in_the_other_colour_order(mobilenet):
     must_say(mobilenet.run("bgr", "--color", "bgr"), "contract-colour")
 
@@ -308,7 +308,7 @@ def test_mobilenet_with_a_scale_that_is_twenty_times_too_large(mobilenet):
     must_say(mobilenet.shipped("scale", lambda proto: scales(proto, 20, 12)), "layer")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_mobilenet_calibrated_on_near_black_images(mobilenet, shared, tmp_path):
     from PIL import Image
 
