@@ -9,7 +9,7 @@ from seatrial.harness.data.arrays import ArraySource
 from seatrial.harness.data.folder import FolderSource
 from seatrial.harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
 from seatrial.harness.data.outside import open_outside
-from seatrial.harness.data.shifted import ShiftedSource
+from seatrial.harness.data.relabelled import RelabelledSource
 from seatrial.harness.data.source import DataSource, Payload, Selection
 from seatrial.harness.data.subset import balanced_order
 from seatrial.harness.data.unlabelled import CalibrationFolder, is_unlabelled, without_labels
@@ -55,7 +55,7 @@ def open_source(path: Path | str, classes: int, label_of: LabelOf) -> DataSource
     if path.suffix.lower() == ".npz":
         offset = offset_of(label_of)
         source = ArraySource(path, classes - offset)
-        return ShiftedSource(source, offset) if offset else source
+        return RelabelledSource(source, source.labels + offset) if offset else source
     return _opened(path, classes, label_of)
 
 
@@ -85,7 +85,7 @@ def open_unlabelled(path: Path | str, classes: int, label_of: LabelOf) -> DataSo
     if path.is_file() and path.suffix.lower() == ".npz":
         offset = offset_of(label_of)
         source = ArraySource(path, classes - offset, labelled=False)
-        return ShiftedSource(source, offset) if offset and source.labels.min() >= 0 else source
+        return RelabelledSource(source, source.labels + offset) if offset and source.labels.min() >= 0 else source
     return open_source(path, classes, label_of)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from seatrial.errors import BadInputError, SeatrialError
 from seatrial.harness.data.arrays import holds_labels
 from seatrial.harness.data.folder import FolderSource, images_below
 from seatrial.harness.data.labels import LabelOf
-from seatrial.harness.data.source import DataSource, Payload, Selection
+from seatrial.harness.data.relabelled import RelabelledSource
+from seatrial.harness.data.source import Selection
 
 
 class CalibrationFolder(FolderSource):
@@ -62,28 +62,5 @@ def is_unlabelled(path: Path) -> bool:
 
 def without_labels(selection: Selection) -> Selection:
     """The same images in the same order; every label is -1."""
-    return dataclasses.replace(selection, source=_Hidden(selection.source))
-
-
-class _Hidden:
-    """The images of another source, whose labels nobody knows."""
-
-    def __init__(self, source: DataSource) -> None:
-        self._source = source
-        self.name = source.name
-        self.ids = source.ids
-        self.encoded = source.encoded
-        self.image_size = source.image_size
-        self.labels: npt.NDArray[np.int64] = np.full(len(source.ids), -1, np.int64)
-
-    def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """The other source's."""
-        return self._source.digests(indices)
-
-    def digest(self, payload: Payload) -> str | None:
-        """The other source's."""
-        return self._source.digest(payload)
-
-    def stream(self, indices: Sequence[int]) -> Iterator[tuple[int, Payload]]:
-        """The other source's."""
-        return self._source.stream(indices)
+    unknown = np.full(len(selection.source.ids), -1, np.int64)
+    return dataclasses.replace(selection, source=RelabelledSource(selection.source, unknown))

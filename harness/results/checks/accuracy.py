@@ -6,7 +6,7 @@ from seatrial.harness.metrics.accuracy import binomial_tail, wilson_interval
 from seatrial.harness.metrics.needed import images_needed
 from seatrial.harness.metrics.paired import Differences
 from seatrial.harness.results.check import Check, at_least, at_most
-from seatrial.harness.results.checks.words import change, more
+from seatrial.harness.results.checks.words import change, told
 from seatrial.harness.spec.gate import Limit
 
 
@@ -28,7 +28,7 @@ def recovery(name: str, target: str, on: str, reference: float, found: Differenc
         name=name,
         target=target,
         answer=answer,
-        says=says if answer != "inconclusive" else f"{says}: {more(found.images, needed)}",
+        says=told(says, answer, found.images, needed),
         measured=found.mean,
         interval=interval,
         limit=lost,
@@ -51,7 +51,7 @@ def gain(target: str, on: str, found: Differences, limit: Limit) -> Check:
         name="implausible gain",
         target=target,
         answer=answer,
-        says=says if answer != "inconclusive" else f"{says}: {more(found.images, needed)}",
+        says=told(says, answer, found.images, needed),
         measured=found.mean,
         interval=interval,
         limit=most,
@@ -79,7 +79,7 @@ def negative_flips(target: str, worse: int, images: int, limit: Limit) -> Check:
         name="negative flips",
         target=target,
         answer=answer,
-        says=says if answer != "inconclusive" else f"{says}: {more(images, needed)}",
+        says=told(says, answer, images, needed),
         measured=worse / images,
         interval=interval,
         limit=most,

@@ -8,7 +8,7 @@ from typing import Any
 from seatrial.harness.metrics.accuracy import binomial_tail
 from seatrial.harness.metrics.likeness import images_to_decide
 from seatrial.harness.results.check import Check, at_least
-from seatrial.harness.results.checks.words import more
+from seatrial.harness.results.checks.words import told
 from seatrial.harness.spec.gate import Limit
 
 
@@ -40,7 +40,7 @@ def _agreement(name: str, target: str, on: tuple[str, str], found: Mapping[str, 
         name=name,
         target=target,
         answer=answer,
-        says=says if answer != "inconclusive" else f"{says}: {more(images, needed)}",
+        says=told(says, answer, images, needed),
         measured=found["agreement"],
         interval=interval,
         limit=least,

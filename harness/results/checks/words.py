@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from seatrial.harness.results.check import Interval
+from seatrial.harness.results.check import Answer, Interval
 
 
 def change(delta: float, interval: Interval) -> str:
     """-0.367, (-0.48, -0.25) -> "-36.70 points (-48.00 to -25.00)"."""
     return f"{delta * 100:+.2f} points ({interval[0] * 100:+.2f} to {interval[1] * 100:+.2f})"
+
+
+def told(says: str, answer: Answer, images: int, needed: int | None) -> str:
+    """A sentence, and where it leaves its question open, what would decide it."""
+    return says if answer != "inconclusive" else f"{says}: {more(images, needed)}"
 
 
 def more(images: int, needed: int | None) -> str:

@@ -1,4 +1,4 @@
-"""A source whose labels count from the first class of its data, for a model whose outputs begin earlier."""
+"""A source under other labels: shifted ones, for a model whose outputs begin earlier than its data; or unknown ones."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from seatrial.harness.data.source import DataSource, Payload
 
 
-class ShiftedSource:
-    """The images of another source, with `offset` added to every label."""
+class RelabelledSource:
+    """The images of another source, with `labels`, int64 [N], in place of its own."""
 
-    def __init__(self, source: DataSource, offset: int) -> None:
+    def __init__(self, source: DataSource, labels: npt.NDArray[np.int64]) -> None:
         self._source = source
         self.name = source.name
         self.ids = source.ids
         self.encoded = source.encoded
         self.image_size = source.image_size
-        self.labels: npt.NDArray[np.int64] = source.labels + offset
+        self.labels = labels
 
     def digests(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The other source's."""
