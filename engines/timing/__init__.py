@@ -1,0 +1,1 @@
+"""How long an engine takes to answer, measured beside it: in its own process, wherever that runs."""
