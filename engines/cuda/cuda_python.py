@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.engines.cuda.driver_api import checked, load_driver_api
+from seatrial.engines.cuda.driver_api import ask, check_driver, load_driver_api, package_version, version_words
 from seatrial.engines.cuda.graphs import Graphs
 from seatrial.engines.cuda.interface import Array, Cuda, DeviceInfo, byte_size
+
+# A GPU's primary context, retained once for the life of the process: made anew it would take half a second each time a
+# device is looked at, and what TensorRT keeps in it would die between building and loading.
+_contexts: dict[int, Any] = {}
+_lock = threading.Lock()
 
 
 class CudaPython(Cuda):
@@ -22,9 +28,10 @@ class CudaPython(Cuda):
         self._driver: Any = load_driver_api()
         self._graphs = Graphs(self._driver)
         driver = self._driver
-        self._checked(driver.cuInit(0))
-        self._device = self._checked(driver.cuDeviceGet(index))
-        self._context = self._checked(driver.cuDevicePrimaryCtxRetain(self._device))
+        self._ask("cuInit", 0)
+        check_driver(driver, package_version())
+        self._device = self._ask("cuDeviceGet", index)
+        self._context = self._primary_context(index)
         self._pinned: dict[int, Array] = {}
 
     def info(self) -> DeviceInfo:
@@ -32,41 +39,41 @@ class CudaPython(Cuda):
         driver = self._driver
         kinds = driver.CUdevice_attribute
         major, minor = (
-            self._checked(driver.cuDeviceGetAttribute(kind, self._device))
+            self._ask("cuDeviceGetAttribute", kind, self._device)
             for kind in (
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             )
         )
-        name = self._checked(driver.cuDeviceGetName(256, self._device))
-        version = int(self._checked(driver.cuDriverGetVersion()))
+        name = self._ask("cuDeviceGetName", 256, self._device)
+        version = int(self._ask("cuDriverGetVersion"))
         return DeviceInfo(
             name=name.split(b"\0")[0].decode(),
             compute_capability=(int(major), int(minor)),
-            memory=int(self._checked(driver.cuDeviceTotalMem(self._device))),
-            driver=f"{version // 1000}.{version % 1000 // 10}",
+            memory=int(self._ask("cuDeviceTotalMem", self._device)),
+            driver=version_words(version),
         )
 
     def push(self) -> None:
         """Makes the primary context that of this thread."""
-        self._checked(self._driver.cuCtxPushCurrent(self._context))
+        self._ask("cuCtxPushCurrent", self._context)
 
     def pop(self) -> None:
         """Makes that the thread's context which was it before `push`."""
-        self._checked(self._driver.cuCtxPopCurrent())
+        self._ask("cuCtxPopCurrent")
 
     def allocate(self, size: int) -> int:
         """Address of `size` bytes of the GPU's memory."""
-        return int(self._checked(self._driver.cuMemAlloc(size)))
+        return int(self._ask("cuMemAlloc", size))
 
     def free(self, address: int) -> None:
         """Gives back what `allocate` gave."""
-        self._checked(self._driver.cuMemFree(address))
+        self._ask("cuMemFree", address)
 
     def pinned(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """An array in page-locked memory."""
         size = byte_size(shape, dtype)
-        address = int(self._checked(self._driver.cuMemHostAlloc(size, 0)))
+        address = int(self._ask("cuMemHostAlloc", size, 0))
         memory = memoryview((ctypes.c_ubyte * size).from_address(address))
         array: Array = np.ndarray(shape, dtype, buffer=memory)
         self._pinned[address] = array
@@ -76,45 +83,45 @@ class CudaPython(Cuda):
         """Gives back what `pinned` gave."""
         address = array.ctypes.data
         del self._pinned[address]
-        self._checked(self._driver.cuMemFreeHost(address))
+        self._ask("cuMemFreeHost", address)
 
     def stream(self) -> int:
         """A new stream that does not wait for the default one."""
         driver = self._driver
-        return int(self._checked(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING)))
+        return int(self._ask("cuStreamCreate", driver.CUstream_flags.CU_STREAM_NON_BLOCKING))
 
     def destroy_stream(self, stream: int) -> None:
         """Frees a stream."""
-        self._checked(self._driver.cuStreamDestroy(stream))
+        self._ask("cuStreamDestroy", stream)
 
     def wait(self, stream: int) -> None:
         """Returns when all that was queued in the stream is done."""
-        self._checked(self._driver.cuStreamSynchronize(stream))
+        self._ask("cuStreamSynchronize", stream)
 
     def copy_in(self, address: int, array: Array, stream: int) -> None:
         """Queues the copy of a contiguous array to the GPU."""
-        self._checked(self._driver.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream))
+        self._ask("cuMemcpyHtoDAsync", address, array.ctypes.data, array.nbytes, stream)
 
     def copy_out(self, array: Array, address: int, stream: int) -> None:
         """Queues the copy from the GPU into a contiguous array."""
-        self._checked(self._driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream))
+        self._ask("cuMemcpyDtoHAsync", array.ctypes.data, address, array.nbytes, stream)
 
     def event(self) -> int:
         """A new event that keeps the time."""
         driver = self._driver
-        return int(self._checked(driver.cuEventCreate(driver.CUevent_flags.CU_EVENT_DEFAULT)))
+        return int(self._ask("cuEventCreate", driver.CUevent_flags.CU_EVENT_DEFAULT))
 
     def destroy_event(self, event: int) -> None:
         """Frees an event."""
-        self._checked(self._driver.cuEventDestroy(event))
+        self._ask("cuEventDestroy", event)
 
     def record(self, event: int, stream: int) -> None:
         """Queues the event."""
-        self._checked(self._driver.cuEventRecord(event, stream))
+        self._ask("cuEventRecord", event, stream)
 
     def elapsed_ms(self, begin: int, end: int) -> float:
         """Milliseconds between two recorded events."""
-        return float(self._checked(self._driver.cuEventElapsedTime(begin, end)))
+        return float(self._ask("cuEventElapsedTime", begin, end))
 
     def graphs_missing(self) -> str | None:
         """cuda-python has graphs."""
@@ -137,8 +144,14 @@ class CudaPython(Cuda):
         self._graphs.destroy(graph)
 
     def close(self) -> None:
-        """Lets go of the primary context."""
-        self._checked(self._driver.cuDevicePrimaryCtxRelease(self._device))
+        """Forgets the arrays; the primary context stays, see `_primary_context`."""
+        self._pinned.clear()
 
-    def _checked(self, answer: tuple[Any, ...]) -> Any:
-        return checked(self._driver, answer)
+    def _primary_context(self, index: int) -> Any:
+        with _lock:
+            if index not in _contexts:
+                _contexts[index] = self._ask("cuDevicePrimaryCtxRetain", self._device)
+            return _contexts[index]
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        return ask(self._driver, name, *arguments)

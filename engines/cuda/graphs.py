@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatrial.engines.cuda.driver_api import checked
+from seatrial.engines.cuda.driver_api import ask
 
 
 class Graphs:
@@ -17,21 +17,21 @@ class Graphs:
         """Begins a capture that sees the calls of this thread only: other engines may go on meanwhile."""
         driver = self._driver
         mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        checked(driver, driver.cuStreamBeginCapture(stream, mode))
+        ask(driver, "cuStreamBeginCapture", stream, mode)
 
     def end(self, stream: int) -> int:
         """Ends the capture and makes a graph of it that can be launched."""
         driver = self._driver
-        graph = checked(driver, driver.cuStreamEndCapture(stream))
+        graph = ask(driver, "cuStreamEndCapture", stream)
         try:
-            return int(checked(driver, driver.cuGraphInstantiate(graph, 0)))
+            return int(ask(driver, "cuGraphInstantiate", graph, 0))
         finally:
-            checked(driver, driver.cuGraphDestroy(graph))
+            ask(driver, "cuGraphDestroy", graph)
 
     def launch(self, graph: int, stream: int) -> None:
         """Queues the graph."""
-        checked(self._driver, self._driver.cuGraphLaunch(graph, stream))
+        ask(self._driver, "cuGraphLaunch", graph, stream)
 
     def destroy(self, graph: int) -> None:
         """Frees the graph."""
-        checked(self._driver, self._driver.cuGraphExecDestroy(graph))
+        ask(self._driver, "cuGraphExecDestroy", graph)

@@ -129,7 +129,7 @@ class Cuda(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Lets go of the primary context; the handles are void."""
+        """Forgets the handles; the GPU's primary context stays for the life of the process."""
 
 
 def byte_size(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:

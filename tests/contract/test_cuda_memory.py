@@ -78,7 +78,8 @@ try:
 except KeyError:
     assert stub.stub_depth() == 0
 cuda.close()
-assert stub.stub_retained() == (cuda.library == "PyCUDA")
+open_cuda().close()
+assert (stub.stub_retained(), stub.stub_created()) == (1, 1), "one context for the life of the process"
 print(cuda.library, cuda.graphs_missing() is None)
 """
 OPEN = """
@@ -93,6 +94,42 @@ except Exception as error:
 @pytest.mark.parametrize("version", stubs.CUDA)
 def test_everything_that_the_layer_does_reaches_the_driver_and_is_freed(tmp_path, version):
     assert stubs.run_python(ROUND_TRIP, stubs.cuda_environment(version, tmp_path)).split() == ["cuda-python", "True"]
+
+
+def test_a_driver_of_its_time_takes_the_older_package(tmp_path):
+    env = stubs.cuda_environment("cuda-12", tmp_path, "-DDRIVER=12060")
+    assert stubs.run_python(ROUND_TRIP.replace('"13.1"', '"12.6"'), env).split() == ["cuda-python", "True"]
+
+
+def test_a_package_newer_than_the_driver_is_told_with_the_one_that_fits(tmp_path):
+    env = stubs.cuda_environment("cuda-13", tmp_path, "-DDRIVER=12060")
+    told = stubs.run_python(OPEN.replace("INDEX", "0"), env)
+    assert told.startswith(
+        "UnsupportedError cuda-python 13.4.4 needs a driver of CUDA 12.8 or newer; this one is of CUDA 12.6."
+    )
+    assert "pip install 'cuda-python>=12.6,<13'" in told
+
+
+NEWER = """
+from seatrial.engines.cuda import cuda_python, open_cuda
+from seatrial.errors import DeviceError
+cuda_python.check_driver = lambda driver, package: None
+cuda = open_cuda()
+with cuda.current():
+    stream, events = cuda.stream(), [cuda.event() for _ in range(2)]
+    for event in events:
+        cuda.record(event, stream)
+    try:
+        cuda.elapsed_ms(*events)
+    except DeviceError as error:
+        print(error)
+"""
+
+
+def test_a_function_that_the_driver_does_not_have_yet_fails_as_every_call_does(tmp_path):
+    """Also where the driver's number would let it through."""
+    told = stubs.run_python(NEWER, stubs.cuda_environment("cuda-13", tmp_path, "-DDRIVER=12060"))
+    assert told.startswith("CUDA failed: cuEventElapsedTime cannot be called (")
 
 
 @pytest.mark.parametrize("version", stubs.CUDA)

@@ -1,7 +1,11 @@
 /* A CUDA driver without a GPU, for tests: its device memory is the host's, and what is queued in a stream is done at
  * once. It shows that the calls of engines/cuda reach the driver with the right arguments, in the right order; how a GPU
- * behaves it cannot show. Built without -DWITHOUT_DEVICE it has one device, 0, of compute capability 8.9.
+ * behaves it cannot show. Built without -DWITHOUT_DEVICE it has one device, 0, of compute capability 8.9; with
+ * -DDRIVER=12060 it is a driver of CUDA 12.6, which refuses functions in the form of a later version, as real ones do.
  */
+#ifndef DRIVER
+#define DRIVER 13010
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +20,7 @@ typedef struct { double ms; int recorded; } Event;
 typedef struct { void *to; const void *from; size_t bytes; } Copy;
 typedef struct { int count; Copy copies[64]; } Graph;
 
-static int initialized, retained, live;       /* live: handles and allocations not yet freed */
+static int initialized, retained, created, live;       /* live: handles and allocations not yet freed */
 static __thread int depth;                    /* contexts pushed on this thread */
 static Handle context;
 static Graph *capturing;
@@ -28,6 +32,7 @@ static Result ready(void) { return initialized && depth > 0 ? SUCCESS : (initial
 int stub_live(void) { return live; }
 int stub_depth(void) { return depth; }
 int stub_retained(void) { return retained; }
+int stub_created(void) { return created; }
 
 Result cuInit(unsigned flags) {
 #ifdef WITHOUT_DEVICE
@@ -36,7 +41,7 @@ Result cuInit(unsigned flags) {
     initialized = 1;
     return flags ? INVALID_VALUE : SUCCESS;
 }
-Result cuDriverGetVersion(int *version) { *version = 13010; return SUCCESS; }
+Result cuDriverGetVersion(int *version) { *version = DRIVER; return SUCCESS; }
 Result cuDeviceGetCount(int *count) { *count = 1; return SUCCESS; }
 Result cuDeviceGet(int *device, int index) { *device = index; return index ? INVALID_DEVICE : SUCCESS; }
 Result cuDeviceGetName(char *name, int length, int device) { strncpy(name, "Stub GPU", length); return SUCCESS; }
@@ -46,7 +51,7 @@ Result cuDeviceGetAttribute(int *value, int attribute, int device) {
     return SUCCESS;
 }
 Result cuDeviceComputeCapability(int *major, int *minor, int device) { *major = 8; *minor = 9; return SUCCESS; }
-Result cuDevicePrimaryCtxRetain(Handle **made, int device) { *made = &context; retained++; return SUCCESS; }
+Result cuDevicePrimaryCtxRetain(Handle **made, int device) { *made = &context; created += !retained++; return SUCCESS; }
 Result cuDevicePrimaryCtxRelease_v2(int device) { return retained-- > 0 ? SUCCESS : INVALID_CONTEXT; }
 Result cuCtxPushCurrent_v2(Handle *which) { depth++; return which == &context ? SUCCESS : INVALID_CONTEXT; }
 Result cuCtxPopCurrent_v2(Handle **popped) {
@@ -177,6 +182,11 @@ static const Symbol symbols[] = {
     V2(cuGetProcAddress),
 };
 Result cuGetProcAddress_v2(const char *name, void **address, int version, uint64_t flags, int *status) {
+    if (version > DRIVER) {
+        *address = 0;
+        if (status) *status = 2;              /* CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT */
+        return INVALID_VALUE;
+    }
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
         if (!strcmp(name, symbols[i].name)) {
             *address = symbols[i].address;
