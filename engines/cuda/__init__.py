@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from seatrial.engines.cuda.driver_api import INSTALL
 from seatrial.engines.cuda.interface import Cuda, DeviceInfo
-from seatrial.engines.cuda.select import INSTALL, open_cuda
+from seatrial.engines.cuda.select import open_cuda
 
 __all__ = ["INSTALL", "Cuda", "DeviceInfo", "open_cuda"]

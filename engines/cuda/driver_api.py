@@ -44,8 +44,8 @@ def check_driver(driver: Any, package: str | None) -> None:
     version = int(ask(driver, "cuDriverGetVersion"))
     if package is not None and int(package.partition(".")[0]) >= 13 and version < LEAST_DRIVER_OF_13:
         raise UnsupportedError(
-            f"cuda-python {package} needs a driver of CUDA {version_words(LEAST_DRIVER_OF_13)} or newer; this one is of "
-            f"CUDA {version_words(version)}. Install the package of its time: {INSTALL_12}"
+            f"cuda-python {package} needs a driver of CUDA {version_words(LEAST_DRIVER_OF_13)} or newer; this one is "
+            f"of CUDA {version_words(version)}. Install the package of its time: {INSTALL_12}"
         )
 
 
@@ -59,7 +59,7 @@ def package_version() -> str | None:
 
 
 def version_words(version: int) -> str:
-    """ "12.6" for 12060."""
+    """In words: "12.6" for 12060."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 

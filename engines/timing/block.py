@@ -18,7 +18,7 @@ class Block:
     over, whichever comes first.
 
     scenario: a name of SCENARIOS. first: number of the first query; which sample a query asks hangs on its number and
-    on `seed` alone. samples: images of a query. workers: queries at once. rate: of Poisson arrivals, queries per second.
+    on `seed` alone. samples: images of a query. workers: queries at once. rate: of Poisson arrivals, queries a second.
     """
 
     scenario: str
@@ -66,8 +66,8 @@ class Timed:
 
     begin: int64 [Q] nanoseconds since the block began: when the query was asked, or when it arrived. taken: int64 [Q]
     from there to its answer. service: int64 [Q] nanoseconds of the engine's call alone; `taken` where nothing queues.
-    fresh: bool [Q], whether its input was a new one, never asked before. checked, wrong: answers that were compared with
-    what the engine had answered untimed, and those that were others. worst: the largest difference, as a share of
+    fresh: bool [Q], whether its input was a new one, never asked before. checked, wrong: answers that were compared
+    with what the engine had answered untimed, and those that were others. worst: the largest difference, as a share of
     the spread (largest less smallest) of the scores.
     """
 
