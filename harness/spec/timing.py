@@ -27,10 +27,10 @@ END_TO_END: tuple[str, ...] = ("contract",)
 class TimingOptions:
     """scenarios: names of SCENARIOS, in the order asked. starts: fresh processes of each target, at least. duration_s:
     least time of a target's queries within a start. sustained_s: of the scenario `sustained`. budget_s: for starts
-    beyond those, while an interval of a speed-up is wider than `width`, and for repetitions of disturbed ones. bound_ms:
-    of the scenario `server`. end_to_end: patterns of pipelines that are timed from the encoded image to the answer:
-    `contract`, and ids of pipeline conditions. cool_down: `steady`, or a temperature in degrees Celsius, that is waited
-    for before each target; cool_down_s: for how long at most. loadgen: also ask by MLPerf's load generator.
+    beyond those, while an interval of a speed-up is wider than `width`, and for repetitions of disturbed ones.
+    bound_ms: of the scenario `server`. end_to_end: patterns of pipelines that are timed from the encoded image to the
+    answer: `contract`, and ids of pipeline conditions. cool_down: `steady`, or a temperature in degrees Celsius, that
+    is waited for before each target; cool_down_s: for how long at most. loadgen: also ask by MLPerf's load generator.
     power_command: prints the watts that are drawn now. sweep_batch, sweep_threads: batch sizes and threads that
     throughput is measured at.
     """
@@ -56,4 +56,3 @@ class TimingOptions:
             if name not in SCENARIOS:
                 raise UsageError(f"--scenario {name!r} is unknown. Known: {', '.join(SCENARIOS)}.")
         at_least(1, starts=self.starts)
-
