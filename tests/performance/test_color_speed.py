@@ -7,7 +7,7 @@ import pytest
 
 from seatrial import engines, exporters
 from seatrial.exporters import ContractOptions
-from seatrial.harness.conditions.kinds.pipeline.color import COLORS
+from seatrial.harness.pipeline.color import COLORS
 
 pytestmark = pytest.mark.performance
 

@@ -93,7 +93,7 @@ def _digest(found: Iterable[np.ndarray]) -> str:
 
 def _parts() -> tuple[types.ModuleType, ...]:
     import seatrial.harness.conditions.corruptions as corruptions
-    import seatrial.harness.conditions.kinds.pipeline.color as color
+    import seatrial.harness.pipeline.color as color
     from seatrial.harness.conditions.corruptions import frost_textures
     from seatrial.harness.pipeline import resizers
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from seatrial.exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, ORIENTATIONS
 from seatrial.exporters.rewrites import REWRITES
-from seatrial.harness.conditions.kinds.pipeline.color import COLORS
+from seatrial.harness.pipeline.color import COLORS
 from seatrial.harness.pipeline.numbers import NUMBERS
 
 PREFIX = "pipeline/"

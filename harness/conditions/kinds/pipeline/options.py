@@ -14,10 +14,10 @@ import numpy as np
 from seatrial.exporters import DeployableModel, InputContract
 from seatrial.exporters.rewrites import REWRITES
 from seatrial.harness.conditions.condition import Condition
-from seatrial.harness.conditions.kinds.pipeline.color import COLORS
 from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import decoders, resizers
+from seatrial.harness.pipeline.color import COLORS
 from seatrial.harness.pipeline.numbers import NUMBERS
 
 # Why an option is left out that is not worth a word.

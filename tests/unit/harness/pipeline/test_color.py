@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from seatrial.harness.conditions.kinds.pipeline import color
-from seatrial.harness.conditions.kinds.pipeline.color import COLORS
+from seatrial.harness.pipeline import color
+from seatrial.harness.pipeline.color import COLORS
 
 # As printed: ITU-R BT.601-7 and BT.709-6, six decimals; rows Y, U, V of R, G, B. SysNoise, equation 5, has the first.
 FORWARD = {
