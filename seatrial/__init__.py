@@ -8,12 +8,16 @@ atomic files and the cache folder.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seatrial.api import build, compare, load, quantize, run
 
 __version__ = "0.3.0"
+# ONNX Runtime reads it when it is imported: else it writes a number of this device into the user's cache, and what it
+# is used for.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = ["__version__", "build", "compare", "load", "quantize", "run"]
 
 

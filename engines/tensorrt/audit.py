@@ -10,12 +10,28 @@ from seatrial.engines.audit import UNKNOWN, Audit, Layer, with_guesses
 from seatrial.engines.tensorrt.inspector import BuiltLayer
 
 # Kinds and kernels that multiply, where several layers carry the name of one ONNX node (its reformats, its Q/DQ).
-_MULTIPLIES = re.compile(r"conv|gemm|matmul|matrix|mha|attention|(?<![a-z])fc(?![a-z])", re.IGNORECASE)
+# Myelin, TensorRT's compiler, calls a convolution a correlation, and its kernels by what was fused: __myl_FcAddCast.
+_MULTIPLIES = re.compile(r"conv|correlation|gemm|matmul|matrix|mha|attention|(?<![a-z])fc(?![a-z])", re.IGNORECASE)
+_MYELIN = re.compile(r"^__myl_\w*(Fc|MulSum|Conv)(?=[A-Z_]|$)")
 # sm80_xmma_fprop_implicit_gemm_i8f32_i8i32_f32_nhwc...: types of the tensors, of what is multiplied and of its sum.
 _TACTIC = re.compile(
     r"_(?:tf32|bf16|f16|f32|i8|e4m3|e5m2){2}_(tf32|bf16|f16|f32|i8|e4m3)(?:bf16|f16|f32|i32)_(?:bf16|f16|f32)"
 )
-_OPERANDS = {"tf32": "tf32", "bf16": "bf16", "f16": "fp16", "f32": "fp32", "i8": "int8", "e4m3": "fp8"}
+# cutlass3x_sm100_tensorop_s128x128x8tf32implicit_gemm_fprop_f32_f32_f32...: the type of the product where it is not
+# that of the tensors, then the types of the tensors.
+_CUTLASS = re.compile(
+    r"cutlass\w*_tensorop_[a-z]*\d+x\d+x\d+(tf32)?[a-z_0-9]*?_(bf16|f16|f32|s8|i8|e4m3|e5m2)_(bf16|f16|f32|s8|i8|e4m3|e5m2)_"
+)
+_OPERANDS = {
+    "s8": "int8",
+    "e5m2": "fp8",
+    "tf32": "tf32",
+    "bf16": "bf16",
+    "f16": "fp16",
+    "f32": "fp32",
+    "i8": "int8",
+    "e4m3": "fp8",
+}
 
 
 def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requested: str) -> Audit:
@@ -60,6 +76,9 @@ def realized(layer: BuiltLayer) -> str:
     tactic = _TACTIC.search(layer.tactic)
     if tactic:
         return _OPERANDS[tactic[1]]
+    cutlass = _CUTLASS.search(layer.tactic)
+    if cutlass and (cutlass[1] or cutlass[2] == cutlass[3]):
+        return _OPERANDS[cutlass[1] or cutlass[2]]
     if layer.opaque:
         return UNKNOWN
     if layer.weights:
@@ -71,10 +90,14 @@ def realized(layer: BuiltLayer) -> str:
 def _doers(node: str, layers: Sequence[BuiltLayer], order: Sequence[str]) -> list[int]:
     """Positions of the layers that may do a node's work: those that multiply before others, then opaque regions."""
     named = [index for index, layer in enumerate(layers) if node in layer.nodes and not layer.opaque]
-    multiplying = [index for index in named if _MULTIPLIES.search(f"{layers[index].kind} {layers[index].tactic}")]
+    multiplying = [index for index in named if _multiplies(layers[index])]
     if named:
         return multiplying or named
     return [index for index, layer in enumerate(layers) if layer.opaque and _spans(layer.nodes, node, order)]
+
+
+def _multiplies(layer: BuiltLayer) -> bool:
+    return bool(_MULTIPLIES.search(f"{layer.kind} {layer.tactic}") or _MYELIN.search(layer.tactic or layer.name))
 
 
 def _spans(ends: Sequence[str], node: str, order: Sequence[str]) -> bool:

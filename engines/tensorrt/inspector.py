@@ -2,21 +2,25 @@
 
 Its JSON has two dialects. 10.x names the outer tensors under `Bindings` and tells a tensor's layout and type in one
 text, `Format/Datatype`: "Thirty-two wide channel vectorized row major Int8 format", or "Half" inside a fused region.
-11.0 has objects under `I/O Tensors`, and `Format` and `Datatype` apart. Sources: NVIDIA's page "Migrating
-IEngineInspector Usage from TensorRT 10.x to 11.x", and the table of formats in its TensorRT Engine Explorer.
+11.0 has objects under `I/O Tensors`, and `Format` and `Datatype` apart; what Myelin compiled keeps its weights under
+`Constants`. Sources: NVIDIA's page "Migrating IEngineInspector Usage from TensorRT 10.x to 11.x", the table of formats
+in its TensorRT Engine Explorer, and engines that trtexec exported in its trt-samples-for-hackathon-cn (cookbook,
+trtexec and EngineVisualization). Keys are found however they are spelled.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from seatrial.engines.audit import UNKNOWN
 from seatrial.errors import DeviceError
 
-# TensorRT's words for a type -> ours; those that are none of a precision (indices, flags) are left out.
+# TensorRT's words for a type -> ours.
 _WORDS = {
     "fp32": "fp32",
     "float": "fp32",
@@ -30,6 +34,8 @@ _WORDS = {
     "fp4": "fp4",
 }
 _TYPE = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+# Indices, flags, pixels; and what is said of a tensor whose type hangs on a shape.
+_NO_PRECISION = re.compile(r"\b(u?int(8|16|32|64)|bool|N/A)\b", re.IGNORECASE)
 _ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _FOREIGN = re.compile(r"\{ForeignNode\[(.*)\]\}")
 
@@ -39,7 +45,8 @@ class BuiltLayer:
     """A layer of a built engine.
 
     kind: TensorRT's `LayerType`. tactic: the kernel's name, "" where it is not told. nodes: names of the ONNX nodes in
-    it. inputs, weights: precision words of what it reads; "" for a tensor whose type is not told or no precision.
+    it. inputs, weights: precision words of what it reads; "" for a type that is no precision, "unknown" for one that is
+    not told or not known.
     opaque: True for a region that names only its first and its last node.
     """
 
@@ -55,37 +62,22 @@ class BuiltLayer:
 def read_layers(text: str) -> list[BuiltLayer]:
     """The layers in an engine's information, in either dialect; DeviceError where it is in neither."""
     try:
-        told = json.loads(text)
-        if "I/O Tensors" in told:
-            return layers_of_11(told)
-        if "Bindings" in told:
-            return layers_of_10(told)
+        told = _spelled(json.loads(text))
+        if "iotensors" in told or "bindings" in told:
+            return [_layer(layer) for layer in _detailed(told)]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DeviceError(f"TensorRT's engine inspector gave what cannot be read ({error!r}): {text[:200]}") from error
     raise DeviceError(f"TensorRT's engine inspector gave neither the form of 10.x nor that of 11.x: {text[:200]}")
 
 
-def layers_of_10(told: Mapping[str, Any]) -> list[BuiltLayer]:
-    """The layers as 10.x tells them."""
-    return [
-        _layer(layer, (precision_word(tensor["Format/Datatype"]) for tensor in layer["Inputs"]))
-        for layer in _detailed(told)
-    ]
-
-
-def layers_of_11(told: Mapping[str, Any]) -> list[BuiltLayer]:
-    """The layers as 11.x tells them."""
-    return [
-        _layer(layer, (precision_word(tensor["Datatype"]) for tensor in layer["Inputs"])) for layer in _detailed(told)
-    ]
-
-
 def precision_word(told: str) -> str:
-    """Our word for the type in TensorRT's description of a tensor, "" where it names none ("N/A due to dynamic
-    shapes", Int32, Bool).
+    """Our word for the type in TensorRT's description of a tensor, "" where that is no precision ("N/A due to dynamic
+    shapes", Int32, Bool), "unknown" for a word that is not known.
     """
     found = _TYPE.search(told)
-    return "" if found is None else _WORDS[found[1].lower()]
+    if found is not None:
+        return _WORDS[found[1].lower()]
+    return "" if _NO_PRECISION.search(told) else UNKNOWN
 
 
 def onnx_nodes(name: str, metadata: str) -> tuple[str, ...]:
@@ -101,24 +93,44 @@ def onnx_nodes(name: str, metadata: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in name.split(" + "))
 
 
-def _detailed(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    layers = told["Layers"]
+def _spelled(told: Any) -> dict[str, Any]:
+    """An object by the letters of its keys, which versions spell differently: `Datatype`, `DataType`."""
+    return {re.sub("[^a-z]", "", key.lower()): value for key, value in told.items()}
+
+
+def _detailed(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    layers = told["layers"]
     if any(not isinstance(layer, Mapping) for layer in layers):
         raise DeviceError(
             "TensorRT's engine inspector gave names alone: the plan was built without detailed verbosity."
         )
-    return list(layers)
+    return [_spelled(layer) for layer in layers]
 
 
-def _layer(layer: Mapping[str, Any], inputs: Iterable[str]) -> BuiltLayer:
-    name, metadata = layer["Name"], layer.get("Metadata") or ""
-    weights = layer.get("Weights")
+def _layer(layer: Mapping[str, Any]) -> BuiltLayer:
+    name, metadata = layer["name"], layer.get("metadata") or ""
     return BuiltLayer(
         name=name,
-        kind=layer["LayerType"],
-        tactic=layer.get("TacticName") or "",
+        kind=layer["layertype"],
+        tactic=layer.get("tacticname") or "",
         nodes=onnx_nodes(name, metadata),
-        inputs=tuple(inputs),
-        weights=precision_word(weights["Type"]) if isinstance(weights, Mapping) else "",
+        inputs=tuple(_tensor_word(tensor) for tensor in layer["inputs"]),
+        weights=_weights(layer),
         opaque=not _ONNX_LAYER.search(metadata) and bool(_FOREIGN.search(name)),
     )
+
+
+def _tensor_word(tensor: Any) -> str:
+    told = _spelled(tensor)
+    described = told.get("formatdatatype", told.get("datatype"))
+    return precision_word(described) if isinstance(described, str) else UNKNOWN
+
+
+def _weights(layer: Mapping[str, Any]) -> str:
+    """Of a convolution's own entry, else of the largest constant: beside the weights there are biases and factors."""
+    weights = layer.get("weights")
+    if isinstance(weights, Mapping):
+        return precision_word(str(_spelled(weights)["type"]))
+    constants = [_spelled(one) for one in layer.get("constants") or ()]
+    sizes = [math.prod(one.get("dimensions") or [1]) for one in constants]
+    return _tensor_word(constants[sizes.index(max(sizes))]) if sizes and max(sizes) > 1 else ""

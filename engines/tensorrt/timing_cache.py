@@ -14,10 +14,15 @@ def attach(config: Bindings.IBuilderConfig, path: Path) -> None:
     """
     kept = read_artefact(path)
     known = b"" if kept is None else kept.content
-    if not config.set_timing_cache(config.create_timing_cache(known), False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
+    for content in dict.fromkeys((known, b"")):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return
 
 
 def save(config: Bindings.IBuilderConfig, path: Path) -> None:
-    """Writes what the build knows now, whole or not at all."""
-    write_artefact(path, bytes(config.get_timing_cache().serialize()))
+    """Writes what the build knows now, whole or not at all; nothing where TensorRT has kept none."""
+    cache = config.get_timing_cache()
+    content = None if cache is None else cache.serialize()
+    if content is not None:
+        write_artefact(path, bytes(content))

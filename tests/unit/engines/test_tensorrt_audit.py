@@ -106,6 +106,9 @@ def test_both_dialects_give_the_same_audit(dialect):
         ("UInt8", ""),
         ("Row major linear BOOL", ""),
         ("N/A due to dynamic shapes", ""),
+        ("Int64", ""),
+        ("FP6", "unknown"),
+        ("Row major linear NVFP4 format", "unknown"),
     ],
 )
 def test_a_tensors_type_is_found_in_its_description(described, word):
@@ -142,12 +145,122 @@ def test_a_layers_nodes_are_read_from_metadata_or_name(name, metadata, nodes):
         (("fp32", "fp32", ""), "", "", "fp32"),
         (("fp32",), "int8", "", "unknown"),  # dequantized weights: what multiplies is not told
         (("fp32", "int8"), "", "", "unknown"),
+        (
+            ("fp32",),
+            "fp32",
+            "cutlass3x_sm100_tensorop_s128x64x8tf32implicit_gemm_fprop_f32_f32_f32_f32_f32_f32_128x64",
+            "tf32",
+        ),
+        (("fp16",), "fp16", "cutlass3x_sm90_tensorop_s64x128x16gemm_f16_f16_f32_f16_f16_128x128x64_tnn_align8", "fp16"),
+        (("int8",), "int8", "cutlass3x_sm90_tensorop_i64x128x32gemm_s8_s8_s32_f32_f32_128x128x64_tnn_align16", "int8"),
+        (("unknown",), "", "", "unknown"),
+        (("fp16", "unknown"), "", "", "unknown"),
         (("",), "", "", "unknown"),
         ((), "", "", "unknown"),
     ],
 )
 def test_what_a_layer_multiplies_in_is_what_it_tells_and_never_assumed(inputs, weights, tactic, expected):
     assert realized(BuiltLayer("l", "gemm", tactic, ("l",), inputs, weights)) == expected
+
+
+# The form in which trtexec of 10.16 and 11 exports a small network that Myelin compiled, at half precision.
+MYELIN_10 = """{"Layers": [{
+  "Name": "stem + stem_relu", "LayerType": "CaskConvolution",
+  "Inputs": [{"Name": "x", "Location": "Device", "Dimensions": [1,1,16,16], "Format/Datatype": "Half"}],
+  "Outputs": [{"Name": "a", "Location": "Device", "Dimensions": [1,8,16,16], "Format/Datatype": "Half"}],
+  "ParameterType": "Convolution", "Kernel": [3,3], "OutMaps": 8, "Groups": 1,
+  "Weights": {"Type": "Half", "Count": 72}, "Bias": {"Type": "Half", "Count": 8}, "HasReLU": 1, "Activation": "RELU",
+  "TacticName": "sm50_xmma_conv_fprop_fused_conv_act_fp16_NCHW", "TacticValue": "0x01", "StreamId": 0,
+  "Metadata": "[ONNX Layer: stem]\\u001e[ONNX Layer: stem_relu]"
+},{
+  "Name": "head_myl4_0", "LayerType": "gemm",
+  "Inputs": [{"Name": "a", "Dimensions": [1,2048], "Format/Datatype": "Half"}],
+  "Outputs": [{"Name": "b_myl4", "Dimensions": [1,64], "Format/Datatype": "Half"}],
+  "TacticName": "sm50_xmma_cublas_gemvx_f16f16_f16_f16_tn_n_int32", "StreamId": 0,
+  "Metadata": "[ONNX Layer: head]\\u001f[ONNX Layer: head_relu]"
+},{
+  "Name": "__myl_MulSum_myl4_1", "LayerType": "kgen",
+  "Inputs": [{"Name": "b_myl4", "Dimensions": [64,1], "Format/Datatype": "Half"}],
+  "Outputs": [{"Name": "__myln_k_arg__bb1_3_myl4", "Dimensions": [1,10], "Format/Datatype": "Float"}],
+  "TacticName": "__myl_MulSum_0x51", "StreamId": 0, "Metadata": "[ONNX Layer: scores]"
+},{
+  "Name": "__myl_AddMaxrSubExpSum_myl4_2", "LayerType": "kgen",
+  "Inputs": [{"Name": "__myln_k_arg__bb1_3_myl4", "Dimensions": [1,10], "Format/Datatype": "Float"}],
+  "Outputs": [{"Name": "y", "Dimensions": [1,10], "Format/Datatype": "Half"}],
+  "TacticName": "__myl_AddMaxrSubExpSum_0x57", "StreamId": 0,
+  "Metadata": "[ONNX Layer: scores]\\u001f[ONNX Layer: softmax]"
+}],
+"Bindings": ["x", "y"]}"""
+MYELIN_11 = {
+    "Layers": [
+        {
+            "Name": "__mye1085_myl0_0",
+            "LayerType": "custom_layer",
+            "Inputs": [{"Name": "l2_cache_policy_inputs_0_myl0", "Dimensions": [4], "Datatype": "UInt8"}],
+            "Outputs": [],
+        },
+        {
+            "Name": "stem_move",
+            "LayerType": "kgen",
+            "Inputs": [{"Name": "x", "Dimensions": [1, 1, 16, 16], "Datatype": "Float"}],
+            "Outputs": [],
+            "TacticName": "__myl_Move_0x7c",
+            "Metadata": "[ONNX Layer: stem]",
+        },
+        {
+            "Name": "stem_myl0_2",
+            "LayerType": "correlation",
+            "Inputs": [{"Name": "q", "Dimensions": [1, 1, 16, 16], "DataType": "Int8"}],
+            "Outputs": [],
+            "Constants": [
+                {"Name": "factor", "Dimensions": [1], "Datatype": "Float"},
+                {"Name": "weight", "Dimensions": [8, 1, 3, 3], "Datatype": "Int8"},
+                {"Name": "bias", "Dimensions": [1, 8, 1, 1], "Datatype": "Float"},
+            ],
+            "Metadata": "[ONNX Layer: stem][ONNX Layer: stem_relu]",
+        },
+        {
+            "Name": "head_myl0_7",
+            "LayerType": "gemm",
+            "Inputs": [{"Name": "a", "Dimensions": [1, 2048], "Datatype": "Half"}],
+            "Outputs": [],
+            "Constants": [{"Name": "packed", "Dimensions": [2048, 64], "Datatype": "Int4"}],
+            "Metadata": "[ONNX Layer: head]",
+        },
+        {
+            "Name": "__myl_CastMul_myl0_8",
+            "LayerType": "kgen",
+            "Inputs": [{"Name": "s", "Dimensions": [1, 64], "Datatype": "Float"}],
+            "Outputs": [],
+            "TacticName": "__myl_CastMul_0x11",
+            "Metadata": "[ONNX Layer: scores]",
+        },
+        {
+            "Name": "__myl_FcAddCast_myl0_9",
+            "LayerType": "kgen",
+            "Inputs": [{"Name": "b", "Dimensions": [1, 64], "Datatype": "Half"}],
+            "Outputs": [],
+            "TacticName": "__myl_FcAddCast_0x22",
+            "Metadata": "[ONNX Layer: scores]",
+        },
+    ],
+    "I/O Tensors": [{"Name": "x", "IOMode": "Input", "DataType": "Float"}],
+}
+
+
+def test_what_myelin_compiled_is_read_in_both_forms():
+    macs = {"stem": 18432, "head": 131072, "scores": 640}
+    ten, eleven = (audit_layers(read_layers(text), macs, "fp16") for text in (MYELIN_10, json.dumps(MYELIN_11)))
+    assert {one.name: one.realized for one in ten.layers} == {"stem": "fp16", "head": "fp16", "scores": "fp16"}
+    assert {one.name: one.realized for one in eleven.layers} == {"stem": "int8", "head": "int4", "scores": "fp16"}
+    assert eleven.other_ops == {"custom_layer": 1, "kgen": 2}
+
+
+def test_a_tensor_without_a_type_is_unknown_and_no_error():
+    nameless = {"Name": "a", "LayerType": "gemm", "Inputs": [{"Name": "c"}], "Metadata": "[ONNX Layer: fc]"}
+    assert audit_layers(
+        read_layers(json.dumps({"Layers": [nameless], "Bindings": []})), {"fc": 3}, "int8"
+    ).realized() == {"unknown": 1.0}
 
 
 def test_a_fused_region_that_tells_its_ends_alone_is_unknown():
@@ -181,7 +294,7 @@ def test_layers_that_disagree_about_one_node_leave_it_unknown():
         "[]",
         '{"Layers": ["conv1 + relu1"], "Bindings": []}',
         '{"Layers": [{"Name": "a"}], "Bindings": []}',
-        '{"Layers": [{"Name": "a", "LayerType": "b", "Inputs": [{"Name": "c"}]}], "I/O Tensors": []}',
+        '{"Layers": [{"Name": "a", "LayerType": "b", "Inputs": ["c"]}], "I/O Tensors": []}',
         '{"Layers": null, "I/O Tensors": []}',
     ],
 )
