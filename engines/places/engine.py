@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
+from seatrial.engines.timing.fed import TimedFed
 from seatrial.errors import DeviceError
 
 
@@ -38,6 +39,7 @@ class PlacedEngine:
             limit_s=process.limits.build_s,
         )
         self._audit: Audit | None = None
+        self._steps: tuple[str, ...] = ()
         with self._well_formed():
             self.build_s = float(answer["build_s"])
             self.engine_bytes = int(answer["engine_bytes"])
@@ -125,6 +127,36 @@ class PlacedEngine:
         answer, _ = self.process.ask({"ask": "phases", "index": index})
         with self._well_formed():
             return {str(name): float(value) for name, value in answer["phases"].items()}
+
+    def feed(self, where: str, description: Mapping[str, Any], images: Sequence[Array]) -> Logits:
+        """Puts what makes its input beside the engine, in its process: from now on `time_fed` begins at the stored
+        images. Returns its answers to them, float32 [S, classes].
+
+        where: `MODULE:CALLABLE`, an `engines.timing.fed.MakeFeeder`. images: files as uint8 [bytes], or pixels, sent
+        once. Raises UnsupportedError where the module does not import there, and what the feeder raises of an image.
+        """
+        message = {"ask": "feed", "where": where, "description": dict(description)}
+        limit_s = self.process.limits.start_s + self.process.limits.call_s * len(images)
+        answer, arrays = self.process.ask(message, images, limit_s=limit_s)
+        with self._well_formed():
+            (logits,) = arrays
+            if logits.shape != (len(images), self.request.classes) or logits.dtype != np.float32:
+                raise ValueError(f"{logits.dtype} {list(logits.shape)} of {len(images)} images")
+            self._steps = tuple(printable(str(step)) for step in answer["steps"])
+            if len(set(self._steps)) != len(self._steps):
+                raise ValueError("a step that stands twice")
+            return logits
+
+    def time_fed(self, queries: int, seconds: float, first: int = 0) -> TimedFed:
+        """Of queries from the stored image to the answer, `first` on: as many, or as they take so many seconds."""
+        limit_s = self.process.limits.call_s + seconds
+        message = {"ask": "time fed", "first": first, "queries": queries, "seconds": seconds}
+        answer, arrays = self.process.ask(message, limit_s=limit_s)
+        with self._well_formed():
+            found = TimedFed.checked(self._steps, arrays, int(answer["wrong"]))
+            if len(found.whole) > queries:
+                raise ValueError(f"{len(found.whole)} times of {queries}")
+            return found
 
     def memory_bytes(self) -> int | None:
         """The most memory that its process has had so far, its runtime's and its Python's; None where the system does

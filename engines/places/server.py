@@ -31,6 +31,7 @@ from seatrial.engines.places.hello import receive_hello, send_hello
 from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
 from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
+from seatrial.engines.timing.fed import Fed
 from seatrial.errors import SeatrialError, UnsupportedError
 
 Answer = tuple[Message, list[Array]]
@@ -143,7 +144,7 @@ def _serve(server: _Server, channel: Channel, warnings: collections.deque[str]) 
         try:
             answer, found = server.answer(message, arrays)
         except SeatrialError as error:
-            answer, found = {"error": type(error).__name__, "says": str(error)}, []
+            answer, found = {"error": _kind(error), "says": str(error)}, []
         except ValueError as error:
             answer, found = {"error": "ValueError", "says": str(error)}, []
         except Exception:
@@ -158,11 +159,17 @@ def _serve(server: _Server, channel: Channel, warnings: collections.deque[str]) 
             return
 
 
+def _kind(error: SeatrialError) -> str:
+    """The name of its class, or of that of `seatrial.errors` which it is one of."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == SeatrialError.__module__)
+
+
 class _Server:
     def __init__(self, engine_class: type[Engine], arena: Arena | None) -> None:
         self._class, self._arena = engine_class, arena
         self._engine: Engine | None = None
         self._queries: list[Array] = []
+        self._fed: Fed | None = None
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
             "about": self._about,
             "check": self._check,
@@ -178,6 +185,8 @@ class _Server:
             "time": self._time,
             "phases": self._phases,
             "memory": self._memory,
+            "feed": self._feed,
+            "time fed": self._time_fed,
         }
 
     def answer(self, message: Message, arrays: list[Array]) -> Answer:
@@ -278,6 +287,17 @@ class _Server:
 
     def _memory(self, message: Message, arrays: list[Array]) -> Answer:
         return {"peak_bytes": peak_memory()}, []
+
+    def _feed(self, message: Message, arrays: list[Array]) -> Answer:
+        self._fed = None  # frees the last one's images first
+        self._fed = Fed(self._built, message["where"], message["description"], arrays)
+        return {"steps": list(self._fed.steps)}, [self._fed.answers]
+
+    def _time_fed(self, message: Message, arrays: list[Array]) -> Answer:
+        if self._fed is None:
+            raise ValueError("Nothing feeds the engine.")
+        whole, parts, wrong = self._fed.time(message["first"], message["queries"], message["seconds"])
+        return {"wrong": wrong}, [whole, parts]
 
     def _batch(self, message: Message, arrays: list[Array]) -> Array:
         if arrays:
