@@ -24,6 +24,7 @@ from seatrial.harness.command.flags import (
     output,
     quantization,
     targets,
+    timing,
     work,
 )
 from seatrial.harness.command.flags.parser import Parser
@@ -55,6 +56,7 @@ examples:
   bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --engine onnxruntime --bits 8 --out runs/m
   bench.py --model m.onnx --size 64 --mean 0.5 0.5 0.5 --std 0.5 0.5 0.5 --data test/ --calib calib/ --suite quick
   bench.py --config m.yaml --limit 500            flags override the file
+  bench.py --from runs/m --scenario offline --scenario server --out runs/m  that run, timed in further ways
   bench.py --from runs/m --conditions 'pipeline/*' --out runs/m            that run, and more of it
 
 The same command continues an interrupted run. Exit status: 0 ACCEPT or INCONCLUSIVE
@@ -84,6 +86,7 @@ def make_parser() -> Parser:
     quantization.add(parser)
     conditions.add(parser)
     attacks.add(parser)
+    timing.add(parser)
     group = parser.add_argument_group("run")
     group.add_argument(
         "--out",
@@ -120,6 +123,7 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
         conditions=conditions.take(given, known.conditions),
         attacks=attacks.take(given, known.attacks),
         gate=gate.take(given, known.gate),
+        timing=timing.take(given, known.timing),
         work=work.take(given, known.work),
         **{"seed": known.seed, **given},
     )

@@ -13,13 +13,15 @@ from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.gate import GateOptions
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.targets import Targets
+from seatrial.harness.spec.timing import TimingOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSpec(FilesSpec):
     """One run. builder: of engines that have one. limits: of the engines' processes. attacks: how adversarial images
-    are made. out: the run directory, None for a name made from the spec. reuse: another run directory, whose trials are
-    taken over where they are the same. baseline: another one that this run is compared with.
+    are made. timing: what is timed, and for how long; it shapes no answer. out: the run directory, None for a name made
+    from the spec. reuse: another run directory, whose trials are taken over where they are the same. baseline: another
+    one that this run is compared with.
     """
 
     images: ImageSource = dataclasses.field(default_factory=ImageSource)
@@ -29,6 +31,7 @@ class RunSpec(FilesSpec):
     conditions: ConditionsAsked = dataclasses.field(default_factory=ConditionsAsked)
     attacks: AttackOptions = dataclasses.field(default_factory=AttackOptions)
     gate: GateOptions = dataclasses.field(default_factory=GateOptions)
+    timing: TimingOptions = dataclasses.field(default_factory=TimingOptions)
     out: Path | None = None
     reuse: Path | None = None
     baseline: Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import UsageError
@@ -19,20 +20,24 @@ SUSTAINED_S = 600.0
 BOUND_MS = 15.0
 # An interval of a speed-up that is narrower than this share of it is narrow enough.
 WIDTH = 0.05
+# The word of --cool-down for known work that takes as long as before.
+STEADY = "steady"
+# Above it no device works.
+HOTTEST = 125.0
 # Pipelines that are timed whole: the model's own.
 END_TO_END: tuple[str, ...] = ("contract",)
 
 
 @dataclasses.dataclass(frozen=True)
 class TimingOptions:
-    """scenarios: names of SCENARIOS, in the order asked. starts: fresh processes of each target, at least. duration_s:
-    least time of a target's queries within a start. sustained_s: of the scenario `sustained`. budget_s: for starts
-    beyond those, while an interval of a speed-up is wider than `width`, and for repetitions of disturbed ones.
-    bound_ms: of the scenario `server`. end_to_end: patterns of pipelines that are timed from the encoded image to the
-    answer: `contract`, and ids of pipeline conditions. cool_down: `steady`, or a temperature in degrees Celsius, that
-    is waited for before each target; cool_down_s: for how long at most. loadgen: also ask by MLPerf's load generator.
-    power_command: prints the watts that are drawn now. sweep_batch, sweep_threads: batch sizes and threads that
-    throughput is measured at.
+    """scenarios: names of SCENARIOS; single-stream is always timed, since speed-ups are told of it. starts: fresh
+    processes of each target, at least. duration_s: least time of a target's queries within a start. sustained_s: of the
+    scenario `sustained`. budget_s: for starts beyond those, while an interval of a speed-up is wider than `width`, and
+    for repetitions of disturbed ones. bound_ms: of the scenario `server`. end_to_end: patterns of pipelines that are
+    timed from the encoded image to the answer: `contract`, and ids of pipeline conditions. cool_down: `steady`, or a
+    temperature in degrees Celsius, that is waited for before each target; cool_down_s: for how long at most. loadgen:
+    also ask by MLPerf's load generator. power_command: prints the watts that are drawn now. sweep_batch,
+    sweep_threads: batch sizes and threads that throughput is measured at.
     """
 
     scenarios: tuple[str, ...] = ("single-stream",)
@@ -51,8 +56,46 @@ class TimingOptions:
     sweep_threads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for an unknown scenario and for numbers that none can be."""
+        """UsageError for an unknown scenario, numbers and words that none can be."""
         for name in self.scenarios:
             if name not in SCENARIOS:
-                raise UsageError(f"--scenario {name!r} is unknown. Known: {', '.join(SCENARIOS)}.")
+                raise UsageError(f"--scenario {name!r} is unknown. Known: {', '.join(SCENARIOS)}, or all.")
         at_least(1, starts=self.starts)
+        _above_zero(duration=self.duration_s, sustained=self.sustained_s, latency_bound=self.bound_ms)
+        _above_zero(width=self.width, cool_down_s=self.cool_down_s)
+        if not 0 <= self.budget_s < math.inf:
+            raise UsageError(f"--timing-budget is {self.budget_s:g}; it is a number of seconds, from 0.")
+        for flag, values in (("sweep_batch", self.sweep_batch), ("sweep_threads", self.sweep_threads)):
+            for value in values:
+                at_least(1, **{flag: value})
+        for pattern in self.end_to_end:
+            if not pattern.strip():
+                raise UsageError("--end-to-end is empty: give `contract`, a pattern of pipeline conditions, or none.")
+        if self.cool_down is not None and self.cool_down != STEADY:
+            degrees(self.cool_down)
+        if self.power_command is not None and (not self.power_command.strip() or "\0" in self.power_command):
+            raise UsageError("--power-command is no command: give one that prints the watts that are drawn now.")
+
+    @property
+    def timed(self) -> tuple[str, ...]:
+        """The scenarios to time, single-stream first, each once."""
+        return tuple(dict.fromkeys(("single-stream", *self.scenarios)))
+
+
+def degrees(text: str) -> float:
+    """The temperature of `cool_down` in degrees Celsius; UsageError for what is none."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < HOTTEST:
+        raise UsageError(
+            f"--cool-down {text!r} is no temperature: give {STEADY}, or degrees Celsius between 0 and {HOTTEST:g}."
+        )
+    return found
+
+
+def _above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise UsageError(f"--{name.replace('_', '-')} is {value:g}; it must be above 0.")

@@ -1,11 +1,13 @@
 """--from RUN in each command: what the run was asked, what flags replace, and what they extend."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from seatrial.calib.options import QuantizeOptions
+from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import ContractOptions
 from seatrial.harness.command import build, diff, parse_flags, quantize, run
@@ -20,9 +22,11 @@ from seatrial.harness.spec.kept import to_dict
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, Targets, TargetSpec
+from seatrial.harness.spec.timing import TimingOptions
 from seatrial.harness.spec.work import WorkOptions
 
 INT4 = TargetSpec("openvino", "int4", "GPU")
+TIMED = TimingOptions(scenarios=("single-stream", "offline"), starts=5, sweep_batch=(8,), cool_down="45")
 ASKED = RunSpec(
     source=ModelSource("m.onnx", contract=ContractOptions(size=(8, 8), mean=(0.1, 0.2, 0.3))),
     images=ImageSource("test", 100),
@@ -33,6 +37,7 @@ ASKED = RunSpec(
     conditions=ConditionsAsked("full", ("clean", "corruption/fog@3")),
     attacks=AttackOptions(("one=a.onnx",), queries=9),
     gate=GateOptions(min_realized=0.5),
+    timing=TIMED,
     work=WorkOptions(workers=2, batch_size=4),
 )
 
@@ -72,6 +77,21 @@ def test_flags_replace_single_values(root):
     assert spec.quantization == QuantizeOptions(ranges="minmax", keep_float=("a",))
     assert spec.attacks == AttackOptions(("one=a.onnx",), queries=5)
     assert (spec.targets, spec.conditions, spec.gate) == (ASKED.targets, ASKED.conditions, ASKED.gate)
+
+
+def test_timing_flags_replace_single_values_and_extend_lists(root):
+    assert asked(root).timing == TIMED
+    words = ["--scenario", "server", "--scenario", "offline", "--latency-bound", 9, "--sweep-batch", 1, 4]
+    spec = asked(root, *words, "--end-to-end", "pipeline/decode=*")
+    assert spec.timing == dataclasses.replace(
+        TIMED,
+        scenarios=("single-stream", "offline", "server"),
+        bound_ms=9,
+        sweep_batch=(8, 1, 4),
+        end_to_end=("contract", "pipeline/decode=*"),
+    )
+    assert asked(root, "--end-to-end", "none").timing.end_to_end == ()
+    assert set(asked(root, "--scenario", "all").timing.timed) == set(SCENARIOS)
 
 
 def test_flags_extend_what_is_repeatable(root):

@@ -15,6 +15,7 @@ from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOpt
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.places import Limits
 from seatrial.engines.precision import BITS
+from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import BadInputError, SeatrialError, UsageError
 from seatrial.exporters import ContractOptions
 from seatrial.harness.spec.attacks import AttackOptions
@@ -31,6 +32,7 @@ from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.quantize import QuantizeSpec
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import OPTIMIZATIONS, Targets, TargetSpec
+from seatrial.harness.spec.timing import TimingOptions
 from seatrial.harness.spec.work import WorkOptions
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
@@ -162,6 +164,23 @@ def runs(most=3):
             advisory=st.booleans(),
             min_realized=maybe(st.floats(0, 1)),
             allow_fallback=st.booleans(),
+        ),
+        timing=of(
+            TimingOptions,
+            scenarios=st.lists(st.sampled_from(sorted(SCENARIOS)), unique=True).map(tuple),
+            starts=counts,
+            duration_s=st.floats(1e-3, 1e6),
+            sustained_s=st.floats(1e-3, 1e6),
+            budget_s=st.floats(0, 1e6),
+            width=st.floats(1e-3, 1),
+            bound_ms=st.floats(1e-3, 1e6),
+            end_to_end=st.lists(st.sampled_from(["contract", "pipeline/*"])).map(tuple),
+            cool_down=st.sampled_from([None, "steady", "45.5"]),
+            cool_down_s=st.floats(1, 1e6),
+            loadgen=st.booleans(),
+            power_command=st.sampled_from([None, "meter --watts"]),
+            sweep_batch=st.lists(counts).map(tuple),
+            sweep_threads=st.lists(counts).map(tuple),
         ),
         out=maybe(paths),
         reuse=maybe(paths),
