@@ -9,7 +9,7 @@ from pathlib import Path
 from seatrial.cache import remove
 from seatrial.errors import DamagedError
 from seatrial.files import TEMPORARY_PREFIX, is_leftover
-from seatrial.harness.records.checked import read_table, read_values
+from seatrial.harness.records.checked import check_table, read_values
 from seatrial.harness.records.rundir import RunDirectory
 
 _KEY = re.compile("[0-9a-f]{64}")
@@ -47,7 +47,8 @@ def _records(directory: RunDirectory) -> Iterator[tuple[Path, Callable[[Path], o
     yield directory.failures, read_values, "the targets that it named are tried again"
     yield directory.spent, read_values, "how long earlier trials took is not known any more"
     yield directory.flips, read_values, "it is made again"
-    yield directory.latency, read_table, "all targets are timed again"
+    yield directory.latency, check_table, "all targets are timed again"
+    yield directory.timing, read_values, "all targets are timed again"
     for path in sorted(directory.root.glob("*/*.parquet")):
         if _KEY.fullmatch(path.stem):
-            yield path, read_table, "the trials that it belongs to are run again"
+            yield path, check_table, "the trials that it belongs to are run again"

@@ -36,6 +36,16 @@ class RunDirectory:
         return self.root / "latency.parquet"
 
     @property
+    def timing(self) -> Path:
+        """How the samples were taken, and on what a machine; what else was measured of time, memory and energy."""
+        return self.root / "timing.json"
+
+    @property
+    def loadgen(self) -> Path:
+        """Folder of the logs of MLPerf's load generator."""
+        return self.root / "loadgen"
+
+    @property
     def audit(self) -> Path:
         """Requested and realized precision per layer."""
         return self.root / "audit.json"
@@ -125,7 +135,16 @@ class RunDirectory:
 
     def is_begun(self) -> bool:
         """True where a run wrote all that lies here, trials among it, whether run.json can be read or not."""
-        parts = (self.run_json, self.latency, self.audit, self.findings, self.failures, self.spent, self.flips)
+        parts = (
+            self.run_json,
+            self.latency,
+            self.timing,
+            self.audit,
+            self.findings,
+            self.failures,
+            self.spent,
+            self.flips,
+        )
         known = {path.name for path in (*parts, self.summary, self.report, *self.made_of_summary)}
         return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known
 

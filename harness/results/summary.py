@@ -21,9 +21,10 @@ from seatrial.harness.metrics.calibration import confidence_shift, expected_cali
 from seatrial.harness.metrics.latency_ratio import speedup
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import read_values
-from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies, read_phases
+from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.timing import read_timing
 from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.baseline.compared import compared
 from seatrial.harness.results.baseline.stored import StoredRun
@@ -104,7 +105,7 @@ class _Found:
     def __init__(self, plan: Plan, directory: RunDirectory, audit: Mapping[str, Any], builds: Sequence[Build]) -> None:
         self._plan, self._audit, self._builds = plan, audit["targets"], builds
         self._latencies = read_latencies(directory.latency, [build.id for build in builds])
-        self._phases = read_phases(directory.latency)
+        self._timed = read_timing(directory.timing)["targets"]
         self._kept: dict[str, Measured] = {}
         self.answers: dict[str, Predictions] = {}
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
@@ -173,7 +174,8 @@ class _Found:
         """All that is known of one target."""
         built = self._audit[target.id]
         names = [build.id for build in self._builds if build.target == target]
-        phases = {"device": dict(self._phases[target.id])} if target.id in self._phases else {}
+        device = self._timed.get(target.id, {}).get("device")
+        phases = {} if device is None else {"device": device}
         return TargetResult(
             id=target.id,
             **dataclasses.asdict(target),

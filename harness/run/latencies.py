@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.harness.records.latencies import SINGLE_STREAM, Samples, add_latencies
+from seatrial.harness.records.timing import read_timing, write_timing
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
-from seatrial.harness.single_stream import SAMPLES, WARMUP_S, single_stream
+from seatrial.harness.single_stream import BLOCK, SAMPLES, WARMUP_S, single_stream
 
 _QUERIES = 32
 
 
-def time_targets(session: Session) -> tuple[dict[str, npt.NDArray[np.int64]], dict[str, dict[str, float]]]:
-    """Single queries of the first images: build id -> int64 nanoseconds; build id -> median milliseconds of the parts
-    of an inference by the device's own clock, where it has one. Targets that fail meanwhile are missing.
+def time_targets(session: Session) -> None:
+    """Single queries of the first images of all targets, and the parts of an inference by the device's own clock where
+    it has one, into the run directory. Targets that fail meanwhile are missing.
     """
     reader, targets = session.first_images(), session.alive()
     images = reader.read(0, min(_QUERIES, len(reader)))
@@ -30,9 +32,25 @@ def time_targets(session: Session) -> tuple[dict[str, npt.NDArray[np.int64]], di
     with session.progress.stage("Timing single queries", SAMPLES * len(runners), "queries") as update:
         samples = single_stream(runners, progress=update)
     phases = {name: runner.phases(len(images)) for name, runner in runners.items()}
-    return (
-        {name: values for name, values in samples.items() if not session.lost(name)},
-        {name: found for name, found in phases.items() if found and not session.lost(name)},
+    record = read_timing(session.directory.timing)
+    for name, taken in samples.items():
+        if not session.lost(name):
+            add_latencies(session.directory.latency, {(name, SINGLE_STREAM): _samples(taken)})
+            record["targets"][name] = {"device": phases[name]} if phases[name] else {}
+    write_timing(session.directory.timing, record)
+
+
+def _samples(taken: npt.NDArray[np.int64]) -> Samples:
+    count = len(taken)
+    return Samples(
+        begin=np.cumsum(taken) - taken,
+        taken=taken,
+        service=taken,
+        round=np.ones(count, np.int32),
+        block=np.arange(count, dtype=np.int32) // BLOCK,
+        kept=np.ones(count, np.bool_),
+        fresh=np.zeros(count, np.bool_),
+        setting=np.full(count, ""),
     )
 
 

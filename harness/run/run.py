@@ -17,7 +17,7 @@ from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.environment import describe_environment
-from seatrial.harness.records.latencies import timed_targets, write_latencies
+from seatrial.harness.records.latencies import timed_targets
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
@@ -165,8 +165,7 @@ def _measure(session: Session) -> None:
     session.tell_failures()
     names = {target.id for target in session.alive()}
     if not directory.latency.exists() or not names <= timed_targets(directory.latency):
-        samples, phases = time_targets(session)  # of all targets, in turn: blocks of one time are what is compared
-        write_latencies(directory.latency, samples, phases)
+        time_targets(session)  # all of them, in turn: blocks of one time are what is compared
     answer(session, remaining(session.plan, directory))
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are

@@ -14,7 +14,7 @@ def test_no_flipped_bit_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(latencies, "SAMPLES", 64)
     monkeypatch.setenv("SEATRIAL_CACHE", "")
     world = World(tmp_path)
-    assert len({kind_of(path) for path in world.files()}) == 18
+    assert len({kind_of(path) for path in world.files()}) == 19
     table = flip_bits(world, 200)
     assert not any(found[REFUSED] for found in table.values())
     for kind, found in table.items():

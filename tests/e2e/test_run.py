@@ -47,7 +47,16 @@ def test_the_run_directory_is_whole(world):
     root, _, _, _, done = world
     run = root / "run"
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "audit.json", "spent.json", "findings.json", "summary.json", "report.html", "latency.parquet"),
+        *(
+            "run.json",
+            "audit.json",
+            "spent.json",
+            "findings.json",
+            "summary.json",
+            "report.html",
+            "latency.parquet",
+            "timing.json",
+        ),
         *("trials", "flips.json", "report.md", "junit.xml", "metrics.json", "bencher.json"),
     }
     assert len(list((run / "trials").iterdir())) == 2 * CONDITIONS

@@ -69,19 +69,19 @@ def test_damaged_files_of_a_run_are_removed_and_told(tmp_path):
     trials = [directory.trials / f"{digit * 64}.parquet" for digit in "ab"]
     for path in (*trials, directory.latency):
         write_table(path, TABLE)
-    for path in (directory.run_json, directory.audit):
+    for path in (directory.run_json, directory.audit, directory.timing):
         write_values(path, VALUES)
     (directory.trials / "mine.parquet").write_text("another's")
     drop_damaged(directory, told.append)
     assert told == []
-    damaged = (trials[0], directory.latency, directory.audit, directory.run_json)
+    damaged = (trials[0], directory.latency, directory.timing, directory.audit, directory.run_json)
     for path in damaged:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
     drop_damaged(directory, told.append)
     assert not any(path.exists() for path in damaged)
     assert trials[1].exists()
     assert (directory.trials / "mine.parquet").exists()
-    assert len(told) == 4
+    assert len(told) == 5
     assert f"{trials[0]} is damaged: the trials that it belongs to are run again." in told
     assert directory.description() is None
 
