@@ -21,8 +21,12 @@ help:
 	@echo "make docs         build the documentation into site/"
 	@echo "make setup        create .venv with what the demo needs"
 
+# JetPack's and Debian's TensorRT is the system's own: an environment that is to see it looks there, too.
+SYSTEM_TENSORRT := $(wildcard /usr/lib/python3*/dist-packages/tensorrt)
+VENV_OPTIONS := $(if $(SYSTEM_TENSORRT),--system-site-packages)
+
 $(VENV)/.base: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 	$(PIP) --editable '.[cpu]'
 	@touch $@
 

@@ -95,7 +95,7 @@ class Engine(abc.ABC):
     @classmethod
     def runtime(cls) -> ModuleType | None:
         """The runtime's Python module, imported now; PackageError where it is missing, or is there and broken."""
-        return None if cls.module is None else need(cls.module, f"Engine {cls.name!r}", cls.install)
+        return None if cls.module is None else need(cls.module, f"Engine {cls.name!r}", cls.how_to_install())
 
     @classmethod
     def packaged_version(cls) -> str | None:
@@ -124,8 +124,13 @@ class Engine(abc.ABC):
     def not_installed(cls) -> UnsupportedError:
         """What is said where it is not."""
         return UnsupportedError(
-            f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.install}"
+            f"Engine {cls.name!r} is not installed (no module {cls.module!r}). Install it: {cls.how_to_install()}"
         )
+
+    @classmethod
+    def how_to_install(cls) -> str:
+        """The line that installs it; an adapter whose runtime comes otherwise on some machines says so."""
+        return cls.install
 
     @classmethod
     def check_offered(cls, precision: str, device: str) -> None:

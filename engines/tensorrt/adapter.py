@@ -25,10 +25,10 @@ from seatrial.engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_wor
 from seatrial.engines.tensorrt.inspector import read_layers
 from seatrial.engines.tensorrt.macs import node_macs
 from seatrial.engines.tensorrt.session import Loading, Session
-from seatrial.engines.tensorrt.versions import installed_version
+from seatrial.engines.tensorrt.versions import installed_version, numbers
 from seatrial.errors import UnsupportedError
 
-_CHECKED_FROM = (10, 13)
+_CHECKED_FROM = (10, 3)
 
 
 class TensorRtAdapter(CompiledEngine):
@@ -166,7 +166,7 @@ class TensorRtAdapter(CompiledEngine):
         """A version older than those that the adapter is checked with."""
         version = str(cls.version())
         if cls.name == "tensorrt" and numbers(version) < _CHECKED_FROM:
-            return (f"TensorRT {version} is older than what this adapter is checked with (10.13 to 11.4).",)
+            return (f"TensorRT {version} is older than what this adapter is checked with (10.3 to 11.4).",)
         return super().cautions_of(precision, device)
 
     def cautions(self) -> tuple[str, ...]:
@@ -202,8 +202,3 @@ class TensorRtAdapter(CompiledEngine):
 def _named(request: BuildRequest, **changes: Any) -> BuildRequest:
     """The request with a name for every node: by these the audit finds them in the plan."""
     return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes), **changes)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """(10, 13) for "10.13.3.9"."""
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) or (0,)

@@ -8,13 +8,16 @@ from typing import Any, ClassVar
 
 from seatrial.engines.base import BuildRequest
 from seatrial.engines.registry import ENGINES
-from seatrial.engines.tensorrt.adapter import TensorRtAdapter, numbers
+from seatrial.engines.tensorrt.adapter import TensorRtAdapter
 from seatrial.engines.tensorrt.capabilities import check_capability, parse_capability
 from seatrial.engines.tensorrt.dialect import Dialect
+from seatrial.engines.tensorrt.dla import check_dla_version
 from seatrial.engines.tensorrt.gpu import check_dla, dla_core
+from seatrial.engines.tensorrt.install import install_line
 from seatrial.engines.tensorrt.rtx import Rtx, target
 from seatrial.engines.tensorrt.v10 import V10
 from seatrial.engines.tensorrt.v11 import V11
+from seatrial.engines.tensorrt.versions import numbers
 from seatrial.errors import UnsupportedError
 from seatrial.files import value_digest
 
@@ -38,8 +41,23 @@ class TensorRtEngine(TensorRtAdapter):
         version = str(cls.version())
         kind = _DIALECTS.get(numbers(version)[0])
         if kind is None:
-            raise UnsupportedError(f"TensorRT {version} is not supported. Install 10.13 or newer: {cls.install}")
+            raise UnsupportedError(
+                f"TensorRT {version} is not supported. Install 10.3 or newer: {cls.how_to_install()}"
+            )
         return kind()
+
+    @classmethod
+    def how_to_install(cls) -> str:
+        """By the machine: JetPack brings its own TensorRT, and older drivers take that of CUDA 12."""
+        return install_line()
+
+    @classmethod
+    def check_support(cls, precision: str, device: str) -> None:
+        """As for both; also UnsupportedError where this version does not build for DLA at the precision."""
+        cls.check_offered(precision, device)
+        if dla_core(device) is not None and cls.is_installed():
+            check_dla_version(str(cls.version()), precision)
+        super().check_support(precision, device)
 
     @classmethod
     def check_device(cls, device: str) -> None:

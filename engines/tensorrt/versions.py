@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 
 # Distributions that hold a module: the wheels by CUDA version, their bindings alone, and NVIDIA's Debian packages,
 # which call themselves by the module's name.
@@ -35,3 +36,9 @@ def installed_version(module: str) -> str | None:
     if len(found) == 1:
         return found.pop()
     return str(importlib.import_module(module).__version__)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """In numbers, to compare: (10, 13, 3, 9) for "10.13.3.9"."""
+    parts = itertools.takewhile(str.isdigit, version.split("."))
+    return tuple(map(int, parts)) or (0,)

@@ -55,7 +55,7 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
         "precisions": _in_order(engine, usable),
         "devices": list(usable),
         "missing": None if usable else missing,
-        "install": mend or engine.install or None,
+        "install": mend or engine.how_to_install() or None,
         "simulates": engine.simulates,
         "on": {device: on[device] for device in engine.manifest},
         "offers": {device: list(precisions) for device, precisions in engine.manifest.items()},

@@ -1,4 +1,4 @@
-"""The adapter against NVIDIA's own Python bindings: TensorRT 10.13, 10.16 and 11.4, and TensorRT-RTX.
+"""The adapter against NVIDIA's own Python bindings: TensorRT 10.3, 10.13, 10.16 and 11.4, and TensorRT-RTX.
 
 The bindings of TensorRT are the real ones; the libraries behind them are stubs (tests/tensorrt_stubs), with which they
 import on any machine but build nothing. Type stubs made from their signatures let mypy check each class, method,
@@ -18,7 +18,11 @@ ADAPTER = stubs.ROOT / "engines" / "tensorrt"
 SHARED = ("adapter", "build", "dialect", "gpu", "listener", "session")
 FULL = (*SHARED, "full", "timing_cache")
 # Version -> modules of the adapter that it takes.
-TAKEN = {"10.13": (*FULL, "v10"), "10.16": (*FULL, "v10"), "11.4": (*FULL, "v11"), "rtx": (*SHARED, "rtx")}
+TAKEN = {
+    **dict.fromkeys(("10.3", "10.13", "10.16"), (*FULL, "v10")),
+    "11.4": (*FULL, "v11"),
+    "rtx": (*SHARED, "rtx"),
+}
 
 
 @pytest.fixture(scope="module")
