@@ -204,6 +204,11 @@ class Engine(abc.ABC):
             )
         return logits
 
+    @property
+    def at_once(self) -> int:
+        """Calls of `infer` that run at the same time; more wait for one another."""
+        return self._at_once()
+
     def intermediates(self, batch: Batch, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """Every float value that the graph computes for a batch, by its name in the ONNX graph, in that order.
 

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.engines.timing.block import Block
+
 # trtexec's warm-up; and the samples that bound p99 with 99 % confidence when one query may exceed it (MLPerf's
 # early stopping: 662).
 WARMUP_S = 0.2
@@ -18,11 +20,18 @@ BLOCK = 32
 MAX_S = 60.0
 
 
+class Timings(Protocol):
+    """int64 nanoseconds of wall time, one a query."""
+
+    @property
+    def taken(self) -> npt.NDArray[np.int64]: ...  # noqa: D102
+
+
 class Timed(Protocol):
     """What times its own queries, where they are answered: no message travels inside a sample."""
 
-    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """int64 [stop - start] nanoseconds of wall time, of the queries of these numbers."""
+    def time(self, block: Block) -> Timings:
+        """As `PlacedEngine.time`, of which `taken` is read: int64 nanoseconds of wall time."""
 
 
 def single_stream(
@@ -44,7 +53,8 @@ def single_stream(
         if spent > max_s * 1e9 * len(timed):
             break
         for name, configuration in timed.items():
-            found = configuration.time(start, min(start + BLOCK, samples))
+            queries = min(BLOCK, samples - start)
+            found = configuration.time(Block("single-stream", first=start, queries=queries)).taken
             taken[name].append(found)
             spent += int(found.sum())
             count += len(found)

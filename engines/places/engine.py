@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,15 @@ from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
+from seatrial.engines.timing.block import Block, Timed
 from seatrial.engines.timing.fed import TimedFed
+from seatrial.engines.timing.loops import PATIENCE
+from seatrial.engines.timing.message import timed_of
 from seatrial.errors import DeviceError
+
+_Found = TypeVar("_Found")
+# All samples are asked one by one, twice, in no more than as many batches may take.
+_PREPARED = 4
 
 
 class PlacedEngine:
@@ -40,6 +47,9 @@ class PlacedEngine:
         )
         self._audit: Audit | None = None
         self._steps: tuple[str, ...] = ()
+        self._expected: Logits | None = None
+        self._unsteady: npt.NDArray[np.bool_] | None = None
+        self._at_once: int | None = None
         with self._well_formed():
             self.build_s = float(answer["build_s"])
             self.engine_bytes = int(answer["engine_bytes"])
@@ -105,22 +115,59 @@ class PlacedEngine:
         """As `Engine.cautions`."""
         return self._cautions
 
-    def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> None:
-        """Sends what `time` and `phases` ask with, and lets the engine answer the first of them for so many seconds."""
-        self.process.ask({"ask": "queries"}, queries)
-        self.process.ask({"ask": "warm up", "seconds": warm_up_s}, limit_s=2 * self.process.limits.call_s + warm_up_s)
+    def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> float:
+        """Sends what `time` and `phases` ask with, lets the engine answer each of them twice and then go on for so many
+        seconds; the median seconds of a query, by its own process's clock.
 
-    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """Wall time of the inferences `start` to `stop` over the queries, round and round, as its own process sees it:
-        int64 [stop - start] nanoseconds. One more runs before, untimed.
+        queries: samples [1, ...] of one shape.
         """
-        limit_s = self.process.limits.call_s * (stop - start + 1)
-        _, arrays = self.process.ask({"ask": "time", "start": start, "stop": stop}, limit_s=limit_s)
+        call_s = self.process.limits.call_s
+        self.process.ask({"ask": "queries"}, queries)
+        answer, arrays = self.process.ask({"ask": "expect"}, limit_s=_PREPARED * call_s)
         with self._well_formed():
-            taken = arrays[0].astype(np.int64, copy=False)
-            if taken.shape != (stop - start,):
-                raise ValueError(f"{list(taken.shape)} times of {stop - start}")
-            return taken
+            expected, unsteady = arrays
+            shape = (len(queries), self.request.classes)
+            if expected.shape != shape or expected.dtype != np.float32 or not np.isfinite(expected).all():
+                raise ValueError(f"{expected.dtype} {list(expected.shape)} are no answers {list(shape)}")
+            if unsteady.shape != shape[:1] or unsteady.dtype != np.bool_:
+                raise ValueError(f"{unsteady.dtype} {list(unsteady.shape)} are no flags of {shape[0]} answers")
+            self._expected, self._unsteady, self._at_once = expected, unsteady, max(1, int(answer["at_once"]))
+        answer, _ = self.process.ask({"ask": "warm up", "seconds": warm_up_s}, limit_s=2 * call_s + warm_up_s)
+        with self._well_formed():
+            median = float(answer["median_s"])
+            if not 0 <= median < float("inf"):
+                raise ValueError(f"a query of {median} s")
+            return median
+
+    def expected(self) -> Logits:
+        """float32 [S, classes]: its answers to what was prepared, before any clock ran."""
+        return self._prepared(self._expected)
+
+    def unsteady(self) -> npt.NDArray[np.bool_]:
+        """bool [S]: where it answered otherwise when it was asked again."""
+        return self._prepared(self._unsteady)
+
+    @property
+    def at_once(self) -> int:
+        """Queries that it answers at the same time, as prepared; more wait for one another."""
+        return self._prepared(self._at_once)
+
+    def time(self, block: Block) -> Timed:
+        """Times a block of queries in its own process, by the clock there; every answer is compared with `expected`.
+
+        A process that is silent for longer than the block and two calls may last has hung.
+        """
+        call_s = self.process.limits.call_s
+        lasts = min(PATIENCE * block.seconds, call_s * block.queries)
+        answer, arrays = self.process.ask({"ask": "time", "block": block.to_dict()}, limit_s=lasts + 2 * call_s)
+        with self._well_formed():
+            return timed_of(answer, arrays, block)
+
+    def machine(self) -> dict[str, Any]:
+        """What the machine is like where it runs, now: `engines.machine.reading`; JSON values."""
+        answer, _ = self.process.ask({"ask": "machine"})
+        with self._well_formed():
+            return dict(answer["machine"])
 
     def phases(self, index: int) -> dict[str, float]:
         """As `Engine.phases`, for the query of that number."""
@@ -177,6 +224,11 @@ class PlacedEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _prepared(self, found: _Found | None) -> _Found:
+        if found is None:
+            raise ValueError(f"Engine {self.name!r} was not prepared with queries.")
+        return found
 
     @contextlib.contextmanager
     def _well_formed(self) -> Iterator[None]:

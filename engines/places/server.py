@@ -32,6 +32,8 @@ from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
 from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.timing.fed import Fed
+from seatrial.engines.timing.message import block_of, timed_message
+from seatrial.engines.timing.service import TimingService, machine_here
 from seatrial.errors import SeatrialError, UnsupportedError
 
 Answer = tuple[Message, list[Array]]
@@ -168,8 +170,8 @@ class _Server:
     def __init__(self, engine_class: type[Engine], arena: Arena | None) -> None:
         self._class, self._arena = engine_class, arena
         self._engine: Engine | None = None
-        self._queries: list[Array] = []
         self._fed: Fed | None = None
+        self._service: TimingService | None = None
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
             "about": self._about,
             "check": self._check,
@@ -181,8 +183,10 @@ class _Server:
             "audit": self._audit,
             "save": self._save,
             "queries": self._keep_queries,
+            "expect": self._expect,
             "warm up": self._warm_up,
             "time": self._time,
+            "machine": self._machine,
             "phases": self._phases,
             "memory": self._memory,
             "feed": self._feed,
@@ -258,35 +262,35 @@ class _Server:
         return {}, [np.frombuffer(self._built.save(), np.uint8)]
 
     def _keep_queries(self, message: Message, arrays: list[Array]) -> Answer:
-        self._queries = arrays
+        self._timing.keep(arrays)
         return {}, []
+
+    def _expect(self, message: Message, arrays: list[Array]) -> Answer:
+        samples = self._timing.expect()
+        return {"at_once": self._built.at_once}, [samples.expected, samples.unsteady]
 
     def _warm_up(self, message: Message, arrays: list[Array]) -> Answer:
-        infer, query = self._built.infer, self._queries[0]
-        begin = time.perf_counter()
-        infer(query)
-        while time.perf_counter() - begin < message["seconds"]:
-            infer(query)
-        return {}, []
+        return {"median_s": self._timing.warm_up(message["seconds"])}, []
 
     def _time(self, message: Message, arrays: list[Array]) -> Answer:
-        start, stop = message["start"], message["stop"]
-        infer, queries, clock = self._built.infer, self._queries, time.perf_counter_ns
-        taken = np.empty(stop - start, np.int64)
-        infer(queries[start % len(queries)])  # what ran before in this turn left its data in the caches
-        for index in range(start, stop):
-            query = queries[index % len(queries)]
-            begin = clock()
-            infer(query)
-            taken[index - start] = clock() - begin
-        return {}, [taken]
+        return timed_message(self._timing.time(block_of(message["block"])))
+
+    def _machine(self, message: Message, arrays: list[Array]) -> Answer:
+        return {"machine": machine_here()}, []
 
     def _phases(self, message: Message, arrays: list[Array]) -> Answer:
-        query = self._queries[message["index"] % len(self._queries)]
+        query = self._timing.query(message["index"])
         return {"phases": self._built.phases(filled(query, self._built.request.fixed_batch or len(query)))}, []
 
     def _memory(self, message: Message, arrays: list[Array]) -> Answer:
-        return {"peak_bytes": peak_memory()}, []
+        peak, extra = peak_memory(), 0 if self._service is None else self._service.extra_bytes
+        return {"peak_bytes": None if peak is None else peak - extra}, []
+
+    @property
+    def _timing(self) -> TimingService:
+        if self._service is None or self._service.engine is not self._built:
+            self._service = TimingService(self._built)
+        return self._service
 
     def _feed(self, message: Message, arrays: list[Array]) -> Answer:
         self._fed = None  # frees the last one's images first

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.engines.timing.block import Block
 from seatrial.harness.records.latencies import SINGLE_STREAM, Samples, add_latencies
 from seatrial.harness.records.timing import read_timing, write_timing
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
-from seatrial.harness.single_stream import BLOCK, SAMPLES, WARMUP_S, single_stream
+from seatrial.harness.single_stream import BLOCK, SAMPLES, WARMUP_S, Timings, single_stream
 
 _QUERIES = 32
 
@@ -54,19 +55,24 @@ def _samples(taken: npt.NDArray[np.int64]) -> Samples:
     )
 
 
+class _None:
+    """Of a target that is lost."""
+
+    taken = np.empty(0, np.int64)
+
+
 class _Runner:
     """Times one target; once that fails it gives no more samples."""
 
     def __init__(self, target: BuiltTarget, session: Session) -> None:
         self._target, self._session = target, session
 
-    def time(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+    def time(self, block: Block) -> Timings:
         """As `Timed.time`."""
-        taken = np.empty(0, np.int64)
         if not self._session.lost(self._target.id):
             with self._session.noting(self._target.id, "latency"):
-                taken = self._target.engine.time(start, stop)
-        return taken
+                return self._target.engine.time(block)
+        return _None()
 
     def phases(self, queries: int) -> dict[str, float]:
         """Medians in milliseconds over the queries; empty where no device's clock tells."""

@@ -15,6 +15,7 @@ from conftest import ROOT
 from seatrial import engines
 from seatrial.engines import BuildRequest
 from seatrial.engines.places import Arena, EngineProcess, Limits, PlacedEngine, build
+from seatrial.engines.timing.block import Block
 from seatrial.errors import BuildError, DeviceError, EngineDiedError, UnsupportedError
 
 
@@ -76,11 +77,17 @@ def test_several_calls_run_at_once(request_small, batch):
 
 def test_time_is_that_of_the_engine(request_small, batch):
     with build("onnxruntime", request_small) as engine:
-        engine.prepare([batch[:1], batch[1:2]], 0.01)
-        samples = engine.time(0, 50)
-        assert samples.shape == (50,)
-        assert samples.dtype == np.int64
-        assert (samples > 0).all()
+        assert 0 < engine.prepare([batch[:1], batch[1:2]], 0.01) < 60
+        np.testing.assert_array_equal(
+            engine.expected(), np.concatenate([engine.infer(batch[i : i + 1]) for i in (0, 1)])
+        )
+        timed = engine.time(Block("single-stream", queries=50))
+        for values in (timed.begin, timed.taken, timed.service):
+            assert values.shape == (50,)
+            assert values.dtype == np.int64
+        assert (timed.taken > 0).all()
+        assert (timed.checked, timed.wrong) == (50, 0)
+        assert not engine.unsteady().any()
         assert engine.phases(0) == {}
 
 
@@ -151,7 +158,7 @@ def test_what_a_runtime_does_stays_in_its_process(unruly, request_small, batch, 
 def test_a_limit_is_that_of_one_call(unruly, request_small, batch):
     with build("slow", request_small, QUICK) as engine:
         engine.prepare([batch[:1]], 0.01)
-        assert (engine.time(0, 20) > 90_000_000).all()
+        assert (engine.time(Block("single-stream", queries=20)).taken > 90_000_000).all()
 
 
 def test_an_interrupted_call_ends_the_engine(request_small, batch, monkeypatch):

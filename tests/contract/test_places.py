@@ -17,6 +17,7 @@ from seatrial import __version__, engines
 from seatrial.engines import ENGINES, BuildRequest, Engine
 from seatrial.engines.cpu import processor
 from seatrial.engines.places import LOCAL, Arena, EngineProcess, Limits, PipedPlace, PlacedEngine, build
+from seatrial.engines.timing.block import Block
 from seatrial.errors import BuildError, EngineDiedError, UnsupportedError, UsageError
 
 QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5, memory_bytes=1 << 30)
@@ -59,7 +60,7 @@ def test_an_engine_is_the_same_at_every_place(place, name, request_small, batch)
         assert there.describe() == here.describe()
         assert there.cautions() == here.cautions()
         there.prepare([batch[:1], batch[1:2]], 0.01)
-        assert (there.time(0, 20) > 0).all()
+        assert (there.time(Block("single-stream", queries=20)).taken > 0).all()
         assert there.phases(0) == here.phases(batch[:1])
         if saves(name):
             assert len(there.save()) == there.engine_bytes

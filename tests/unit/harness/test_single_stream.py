@@ -1,5 +1,7 @@
 """Single-stream latency: configurations take turns, and every sample is kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,9 @@ class Clock:
     def __init__(self, name="a", turns=None, nanoseconds=1000):
         self.name, self.turns, self.nanoseconds = name, [] if turns is None else turns, nanoseconds
 
-    def time(self, start, stop):
-        self.turns.append((self.name, start, stop))
-        return np.full(stop - start, self.nanoseconds, np.int64)
+    def time(self, block):
+        self.turns.append((self.name, block.first, block.first + block.queries))
+        return SimpleNamespace(taken=np.full(block.queries, self.nanoseconds, np.int64))
 
 
 def test_configurations_take_turns_in_blocks():
@@ -45,7 +47,7 @@ def test_progress_counts_all_samples():
 
 def test_an_exception_of_the_engine_comes_through():
     class Broken:
-        def time(self, start, stop):
+        def time(self, block):
             raise RuntimeError("engine")
 
     with pytest.raises(RuntimeError, match="engine"):

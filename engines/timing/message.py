@@ -1,0 +1,93 @@
+"""Blocks and what came of them on their way between the run and an engine's process, which may lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.engines.timing.block import Block, Counters, Nanoseconds, Timed
+
+Array = npt.NDArray[Any]
+_SHARES = ("own", "others", "stolen", "waited", "mhz")
+_PAIRS = ("probe_ns", "memory_ns")
+# Meters that a process may have.
+_MOST_METERS = 64
+# No block lasts longer: a hundred days.
+_LONGEST_NS = 10**16
+
+
+def block_of(fields: Mapping[str, Any]) -> Block:
+    """The inverse of `Block.to_dict`; ValueError for one that cannot be run."""
+    block = Block(**fields)
+    if block.queries < 1 or block.samples < 1 or block.workers < 1 or block.first < 0 or not block.seconds > 0:
+        raise ValueError(f"There is no such block: {block}.")
+    if block.rate is not None and not 0 < block.rate < math.inf:
+        raise ValueError(f"Queries arrive at a rate above 0, not {block.rate}.")
+    return block
+
+
+def timed_message(timed: Timed) -> tuple[dict[str, Any], list[Array]]:
+    """As JSON values, and arrays beside them."""
+    message = {
+        "checked": timed.checked,
+        "wrong": timed.wrong,
+        "worst": timed.worst if math.isfinite(timed.worst) else None,
+        "counters": timed.counters.to_dict(),
+    }
+    return message, [timed.begin, timed.taken, timed.service, timed.fresh]
+
+
+def timed_of(message: Mapping[str, Any], arrays: Sequence[Array], block: Block) -> Timed:
+    """The inverse; KeyError, TypeError or ValueError for what cannot have come of the block."""
+    begin, taken, service, fresh = arrays
+    if fresh.dtype != np.bool_ or fresh.ndim != 1 or len(fresh) > block.queries:
+        raise ValueError(f"no flags of at most {block.queries} queries: {fresh.dtype} {list(fresh.shape)}")
+    checked, wrong = int(message["checked"]), int(message["wrong"])
+    if not 0 <= wrong <= checked <= len(fresh):
+        raise ValueError(f"{wrong} wrong answers of {checked} of {len(fresh)}")
+    worst = math.inf if message["worst"] is None else float(message["worst"])
+    if not worst >= 0:
+        raise ValueError(f"a difference of {worst}")
+    begin, taken, service = (_nanoseconds(one, len(fresh)) for one in (begin, taken, service))
+    if (service > taken).any():
+        raise ValueError("an engine's call that took longer than its query")
+    return Timed(begin, taken, service, fresh, checked, wrong, worst, counters_of(message["counters"]))
+
+
+def counters_of(fields: Mapping[str, Any]) -> Counters:
+    """The inverse of `Counters.to_dict`; KeyError, TypeError or ValueError for what is none."""
+    joules = {str(name)[:80]: _finite(value) for name, value in fields["joules"].items()}
+    if len(joules) > _MOST_METERS:
+        raise ValueError(f"{len(joules)} meters")
+    shares = {name: None if fields[name] is None else _finite(fields[name]) for name in _SHARES}
+    pairs = {name: None if fields[name] is None else _pair(fields[name]) for name in _PAIRS}
+    wall = _finite(fields["wall_s"])
+    if wall < 0:
+        raise ValueError(f"{wall} seconds")
+    return Counters(wall_s=wall, joules=joules, **shares, **pairs)  # type: ignore[arg-type]
+
+
+def _nanoseconds(values: Array, queries: int) -> Nanoseconds:
+    if values.dtype != np.int64 or values.shape != (queries,):
+        raise ValueError(f"{values.dtype} {list(values.shape)} are no times of {queries} queries")
+    if queries and not 0 <= values.min() <= values.max() < _LONGEST_NS:
+        raise ValueError(f"times from {values.min()} to {values.max()} ns")
+    return values
+
+
+def _finite(value: Any) -> float:
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"{found} is no number")
+    return found
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    before, after = (int(value) for value in values)
+    if min(before, after) < 0:
+        raise ValueError(f"{before} and {after} ns")
+    return before, after
