@@ -65,13 +65,11 @@ class ImageFeeder:
     def __init__(self, way: Way, payloads: Sequence[Payload]) -> None:
         """UnsupportedError where a decoder or a filter is missing here comes with the first image."""
         self._way, self._payloads, self.steps = way, payloads, way.steps
+        self._resizes = "resize" in way.steps
         self._change = None if way.color is None else COLORS[way.color]
-        cv2.setNumThreads(way.threads)
-        if way.images.interpolation.startswith("torch-") and "resize" in way.steps:
-            need("torch", "An interpolation torch-*", "pip install 'seatrial[torch]'").set_num_threads(way.threads)
 
     def __call__(self, index: int) -> tuple[Tensor, dict[str, int]]:
-        """[1, *tensor_shape] of image `index`; nanoseconds of each of `steps`. Raises as decoders and `to_size` do."""
+        """[1, *tensor_shape] of image `index`; nanoseconds of each of STEPS. Raises as decoders and `to_size` do."""
         way, payload, clock = self._way, self._payloads[index], time.perf_counter_ns
         begin = clock()
         picture = picture_of(payload, way.images.decoder, way.images.orientation)
@@ -81,18 +79,21 @@ class ImageFeeder:
         changed = pixels if self._change is None else self._change(pixels)
         colored = clock()
         batch = tensor(changed[None], way.tensor, way.numbers)
-        taken = (decoded - begin, resized - decoded, colored - resized, clock() - colored)
-        told = dict(zip(STEPS, taken, strict=True))
-        if "resize" not in self.steps:  # what decoded to the size is still made an array
-            told["decode"] += told["resize"]
-        return batch, {name: told[name] for name in self.steps}
+        normalised = clock()
+        taken = {"resize": resized - decoded, "color": colored - resized, "normalise": normalised - colored}
+        # What decoded to the size is still made an array.
+        taken["decode"] = (decoded if self._resizes else resized) - begin
+        return batch, taken
 
 
 def feeder(description: Mapping[str, Any], images: Sequence[npt.NDArray[np.uint8]]) -> ImageFeeder:
     """description: `way` as of `Way.to_dict`, `names` of the images for errors. images: uint8 [bytes] of files, or
-    pixels [H, W, 3].
+    pixels [H, W, 3]. Sets the threads of the libraries in this process; UnsupportedError where one is missing.
     """
     way = Way.from_dict(description["way"])
+    cv2.setNumThreads(way.threads)
+    if way.images.interpolation.startswith("torch-") and "resize" in way.steps:
+        need("torch", "An interpolation torch-*", "pip install 'seatrial[torch]'").set_num_threads(way.threads)
     payloads = [
         Payload(str(name), image.tobytes() if way.encoded else image)
         for name, image in zip(description["names"], images, strict=True)

@@ -10,7 +10,7 @@ from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.pipeline import words
 from seatrial.harness.conditions.kinds.pipeline.block import describe_pipeline
 from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
-from seatrial.harness.conditions.kinds.pipeline.options import AS_CONTRACT, pipeline_options
+from seatrial.harness.conditions.kinds.pipeline.options import AS_CONTRACT, has_model_size, pipeline_options
 from seatrial.harness.conditions.kinds.pipeline.stack import choose_stack, stacked
 from seatrial.harness.conditions.kinds.protocol import Finished, Kind, LoadedWorld, Resolved, Section, World
 from seatrial.harness.pipeline.libraries import LIBRARIES
@@ -42,7 +42,9 @@ class Pipeline(Kind):
         if not ids:
             return Resolved()
         encoded = world.data.source.encoded
-        options = pipeline_options(world.model, encoded=encoded, sized=_sized(world))
+        options = pipeline_options(
+            world.model, encoded=encoded, sized=has_model_size(world.model.contract, world.data.source)
+        )
         for name in named:
             if name in options.refused:
                 raise UsageError(f"{name} cannot be asked of this model and these images: {options.refused[name]}.")
@@ -129,12 +131,6 @@ def jpeg_notes(conditions: Sequence[Condition], files: Sequence[str] | None) -> 
 def _left_out(refused: Mapping[str, str]) -> list[str]:
     told = "; ".join(f"{name} ({why})" for name, why in refused.items())
     return [f"Left out of the pipeline conditions: {told}."] if told else []
-
-
-def _sized(world: LoadedWorld) -> bool:
-    """Whether all images have the model's size: known of arrays, and of files that the contract does not resize."""
-    contract = world.model.contract
-    return contract.resize == "none" or (world.data.source.image_size == contract.size and not contract.crops)
 
 
 def _single(condition_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from seatrial.exporters import DeployableModel, InputContract
 from seatrial.exporters.rewrites import REWRITES
 from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
-from seatrial.harness.data.source import Pixels
+from seatrial.harness.data.source import DataSource, Pixels
 from seatrial.harness.pipeline import decoders, resizers
 from seatrial.harness.pipeline.color import COLORS
 from seatrial.harness.pipeline.numbers import NUMBERS
@@ -35,16 +35,19 @@ class Options:
     refused: Mapping[str, str]
 
 
-def pipeline_options(model: DeployableModel, *, encoded: bool, sized: bool) -> Options:
+def pipeline_options(
+    model: DeployableModel, *, encoded: bool, sized: bool, among: Collection[str] | None = None
+) -> Options:
     """Which options there are for `model`.
 
-    encoded: the images are stored as files, not as arrays. sized: they all have the model's size already.
+    encoded: the images are stored as files, not as arrays. sized: they all have the model's size already. among: ids
+    that are looked at, None for all: a look at a decoder imports its library.
     """
     contract = model.contract
     conditions: dict[str, Condition] = {}
     refused: dict[str, str] = {}
     for condition_id in known_pipeline_ids():
-        if condition_id == COMBINED:
+        if condition_id == COMBINED or (among is not None and condition_id not in among):
             continue
         factor, _, option = condition_id.removeprefix(PREFIX).partition("=")
         found = _MAKERS[factor](condition_id, option, _Given(model, contract, encoded, sized))
@@ -53,6 +56,11 @@ def pipeline_options(model: DeployableModel, *, encoded: bool, sized: bool) -> O
         else:
             conditions[condition_id] = found
     return Options(conditions, refused)
+
+
+def has_model_size(contract: InputContract, source: DataSource) -> bool:
+    """Whether all images have the model's size: known of arrays, and of files that the contract does not resize."""
+    return contract.resize == "none" or (source.image_size == contract.size and not contract.crops)
 
 
 @dataclasses.dataclass(frozen=True)

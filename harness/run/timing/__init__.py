@@ -1,0 +1,1 @@
+"""How long the built targets of a run take to answer."""
