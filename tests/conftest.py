@@ -29,6 +29,7 @@ from seatrial.harness.run import latencies
 # Modules that register engines, or need what only their own tests set up: imported by those tests alone.
 collect_ignore_glob = [
     "unruly_engines.py",
+    "untrue_engines.py",
     "tensorrt_stubs/*",
     "contract/resize_with_torchvision.py",
     "processors/answer.py",
@@ -229,9 +230,22 @@ def bench_process(arguments: Sequence[str | Path], **options: object) -> subproc
 @pytest.fixture
 def unruly() -> Iterator[None]:
     """The engines of `unruly_engines`, known for the time of a test."""
-    sys.modules.pop("unruly_engines", None)
-    module = importlib.import_module("unruly_engines")
+    with _engines_of("unruly_engines"):
+        yield
+
+
+@pytest.fixture
+def untrue() -> Iterator[None]:
+    """The engines of `untrue_engines`, known for the time of a test."""
+    with _engines_of("untrue_engines"):
+        yield
+
+
+@contextlib.contextmanager
+def _engines_of(module_name: str) -> Iterator[None]:
+    sys.modules.pop(module_name, None)
+    module = importlib.import_module(module_name)
     yield
     for name in module.NAMES:
         del ENGINES._parts[name]
-    del sys.modules["unruly_engines"]
+    del sys.modules[module_name]
