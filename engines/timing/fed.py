@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.engines.base import Batch, Engine, Logits
+from seatrial.engines.timing.answers import SAME, spread
 from seatrial.errors import UnsupportedError
 from seatrial.packages import need
 
@@ -18,9 +19,6 @@ Array = npt.NDArray[Any]
 Nanoseconds = npt.NDArray[np.int64]
 # The engine's own part: its input copied in, computed, the answer copied out.
 HOST = "host"
-# Of the spread of an image's scores: the same engine gives the same bits again, another kernel moves them by 8e-7
-# (`harness.alike`).
-ALIKE = 1e-4
 # A day: sums of so many stay within 64 bits.
 _LONGEST_NS = 86400 * 10**9
 
@@ -75,7 +73,7 @@ class Fed:
         self._infer, self._feeder, self._images = engine.infer, make_feeder(where)(description, images), len(images)
         self.steps = (*self._feeder.steps, HOST)
         self.answers: Logits = np.concatenate([self._infer(self._feeder(index)[0]) for index in range(self._images)])
-        self._limit = ALIKE * np.maximum(np.ptp(self.answers, axis=1), np.finfo(np.float32).tiny)
+        self._limit = SAME * spread(self.answers)
 
     def time(self, first: int, queries: int, seconds: float) -> tuple[Nanoseconds, Nanoseconds, int]:
         """Of queries `first` on, image by image and round again: whole, int64 [Q] nanoseconds by one clock around all
@@ -99,7 +97,7 @@ class Fed:
             answered = clock()
             whole.append(answered - asked)
             parts.append([*(steps[name] for name in feeder.steps), answered - ready])
-            wrong += not np.abs(answer[0] - self.answers[index]).max() <= self._limit[index]
+            wrong += not np.abs(answer[0] - self.answers[index]).max() <= self._limit
             if answered > end:
                 break
         return np.array(whole, np.int64), np.array(parts, np.int64), wrong

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.engines.timing.fed import ALIKE, HOST, TimedFed
+from seatrial.engines.timing.answers import SAME, spread
+from seatrial.engines.timing.fed import HOST, TimedFed
 from seatrial.errors import BadInputError, UnsupportedError
 from seatrial.harness.metrics.early_stopping import minimum
 from seatrial.harness.metrics.percentiles import nearest_rank
@@ -131,7 +132,7 @@ def _begun(session: Session, target: BuiltTarget, name: str, given: Fed) -> _Fed
 
 def _alike(answers: npt.NDArray[np.float32], own: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """bool [S], of scores [S, classes]."""
-    found: npt.NDArray[np.bool_] = np.abs(answers - own).max(axis=1) <= ALIKE * np.ptp(own, axis=1)
+    found: npt.NDArray[np.bool_] = np.abs(answers - own).max(axis=1) <= SAME * spread(own)
     return found
 
 

@@ -67,9 +67,9 @@ def test_a_block_ends_with_the_query_in_which_its_seconds_are_over(fed):
     assert len(whole) == len(parts) == 3
 
 
-@pytest.mark.parametrize(("drift", "wrong"), [(5e-5, 0), (1e-3, 3), (np.nan, 3)])
+@pytest.mark.parametrize(("drift", "wrong"), [(0.05, 0), (0.2, 3), (np.nan, 3)])
 def test_answers_that_are_others_than_untimed_are_counted(fed, drift, wrong):
-    engine, one = fed
+    engine, one = fed  # the scores spread over 9, of which 1 % is the same
     engine.drift = np.float32(drift)
     assert one.time(0, 3, 60)[2] == wrong
 
