@@ -75,14 +75,15 @@ def family(number: int, processes: Mapping[int, Process]) -> set[int]:
 
 
 def busiest(system: System, first: Look, second: Look, ours: Collection[int]) -> list[dict[str, Any]]:
-    """name and share (of one core, in the time between two looks) of the busiest processes, largest first.
+    """name and share (of one core, in the time between two looks) of the busiest processes, largest first; those of one
+    name together, as the jobs of a compilation.
 
     ours: process numbers that are left out. A process that started between the looks counts with all that it took.
     """
     seconds = second.at - first.at
     if seconds <= 0:
         return []
-    shares = []
+    shares: dict[str, float] = {}
     for number, process in second.processes.items():
         if number in ours:
             continue
@@ -91,12 +92,10 @@ def busiest(system: System, first: Look, second: Look, ours: Collection[int]) ->
         share = (process.ticks - begin) / second.ticks_per_second / seconds
         # One that was not seen and has taken more than there was time for had been there.
         if share >= LEAST_SHARE and (before is not None or share <= 1.5 * (os.cpu_count() or 1)):
-            shares.append((share, number, process.name))
-    shares.sort(key=lambda one: (-one[0], one[1]))
-    return [
-        {"name": _telling(system, number, name), "share": round(share, 3)}
-        for share, number, name in shares[:MOST_NAMED]
-    ]
+            name = _telling(system, number, process.name)
+            shares[name] = shares.get(name, 0) + share
+    largest = sorted(shares.items(), key=lambda one: -one[1])[:MOST_NAMED]
+    return [{"name": name, "share": round(share, 3)} for name, share in largest]
 
 
 def _telling(system: System, number: int, name: str) -> str:
