@@ -1,0 +1,1 @@
+"""What is measured beside the engines' own clocks, on this machine."""
