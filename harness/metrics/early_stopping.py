@@ -8,13 +8,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.harness.metrics.binomial import log_at_most
+
 Samples = npt.NDArray[np.int64]
 
 # MLPerf Inference's rules, "Early stopping": a bound holds at 99 % confidence.
 CONFIDENCE = 0.99
-PERCENTS = (50, 90, 95, 99, 99.9)
-# Standard deviations below the mean of a binomial, further than which nothing is left that counts.
-_FAR = 12
+PERCENTS: tuple[float, ...] = (50, 90, 95, 99, 99.9)
 
 
 def minimum(percent: float, over: int = 1, confidence: float = CONFIDENCE) -> int:
@@ -84,30 +84,6 @@ def most_over(count: int, percent: float) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if _enough(count, percent, middle, CONFIDENCE) else (low, middle)
     return low
-
-
-def log_at_most(most: int, count: int, share: float) -> float:
-    """The logarithm of P(X <= most), X binomial of `count` tosses of probability `share`, within (0, 1).
-
-    The sum of the density, of which terms beyond twelve standard deviations are left out.
-    """
-    if most < 0:
-        return -math.inf
-    if most >= count:
-        return 0.0
-    odds = math.log(share) - math.log1p(-share)
-    first = max(0, min(most, math.floor(count * share - _FAR * math.sqrt(count * share * (1 - share)))) - _FAR)
-    start = (
-        math.lgamma(count + 1)
-        - math.lgamma(first + 1)
-        - math.lgamma(count - first + 1)
-        + first * math.log(share)
-        + (count - first) * math.log1p(-share)
-    )
-    steps = np.arange(first + 1, most + 1)
-    terms = start + np.concatenate(([0.0], np.cumsum(np.log((count - steps + 1) / steps) + odds)))
-    largest = terms.max()
-    return min(0.0, float(largest + np.log(np.exp(terms - largest).sum())))
 
 
 def _beyond(percent: float) -> float:

@@ -75,7 +75,7 @@ class TargetResult:
     likeness: Mapping[str, Mapping[str, Any]]
     decomposition: Sequence[Mapping[str, Any]] | None
     metrics: Mapping[str, Any]
-    latency: Mapping[str, Mapping[str, float]]
+    latency: Mapping[str, Any]
     rebuilds: Mapping[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,8 +16,10 @@ def points(delta: float | None, interval: tuple[float, float] | list[float] | No
     return text if interval is None else f"{text} [{interval[0] * 100:+.2f}, {interval[1] * 100:+.2f}]"
 
 
-def milliseconds(value: float) -> str:
-    """Three significant digits: "0.205", "1.47", "12.3"."""
+def milliseconds(value: float | None) -> str:
+    """Three significant digits: "0.205", "1.47", "12.3"; a dash for None, which the samples did not carry."""
+    if value is None:
+        return "-"
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 

@@ -5,7 +5,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from seatrial.harness.metrics.early_stopping import PERCENTS, bound, carried, log_at_most, minimum, most_over
+from seatrial.harness.metrics.binomial import log_at_most, quantile
+from seatrial.harness.metrics.early_stopping import PERCENTS, bound, carried, minimum, most_over
 
 
 @pytest.mark.parametrize("percent", PERCENTS)
@@ -73,6 +74,8 @@ def test_what_so_many_queries_carry():
 def test_the_binomial_is_scipys(most, count, share):
     assert log_at_most(most, count, share) == pytest.approx(scipy.stats.binom.logcdf(most, count, share), abs=1e-8)
     assert log_at_most(-1, count, share) == -np.inf
+    for chance in (0.025, 0.5, 0.975):
+        assert quantile(chance, count, share) == scipy.stats.binom.ppf(chance, count, share)
 
 
 def test_as_many_are_left_out_of_a_million_as_scipy_says():

@@ -138,5 +138,6 @@ def test_percentiles_are_numpys_inverted_cdf(samples, percent):
 
 def test_latency_summary_is_in_milliseconds():
     summary = latency_summary(np.array([1_000_000] * 99 + [5_000_000], np.int64))
-    assert (summary["p50_ms"], summary["p99_ms"], summary["samples"]) == (1.0, 1.0, 100)
+    assert (summary["p50_ms"], summary["p90_ms"], summary["samples"]) == (1.0, 1.0, 100)
+    assert (summary["p99_ms"], summary["largest"]) == (None, 90)
     assert summary["mean_ms"] == pytest.approx(1.04)

@@ -1,0 +1,43 @@
+"""Images answered in a second."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.harness.metrics.student import t_quantile
+
+Samples = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.integer[Any]]
+
+
+def rates(begin: Samples, taken: Samples, blocks: Labels, images: int) -> list[float]:
+    """Images a second of each block, by its number: from its first query to its last answer.
+
+    begin, taken: int64 [N] nanoseconds, of queries that may overlap. images: of a query.
+    """
+    found = []
+    for number in np.unique(blocks):
+        here = blocks == number
+        wall = int((begin[here] + taken[here]).max() - begin[here].min())
+        found.append(int(here.sum()) * images * 1e9 / max(1, wall))
+    return found
+
+
+def mean_rate(found: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """The geometric mean of rates and its 95 % interval, Student's in the logarithm; None of a single one.
+
+    >>> round(mean_rate([100.0, 400.0])[0], 6)
+    200.0
+    """
+    logs = [math.log(max(one, 1e-9)) for one in found]
+    centre = statistics.fmean(logs)
+    if len(logs) < 2:
+        return math.exp(centre), None
+    reach = t_quantile(0.025, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(centre), (math.exp(centre - reach), math.exp(centre + reach))
