@@ -80,7 +80,7 @@ def _others(readings: Sequence[Reading]) -> Iterator[str]:
             if process["name"] is not None and (process["share"] or 0) >= BUSY:
                 most[process["name"]] = max(process["share"], most.get(process["name"], 0))
     for name, share in sorted(most.items(), key=lambda pair: -pair[1]):
-        yield f"`{name}`, which is not part of the run, took {share:.2f} of a core."
+        yield f"Another process, `{name}`, took {share:.2f} of a core."
 
 
 def _held_down(readings: Sequence[Reading]) -> Iterator[str]:

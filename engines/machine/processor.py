@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import Any
 
-from seatrial.engines.machine.system import System, integer
+from seatrial.engines.machine.system import System, integer, printable
 
 _CPU = "sys/devices/system/cpu"
 _MOST_CORES = 1 << 16
@@ -31,6 +32,15 @@ def describe_processor(system: System) -> dict[str, Any]:
         "mhz_limit": _highest(system, "scaling_max_freq"),
         "turbo": _turbo(system),
     }
+
+
+def processor_name(system: System) -> str | None:
+    """As its maker sells it, or the board that it sits on; None where the system does not tell."""
+    for line in (system.text("proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "Hardware"):
+            return printable(value)
+    return (platform.processor() or None) if system.is_this else None
 
 
 def governor(system: System) -> str | None:

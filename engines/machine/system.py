@@ -22,14 +22,17 @@ Run = Callable[[Sequence[str]], str | None]
 _MOST_BYTES = 1 << 20
 _MOST_FILES = 4096
 _COMMAND_S = 5.0
+_hung: set[str] = set()
 _DIGITS = re.compile(r"(\d+)")
 
 
 def run_command(command: Sequence[str], timeout_s: float = _COMMAND_S) -> str | None:
     """What the command prints, at most a mebibyte; None where there is none, it fails, or takes longer.
 
-    It gets no input, and what it started ends with it.
+    It gets no input, and what it started ends with it. One that took longer is not run again by this process.
     """
+    if command[0] in _hung:
+        return None
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(  # noqa: S603  (the system's own tools, without a shell)
@@ -41,6 +44,7 @@ def run_command(command: Sequence[str], timeout_s: float = _COMMAND_S) -> str | 
             status = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             status = None
+            _hung.add(command[0])
         finally:
             if process.poll() is None:
                 with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from seatrial.engines.cpu import processor
+from seatrial.engines.machine import as_reading, changes
 from seatrial.harness.doctor.child import ask
 from seatrial.harness.records.environment import describe_environment
 
@@ -33,12 +34,19 @@ INSTRUCTIONS: dict[str, tuple[str, ...]] = {
 }
 _FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
 _SMI_S = 10.0
+# A reading takes a third of a second; its tools and NVML may hang.
+_STATE_S = 20.0
 
 
 def describe_machine() -> dict[str, Any]:
-    """JSON values; None where the system does not tell. Memory in bytes."""
+    """JSON values; None where the system does not tell. Memory in bytes.
+
+    now: a reading of `engines.machine`; disturbs: sentences on what makes times less sure there, None where there is no
+    reading. meters: name and what it measures, of those that can be read; meters_refused: sentences on the others.
+    """
     environment = describe_environment()
-    gpus, problem = find_gpus()
+    state = _state()
+    gpus, problem = find_gpus(state["gpus"])
     return {
         "processor": environment["processor"],
         "machine": platform.machine(),
@@ -53,6 +61,10 @@ def describe_machine() -> dict[str, Any]:
         "board": _board(),
         "gpus": gpus,
         "gpu_problem": problem,
+        "now": state["reading"],
+        "disturbs": None if state["reading"] is None else changes(state["reading"], [], state["reading"]),
+        "meters": state["meters"],
+        "meters_refused": state["refused"],
     }
 
 
@@ -61,8 +73,8 @@ def instructions(flags: frozenset[str]) -> list[str]:
     return [word for word, names in INSTRUCTIONS.items() if flags.intersection(names)]
 
 
-def find_gpus() -> tuple[list[dict[str, Any]], str | None]:
-    """NVIDIA GPUs by nvidia-smi, else by NVML's Python module in a process of its own; and what went wrong, None where
+def find_gpus(by_nvml: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    """NVIDIA GPUs by nvidia-smi, else those that NVML's Python module has found; and what went wrong, None where
     nothing did. Both may be missing.
     """
     smi, problem = shutil.which("nvidia-smi"), None
@@ -85,9 +97,14 @@ def find_gpus() -> tuple[list[dict[str, Any]], str | None]:
                 return parse_gpus(done.stdout), None
             said = (done.stdout + done.stderr).strip().splitlines()
             problem = f"nvidia-smi: {said[0] if said else f'exit status {done.returncode}'}"
-    answer = ask("seatrial.harness.doctor.nvml", [], _SMI_S)
-    gpus: list[dict[str, Any]] = next((line["gpus"] for line in answer.lines if "gpus" in line), [])
-    return gpus, None if gpus else problem
+    return by_nvml, None if by_nvml else problem
+
+
+def _state() -> dict[str, Any]:
+    said: dict[str, Any] = {"gpus": [], "reading": None, "meters": [], "refused": []}
+    for line in ask("seatrial.harness.doctor.state", [], _STATE_S).lines:
+        said.update(line)
+    return {**said, "reading": None if said["reading"] is None else as_reading(said["reading"])}
 
 
 def parse_gpus(text: str) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ OPTIONAL: tuple[Optional, ...] = (
     Optional("decoder torchvision", ("torchvision", "torch"), "pip install 'seatrial[torch,zoo]'", ("torchvision",)),
     Optional("decoder dali", ("nvidia-dali-cuda120",), "pip install 'seatrial[dali]'", ("nvidia.dali",)),
     Optional("decoder nvjpeg", ("nvidia-nvimgcodec-cu12",), "pip install 'seatrial[nvjpeg]'", ("nvidia.nvimgcodec",)),
+    Optional("clocks, energy of NVIDIA GPUs", ("nvidia-ml-py",), "pip install nvidia-ml-py", ("pynvml",)),
     Optional("filters torch-*", ("torch",), "pip install 'seatrial[torch]'", ("torch",)),
 )
 # Packages that hold the same: with one of them, the name in `needs` is there.

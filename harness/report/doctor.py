@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from seatrial.engines.machine import warmest
 from seatrial.harness.typeset import numbers
 from seatrial.harness.typeset.tables import Listing, name, words
 from seatrial.harness.typeset.terminal import say_whole, shown
@@ -142,10 +143,36 @@ def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if machine["board"]:
         lines.append(("board", machine["board"]))
+    lines += state_lines(machine)
     none = machine["gpu_problem"] or "no NVIDIA GPU that nvidia-smi or NVML shows"
     lines += [("GPU", _gpu(gpu)) for gpu in machine["gpus"]] or [("GPU", none)]
     lines.append(("cache", f"{cache['path']}, {cache['files']} files, {numbers.size(cache['bytes'])}"))
     return lines
+
+
+def state_lines(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what, in words) of what decides how far times can be believed here, by `now`, `disturbs` and the meters."""
+    now = machine["now"]
+    if now is None:
+        return [("clocks", "not known: the process that was to look did not answer")]
+    mhz = f", {max(now['mhz']):.0f} MHz now" if now["mhz"] else ""
+    most = f", at most {now['mhz_max']:.0f}" if now["mhz_max"] else ""
+    lines = [("clocks", f"governor {now['governor'] or 'unknown: the system tells none'}{mhz}{most}")]
+    jetson = now["jetson"]
+    if jetson is not None:
+        held = {True: "held at the highest", False: "follow the load", None: "unknown"}[jetson["jetson_clocks"]]
+        lines.append(("power mode", f"{jetson['power_mode'] or 'unknown'}, clocks {held} (jetson_clocks)"))
+    degrees = warmest(now)
+    heat = "the system tells no temperature" if degrees is None else f"{degrees:.0f} C"
+    counts = sum((now["throttle_counts"] or {}).values())
+    since = f", throttled {counts} times since it was started" if counts else ""
+    throttled = [*(now["throttled"] or ()), *(why for gpu in now["gpus"] or () for why in gpu["throttle"] or ())]
+    lines.append(("heat", f"{heat}; {'; '.join(throttled) or 'not throttled'}{since}"))
+    lines += [("energy", f"{one['name']}: {one['says']}") for one in machine["meters"]]
+    lines += [("energy", why) for why in machine["meters_refused"]]
+    if not any(what == "energy" for what, _ in lines):
+        lines.append(("energy", "no meter that can be read; --power-command takes your own"))
+    return [*lines, *(("timing", sentence) for sentence in machine["disturbs"] or ())]
 
 
 def _gpu(gpu: Mapping[str, Any]) -> str:
