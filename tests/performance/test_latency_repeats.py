@@ -21,12 +21,8 @@ pytestmark = pytest.mark.performance
 MODELS = {
     "cifar10_resnet20": ["--preset", "cifar10", "--data", "cifar10/test.npz", "--calib", "cifar10/calib.npz"],
     "imagenet_mobilenet_v1_075": [
-        "--preset",
-        "imagenet-inception",
-        "--data",
-        "imagenet/val",
-        "--calib",
-        "imagenet/calib",
+        *("--preset", "imagenet-inception", "--classes", "imagenet/classes.csv"),
+        *("--data", "imagenet/val", "--calib", "imagenet/calib"),
     ],
 }
 REPEATS, HOLD, CALM_RUNS = 5, 4, 20

@@ -31,10 +31,10 @@ def end_to_end(session: Session, asked: Feeds, *, seconds: float) -> dict[str, l
     """Build id -> one entry for each pipeline of `asked`, in its order; what ends a target is noted.
 
     Targets take turns in blocks, A B | B A, until each has been asked for `seconds` and carries a p90. An entry has
-    `feed`, `input`, `images`, `samples`, `p50_ms`, `p90_ms` (None below what carries it), the medians of the parts
-    `decode_ms`, `resize_ms`, `color_ms`, `normalise_ms` (None where there is no such step) and `host_ms`, `wrong`
-    (answers that were others than untimed) and `differ` (images whose answer is not the one that their tensor, made
-    here, gets). A pipeline that a target's place cannot do is told, and left out.
+    `feed`, `input`, `images`, `samples`, `p50_ms`, `p90_ms` (None below what carries it), the parts `decode_ms`,
+    `resize_ms`, `color_ms`, `normalise_ms` (None where there is no such step) and `host_ms`, means over the middle half
+    of the samples, `wrong` (answers that were others than untimed) and `differ` (images whose answer is not the one
+    that their tensor, made here, gets). A pipeline that a target's place cannot do is told, and left out.
     """
     for note in asked.notes:
         session.progress.tell(note)
@@ -87,21 +87,30 @@ class _Fed:
 
     def entry(self) -> dict[str, Any]:
         whole = np.concatenate([one.whole for one in self._found])
-        parts = {name: np.concatenate([one.parts[name] for one in self._found]) for name in self._found[0].parts}
+        middle = _middle_half(whole)
+        parts = {
+            name: float(np.concatenate([one.parts[name] for one in self._found])[middle].mean()) / 1e6
+            for name in self._found[0].parts
+        }
         return {
             "input": self._given.kind,
             "images": len(self._given.payloads),
             "samples": len(whole),
             "p50_ms": nearest_rank(whole, 50) / 1e6,
             "p90_ms": nearest_rank(whole, 90) / 1e6 if len(whole) >= minimum(90) else None,
-            **{f"{name}_ms": _median_ms(parts, name) for name in (*STEPS, HOST)},
+            **{f"{name}_ms": parts.get(name) for name in (*STEPS, HOST)},
             "wrong": sum(one.wrong for one in self._found),
             "differ": self._differ,
         }
 
 
-def _median_ms(parts: Mapping[str, npt.NDArray[np.int64]], name: str) -> float | None:
-    return nearest_rank(parts[name], 50) / 1e6 if name in parts else None
+def _middle_half(whole: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Indices of the samples from the first to the third quartile: their parts add up to what is about the median,
+    while the medians of parts, of which now one is disturbed and now another, do not.
+    """
+    order = np.argsort(whole, kind="stable")
+    quarter = len(whole) // 4
+    return order[quarter : len(whole) - quarter]
 
 
 def _count(session: Session, seconds: float) -> int:

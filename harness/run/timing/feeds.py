@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,9 +87,16 @@ def feeds_of(plan: Plan, patterns: Sequence[str]) -> Feeds:
     for pattern, names in asked.items():
         if not any(name in found for name in names):
             raise UsageError(f"--end-to-end {pattern!r} cannot be timed: {names[0]}: {refused[names[0]]}.")
-    left_out = "; ".join(f"{name} ({why})" for name, why in refused.items() if why != AS_CONTRACT)
-    notes = (f"Left out of what is timed from the stored image on: {left_out}.",) if left_out else ()
+    notes = _left_out({name: refused[name] for name in known if refused.get(name, AS_CONTRACT) != AS_CONTRACT})
     return Feeds({name: found[name] for name in known if name in found}, notes)
+
+
+def _left_out(refused: Mapping[str, str]) -> tuple[str, ...]:
+    of: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        of.setdefault(why.rstrip("."), []).append(name)
+    told = "; ".join(f"{', '.join(names)} ({why})" for why, names in of.items())
+    return (f"Left out of what is timed from the stored image on: {told}.",) if told else ()
 
 
 def _options(plan: Plan, wanted: set[str]) -> tuple[dict[str, Condition], dict[str, str]]:

@@ -140,7 +140,7 @@ def test_the_answer_is_the_runs_own_bit_for_bit_and_the_parts_add_up(
             assert (entry["p90_ms"] is not None) == (entry["samples"] >= 64)
             parts = {name: entry[f"{name}_ms"] for name in ("decode", "resize", "color", "normalise", "host")}
             assert {name for name, value in parts.items() if value is None} == missing
-            assert 0.8 < sum(value for value in parts.values() if value is not None) / entry["p50_ms"] < 1.2
+            assert 0.85 < sum(value for value in parts.values() if value is not None) / entry["p50_ms"] < 1.15
 
 
 def test_a_pattern_that_matches_nothing_lists_what_there_is(plans):
@@ -164,12 +164,14 @@ def test_what_has_no_sense_here_is_refused_with_its_reason(plans, images, patter
 
 
 def test_a_glob_takes_what_there_is_and_says_what_it_leaves_out(plans, monkeypatch):
-    monkeypatch.setattr(decoders, "unavailable", lambda name: f"no {name}" if name in ("dali", "nvjpeg") else None)
-    found = feeds_of(plans["files"], ["pipeline/decode=*", "contract"])
+    monkeypatch.setattr(decoders, "unavailable", lambda name: "not here." if name in ("dali", "nvjpeg") else None)
+    found = feeds_of(plans["files"], ["pipeline/decode=*", "contract", "pipeline/c*"])
     there = [f"pipeline/decode={name}" for name in DECODERS if name not in ("pillow", "dali", "nvjpeg")]
-    assert list(found) == ["contract", *there]
-    left_out = "pipeline/decode=dali (no dali); pipeline/decode=nvjpeg (no nvjpeg)"
-    assert found.notes == (f"Left out of what is timed from the stored image on: {left_out}.",)
+    assert [name for name in found if "/c" not in name] == ["contract", *there]
+    assert len(found) == len(there) + 8
+    left_out = "pipeline/decode=dali, pipeline/decode=nvjpeg (not here)"
+    stack = "pipeline/combined (what it stacks is known once the others are answered)"
+    assert found.notes == (f"Left out of what is timed from the stored image on: {left_out}; {stack}.",)
 
 
 def test_no_decoder_is_looked_at_that_nobody_asks_about(plans, monkeypatch):
@@ -241,6 +243,23 @@ def test_targets_take_turns_and_each_gets_what_a_p90_needs_within_its_patience(
     for (entry,) in found.values():
         assert (entry["samples"], entry["wrong"], entry["p90_ms"]) == (queries * blocks, blocks, p90)
         assert (entry["p50_ms"], entry["decode_ms"], entry["resize_ms"], entry["host_ms"]) == (1.0, 0.5, None, 0.25)
+
+
+def test_parts_add_up_to_the_median_where_each_is_disturbed_in_turn(files, monkeypatch):
+    """Of 100 queries of 10 ms, decoding takes 12 ms more in 40, the engine in another 40."""
+    decode, host = np.full(100, 4_000_000), np.full(100, 6_000_000)
+    decode[:40] += 12_000_000
+    host[40:80] += 12_000_000
+
+    def time_fed(self, most, seconds, first):
+        return TimedFed(decode + host, {"decode": decode, "host": host}, 0)
+
+    monkeypatch.setattr(PlacedEngine, "time_fed", time_fed)
+    found = timing.end_to_end(files, feeds_of(files.plan, ["contract"]), seconds=1e-9)
+    for (entry,) in found.values():
+        assert entry["p50_ms"] == 22
+        assert np.median(decode) + np.median(host) == 10e6
+        assert entry["decode_ms"] + entry["host_ms"] == pytest.approx(22)
 
 
 def test_answers_that_are_not_the_runs_own_are_counted(files, monkeypatch):
