@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,10 +21,12 @@ from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
+from seatrial.engines.timing import loadgen
 from seatrial.engines.timing.block import Block, Timed
 from seatrial.engines.timing.fed import TimedFed
+from seatrial.engines.timing.loadgen_log import LoadgenResult
 from seatrial.engines.timing.loops import PATIENCE
-from seatrial.engines.timing.message import timed_of
+from seatrial.engines.timing.message import loadgen_of, timed_of
 from seatrial.errors import DeviceError
 
 _Found = TypeVar("_Found")
@@ -163,6 +166,20 @@ class PlacedEngine:
         with self._well_formed():
             return timed_of(answer, arrays, block)
 
+    def loadgen(self, block: Block, *, bound_ms: float) -> LoadgenResult:
+        """Has MLPerf's load generator ask, in its process, at least `queries` and for at least `seconds`; both must be
+        given. Takes `seed`, `samples` and `workers` of the block, and `rate` and `bound_ms` in the scenario server.
+
+        PackageError where it is missing there, UnsupportedError for a scenario that it does not have.
+        """
+        limits = self.process.limits
+        ask = {"ask": "loadgen", "block": block.to_dict(), "bound_ms": bound_ms}
+        answer, arrays = self.process.ask(
+            ask, limit_s=limits.start_s + loadgen.PATIENCE * block.seconds + 4 * limits.call_s
+        )
+        with self._well_formed():
+            return _printable(loadgen_of(answer, arrays, block.scenario))
+
     def machine(self) -> dict[str, Any]:
         """What the machine is like where it runs, now: `engines.machine.reading`; JSON values."""
         answer, _ = self.process.ask({"ask": "machine"})
@@ -261,6 +278,15 @@ def build(
     except BaseException:
         process.close()
         raise
+
+
+def _printable(found: LoadgenResult) -> LoadgenResult:
+    return dataclasses.replace(
+        found,
+        version=printable(found.version),
+        says=tuple(map(printable, found.says)),
+        logs={name: printable(text) for name, text in found.logs.items()},
+    )
 
 
 def _layer(fields: dict[str, Any]) -> Layer:

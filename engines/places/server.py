@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,8 +34,11 @@ from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.timing.fed import Fed
 from seatrial.engines.timing.message import block_of, timed_message
-from seatrial.engines.timing.service import TimingService, machine_here
+from seatrial.engines.timing.service import TimingService
 from seatrial.errors import SeatrialError, UnsupportedError
+
+if TYPE_CHECKING:
+    from seatrial.engines.machine import Watch
 
 Answer = tuple[Message, list[Array]]
 
@@ -172,6 +176,7 @@ class _Server:
         self._engine: Engine | None = None
         self._fed: Fed | None = None
         self._service: TimingService | None = None
+        self._watch: Watch | None = None
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
             "about": self._about,
             "check": self._check,
@@ -186,6 +191,7 @@ class _Server:
             "expect": self._expect,
             "warm up": self._warm_up,
             "time": self._time,
+            "loadgen": self._loadgen,
             "machine": self._machine,
             "phases": self._phases,
             "memory": self._memory,
@@ -276,7 +282,14 @@ class _Server:
         return timed_message(self._timing.time(block_of(message["block"])))
 
     def _machine(self, message: Message, arrays: list[Array]) -> Answer:
-        return {"machine": machine_here()}, []
+        from seatrial.engines.machine import Watch  # an engine that is not timed starts without
+
+        if self._watch is None:
+            self._watch = Watch(run_by=os.getppid())
+        return {"machine": self._watch.reading()}, []
+
+    def _loadgen(self, message: Message, arrays: list[Array]) -> Answer:
+        return self._timing.loadgen(block_of(message["block"]), message["bound_ms"])
 
     def _phases(self, message: Message, arrays: list[Array]) -> Answer:
         query = self._timing.query(message["index"])

@@ -15,7 +15,7 @@ from pathlib import Path
 from seatrial.engines.timing.block import Counters
 
 ROOT = Path("/")
-Meters = Mapping[str, Callable[[], float]]
+Joules = Callable[[], Mapping[str, float]]
 Pair = tuple[int, int]
 
 
@@ -34,11 +34,10 @@ class Snapshot:
     joules: Mapping[str, float]
 
 
-def snapshot(meters: Meters | None = None, root: Path = ROOT) -> Snapshot:
-    """Now. meters: name -> joules so far."""
+def snapshot(joules: Joules = dict, root: Path = ROOT) -> Snapshot:
+    """Now. joules: name of the meter -> joules so far."""
     busy, stolen = _all_cores(root)
-    joules = {name: read() for name, read in (meters or {}).items()}
-    return Snapshot(time.perf_counter(), time.process_time(), busy, stolen, _waited(root), joules)
+    return Snapshot(time.perf_counter(), time.process_time(), busy, stolen, _waited(root), joules())
 
 
 def between(
@@ -123,8 +122,9 @@ def _waited(root: Path) -> dict[int, float] | None:
 
 def _run_delay(path: Path) -> float | None:
     """The second of three numbers: nanoseconds on a run queue (Documentation/scheduler/sched-stats.rst)."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(path.read_text(encoding="ascii").split()[1]) / 1e9
+    with contextlib.suppress(OSError, ValueError):
+        _ran, waited, _times = map(int, path.read_text(encoding="ascii").split())
+        return waited / 1e9
     return None
 
 

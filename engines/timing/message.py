@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.engines.timing.block import Block, Counters, Nanoseconds, Timed
+from seatrial.engines.timing.loadgen_log import DETAIL, LoadgenResult, figures, logs_of
 
 Array = npt.NDArray[Any]
 _SHARES = ("own", "others", "stolen", "waited", "mhz")
 _PAIRS = ("probe_ns", "memory_ns")
 # Meters that a process may have.
 _MOST_METERS = 64
+_LONGEST = 400
 # No block lasts longer: a hundred days.
 _LONGEST_NS = 10**16
 
@@ -46,12 +48,7 @@ def timed_of(message: Mapping[str, Any], arrays: Sequence[Array], block: Block) 
     begin, taken, service, fresh = arrays
     if fresh.dtype != np.bool_ or fresh.ndim != 1 or len(fresh) > block.queries:
         raise ValueError(f"no flags of at most {block.queries} queries: {fresh.dtype} {list(fresh.shape)}")
-    checked, wrong = int(message["checked"]), int(message["wrong"])
-    if not 0 <= wrong <= checked <= len(fresh):
-        raise ValueError(f"{wrong} wrong answers of {checked} of {len(fresh)}")
-    worst = math.inf if message["worst"] is None else float(message["worst"])
-    if not worst >= 0:
-        raise ValueError(f"a difference of {worst}")
+    checked, wrong, worst = _answers(message, len(fresh))
     begin, taken, service = (_nanoseconds(one, len(fresh)) for one in (begin, taken, service))
     if (service > taken).any():
         raise ValueError("an engine's call that took longer than its query")
@@ -69,6 +66,38 @@ def counters_of(fields: Mapping[str, Any]) -> Counters:
     if wall < 0:
         raise ValueError(f"{wall} seconds")
     return Counters(wall_s=wall, joules=joules, **shares, **pairs)  # type: ignore[arg-type]
+
+
+def loadgen_of(message: Mapping[str, Any], arrays: Sequence[Array], scenario: str) -> LoadgenResult:
+    """Of what an engine's process told of the load generator; errors as `timed_of`."""
+    (service,) = arrays
+    checked, wrong, worst = _answers(message, len(service))
+    logs = logs_of(message["logs"])
+    found, unasked = figures(logs[DETAIL], scenario), int(message["unasked"])
+    says = [str(says)[:_LONGEST] for says in list(message["cautions"])[:_MOST_METERS]]
+    if unasked:
+        says.append(f"{unasked} queries were answered without the engine: it was too slow for them")
+        found["valid"] = False
+    found["says"] = (*found["says"], *says)
+    version = str(message["version"])[:_LONGEST]
+    return LoadgenResult(
+        version=version,
+        **found,
+        service=_nanoseconds(service, len(service)),
+        checked=checked,
+        wrong=wrong,
+        worst=worst,
+        logs=logs,
+    )
+
+
+def _answers(message: Mapping[str, Any], queries: int) -> tuple[int, int, float]:
+    """How many answers were checked, how many of them were wrong, and the largest difference."""
+    checked, wrong = int(message["checked"]), int(message["wrong"])
+    worst = math.inf if message["worst"] is None else float(message["worst"])
+    if not 0 <= wrong <= checked <= queries or not worst >= 0:
+        raise ValueError(f"{wrong} wrong answers of {checked} of {queries}, the worst by {worst}")
+    return checked, wrong, worst
 
 
 def _nanoseconds(values: Array, queries: int) -> Nanoseconds:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import collections
-import contextlib
-import importlib
+import dataclasses
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seatrial.engines.base import Engine
+from seatrial.engines.timing import loadgen
 from seatrial.engines.timing.answers import room
 from seatrial.engines.timing.block import Block, Counters, Timed
-from seatrial.engines.timing.counters import Meters, between, mhz_here, snapshot
-from seatrial.engines.timing.loops import as_they_arrive, expected_queries, one_after_the_other
+from seatrial.engines.timing.counters import between, mhz_here, snapshot
+from seatrial.engines.timing.loops import MOST_QUERIES, as_they_arrive, expected_queries, one_after_the_other
 from seatrial.engines.timing.probes import Probes
 from seatrial.engines.timing.samples import Array, Samples, samples_of
 from seatrial.engines.timing.worker import Worker, is_fresh
 
+if TYPE_CHECKING:
+    from seatrial.engines.machine import Meter
+
 # Of the queries of a warm-up, the last so many tell how long one takes.
 _LAST = 1 << 10
-# Imported when it is asked for: it looks for drivers.
-_MACHINE = "seatrial.engines.machine"
+# Long enough for the median of what takes a hundred milliseconds.
+_FORETASTE_S = 0.2
 
 
 class TimingService:
@@ -35,7 +38,7 @@ class TimingService:
         self._queries: list[Array] = []
         self._samples: Samples | None = None
         self._probes = Probes()
-        self._meters: Meters | None = None
+        self._meters: list[Meter] | None = None
 
     @property
     def extra_bytes(self) -> int:
@@ -78,14 +81,14 @@ class TimingService:
         per_worker = expected_queries(block) / block.workers
         every = max(1, round(np.ceil(per_worker / room(block.samples, samples.expected.shape[1])))) if arriving else 1
         workers = [Worker(samples, block, every=every) for _ in range(block.workers)]
-        meters = self._energy()
+        self._joules()
         probes, memory = [self._probes.arithmetic()], [self._probes.memory()]
         for worker in workers:
             worker.stage_known(block.first)
             infer(worker.buffer)
-        before = snapshot(meters)
+        before = snapshot(self._joules)
         (as_they_arrive if arriving else one_after_the_other)(infer, workers, block)
-        after, mhz = snapshot(meters), mhz_here()
+        after, mhz = snapshot(self._joules), mhz_here()
         probes.append(self._probes.arithmetic())
         memory.append(self._probes.memory())
         for worker in workers:
@@ -100,26 +103,41 @@ class TimingService:
         )
         return _timed(workers, counters)
 
+    def loadgen(self, block: Block, bound_ms: float) -> tuple[dict[str, Any], list[Array]]:
+        """As `PlacedEngine.loadgen`: JSON values, and int64 nanoseconds of the engine's calls. Our own loop asks for a
+        moment before: the load generator wants to know what to expect.
+        """
+        samples = self._prepared()
+        loadgen.module()
+        alone = dataclasses.replace(block, scenario="offline", rate=None, queries=MOST_QUERIES, seconds=_FORETASTE_S)
+        found = self.time(alone)
+        rate = block.samples * len(found.taken) / max(1e-9, float((found.begin + found.taken).max()) / 1e9)
+        expected = loadgen.Expected(float(np.median(found.taken)) / 1e9, rate, bound_ms)
+        run, version = loadgen.run(self.engine.infer, samples, block, expected), loadgen.version()
+        answers = [line.answers for line in run.lines]
+        fields = {
+            "version": version,
+            "cautions": loadgen.cautions(version),
+            "unasked": run.unasked,
+            "checked": sum(one.checked for one in answers),
+            "wrong": sum(one.wrong for one in answers),
+            "worst": max(one.worst for one in answers),
+            "logs": run.logs,
+        }
+        return fields, [np.concatenate([np.frombuffer(line.service, np.int64) for line in run.lines])]
+
     def _prepared(self) -> Samples:
         if self._samples is None:
             raise ValueError("No queries were prepared.")
         return self._samples
 
-    def _energy(self) -> Meters:
+    def _joules(self) -> dict[str, float]:
+        from seatrial.engines.machine import meters, read_meters  # an engine that is not timed starts without
+
         if self._meters is None:
-            self._meters = {}
-            with contextlib.suppress(ModuleNotFoundError):
-                meters = importlib.import_module(_MACHINE).meters()
-                self._meters = {meter.name: meter.joules for meter in meters}
-        return self._meters
-
-
-def machine_here() -> dict[str, Any]:
-    """What the machine is like now, JSON values; empty where nothing reads it."""
-    with contextlib.suppress(ModuleNotFoundError):
-        found: dict[str, Any] = importlib.import_module(_MACHINE).reading()
-        return found
-    return {}
+            self._meters = meters()
+            read_meters(self._meters)  # some begin to look at their sensors when they are first asked
+        return read_meters(self._meters)
 
 
 def _timed(workers: Sequence[Worker], counters: Counters) -> Timed:
