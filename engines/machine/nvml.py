@@ -28,6 +28,8 @@ _CHOSEN = {
     "DisplayClockSetting": "its clock is set by the display",
 }
 _IDLE = ("GpuIdle",)
+# Of functions that list processes: drivers since 510, since 460, before.
+_VERSIONS = ("_v3", "_v2", "")
 _PREFIXES = ("nvmlClocksEventReason", "nvmlClocksThrottleReason")
 
 
@@ -37,6 +39,8 @@ class Nvml:
     def __init__(self, bindings: Any, own: int | None = None) -> None:
         self._bindings = bindings
         self._own = os.getpid() if own is None else own
+        # The second is none of the first.
+        self._errors = (bindings.NVMLError, getattr(bindings, "NVMLLibraryMismatchError", bindings.NVMLError))
 
     def devices(self) -> list[Any]:
         """Handles of the GPUs, in NVML's order; of those that answer."""
@@ -102,7 +106,7 @@ class Nvml:
         memory = self._ask("nvmlDeviceGetMemoryInfo", handle)
         limit = self._ask("nvmlDeviceGetEnforcedPowerLimit", handle)
         slowed, chosen = self._held_down(handle)
-        computing = self._ask("nvmlDeviceGetComputeRunningProcesses", handle)
+        computing = self._listed("nvmlDeviceGetComputeRunningProcesses", handle)
         return {
             "name": self.name(handle),
             "mhz": self._ask("nvmlDeviceGetClockInfo", handle, self._constant("NVML_CLOCK_SM")),
@@ -130,7 +134,15 @@ class Nvml:
 
     def _processes(self, handle: Any) -> list[Any]:
         kinds = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
-        return [one for kind in kinds for one in self._ask(kind, handle) or ()]
+        return [one for kind in kinds for one in self._listed(kind, handle) or ()]
+
+    def _listed(self, kind: str, handle: Any) -> list[Any] | None:
+        """Without a version in its name, such a function fails where driver and bindings are not of one release."""
+        for version in _VERSIONS:
+            found: list[Any] | None = self._ask(kind + version, handle)
+            if found is not None:
+                return found
+        return None
 
     def _constant(self, name: str) -> Any:
         return getattr(self._bindings, name, None)
@@ -142,7 +154,7 @@ class Nvml:
             return None
         try:
             return function(*arguments)
-        except (self._bindings.NVMLError, OSError, ValueError, AttributeError):
+        except (*self._errors, OSError, ValueError, AttributeError):
             return None
 
 
