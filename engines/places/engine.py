@@ -26,7 +26,7 @@ from seatrial.engines.timing.block import Block, Timed
 from seatrial.engines.timing.fed import TimedFed
 from seatrial.engines.timing.loadgen_log import LoadgenResult
 from seatrial.engines.timing.loops import PATIENCE
-from seatrial.engines.timing.message import loadgen_of, timed_of
+from seatrial.engines.timing.message import joules_of, loadgen_of, timed_of
 from seatrial.errors import DeviceError
 
 _Found = TypeVar("_Found")
@@ -182,9 +182,31 @@ class PlacedEngine:
 
     def machine(self) -> dict[str, Any]:
         """What the machine is like where it runs, now: `engines.machine.reading`; JSON values."""
+        from seatrial.engines.machine import as_reading  # an engine's process, which loads this package, starts without
+
         answer, _ = self.process.ask({"ask": "machine"})
         with self._well_formed():
-            return dict(answer["machine"])
+            return as_reading(answer["machine"])
+
+    def device_memory_bytes(self) -> int | None:
+        """The most memory of NVIDIA's GPUs that its process was seen to have; None where none tells."""
+        answer, _ = self.process.ask({"ask": "device memory"})
+        with self._well_formed():
+            return _bytes(answer["peak_bytes"])
+
+    def idle_watts(self, seconds: float) -> dict[str, float]:
+        """Name of a meter, as in `Counters.joules` -> watts while its process does nothing for so many seconds."""
+        answer, _ = self.process.ask(
+            {"ask": "idle watts", "seconds": seconds}, limit_s=self.process.limits.call_s + seconds
+        )
+        with self._well_formed():
+            return joules_of(answer["watts"])
+
+    def probe(self) -> int:
+        """Nanoseconds of known arithmetic where it runs, now: as `Counters.probe_ns`."""
+        answer, _ = self.process.ask({"ask": "probe"})
+        with self._well_formed():
+            return int(answer["ns"])
 
     def phases(self, index: int) -> dict[str, float]:
         """As `Engine.phases`, for the query of that number."""
@@ -228,7 +250,7 @@ class PlacedEngine:
         """
         answer, _ = self.process.ask({"ask": "memory"})
         with self._well_formed():
-            return None if answer["peak_bytes"] is None else int(answer["peak_bytes"])
+            return _bytes(answer["peak_bytes"])
 
     def close(self) -> None:
         """Ends its process."""
@@ -278,6 +300,14 @@ def build(
     except BaseException:
         process.close()
         raise
+
+
+def _bytes(value: Any) -> int | None:
+    if value is None:
+        return None
+    if int(value) < 0:
+        raise ValueError(f"{value} bytes")
+    return int(value)
 
 
 def _printable(found: LoadgenResult) -> LoadgenResult:

@@ -195,6 +195,9 @@ class _Server:
             "machine": self._machine,
             "phases": self._phases,
             "memory": self._memory,
+            "device memory": self._device_memory,
+            "idle watts": self._idle_watts,
+            "probe": self._probe,
             "feed": self._feed,
             "time fed": self._time_fed,
         }
@@ -298,6 +301,17 @@ class _Server:
     def _memory(self, message: Message, arrays: list[Array]) -> Answer:
         peak, extra = peak_memory(), 0 if self._service is None else self._service.extra_bytes
         return {"peak_bytes": None if peak is None else peak - extra}, []
+
+    def _device_memory(self, message: Message, arrays: list[Array]) -> Answer:
+        from seatrial.engines.machine import device_peak_bytes
+
+        return {"peak_bytes": device_peak_bytes()}, []
+
+    def _idle_watts(self, message: Message, arrays: list[Array]) -> Answer:
+        return {"watts": self._timing.idle_watts(message["seconds"])}, []
+
+    def _probe(self, message: Message, arrays: list[Array]) -> Answer:
+        return {"ns": self._timing.probe()}, []
 
     @property
     def _timing(self) -> TimingService:

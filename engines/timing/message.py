@@ -57,15 +57,12 @@ def timed_of(message: Mapping[str, Any], arrays: Sequence[Array], block: Block) 
 
 def counters_of(fields: Mapping[str, Any]) -> Counters:
     """The inverse of `Counters.to_dict`; KeyError, TypeError or ValueError for what is none."""
-    joules = {str(name)[:80]: _finite(value) for name, value in fields["joules"].items()}
-    if len(joules) > _MOST_METERS:
-        raise ValueError(f"{len(joules)} meters")
     shares = {name: None if fields[name] is None else _finite(fields[name]) for name in _SHARES}
     pairs = {name: None if fields[name] is None else _pair(fields[name]) for name in _PAIRS}
     wall = _finite(fields["wall_s"])
     if wall < 0:
         raise ValueError(f"{wall} seconds")
-    return Counters(wall_s=wall, joules=joules, **shares, **pairs)  # type: ignore[arg-type]
+    return Counters(wall_s=wall, joules=joules_of(fields["joules"]), **shares, **pairs)  # type: ignore[arg-type]
 
 
 def loadgen_of(message: Mapping[str, Any], arrays: Sequence[Array], scenario: str) -> LoadgenResult:
@@ -89,6 +86,13 @@ def loadgen_of(message: Mapping[str, Any], arrays: Sequence[Array], scenario: st
         worst=worst,
         logs=logs,
     )
+
+
+def joules_of(fields: Mapping[str, Any]) -> dict[str, float]:
+    """Name of a meter -> joules, or watts; AttributeError, TypeError or ValueError for what is none."""
+    if len(fields) > _MOST_METERS or not all(name.isprintable() and len(name) <= _LONGEST for name in fields):
+        raise ValueError(f"{len(fields)} meters, {list(fields)[:1]}")
+    return {name: _finite(value) for name, value in fields.items()}
 
 
 def _answers(message: Mapping[str, Any], queries: int) -> tuple[int, int, float]:

@@ -103,6 +103,17 @@ class TimingService:
         )
         return _timed(workers, counters)
 
+    def probe(self) -> int:
+        """Nanoseconds of known arithmetic, now."""
+        return self._probes.arithmetic()
+
+    def idle_watts(self, seconds: float) -> dict[str, float]:
+        """Name of the meter -> watts that are drawn while this process sleeps for so long."""
+        from seatrial.engines.machine import idle_watts
+
+        self._joules()
+        return idle_watts(self._meters or [], seconds)
+
     def loadgen(self, block: Block, bound_ms: float) -> tuple[dict[str, Any], list[Array]]:
         """As `PlacedEngine.loadgen`: JSON values, and int64 nanoseconds of the engine's calls. Our own loop asks for a
         moment before: the load generator wants to know what to expect.

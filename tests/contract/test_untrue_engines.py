@@ -69,6 +69,20 @@ def test_what_only_slows_down_answers_right(untrue, request_small, queries, name
     assert (found.checked, found.wrong) == (50, 0)
 
 
+def test_the_machine_is_told_where_the_engine_runs(request_small, queries):
+    with build("onnxruntime", request_small) as engine:
+        engine.prepare(queries, 0.01)
+        before = engine.memory_bytes()
+        counters = engine.time(SINGLE).counters
+        # The probes' own arrays are not the engine's: 36 MB.
+        assert before is None or engine.memory_bytes() < before + (20 << 20)
+        assert engine.machine()["cores"] >= 1
+        assert set(engine.idle_watts(0.01)) <= set(counters.joules)
+        assert engine.device_memory_bytes() is None or engine.device_memory_bytes() >= 0
+        assert min(engine.probe(), *counters.probe_ns, *counters.memory_ns) > 0
+        assert counters.wall_s * counters.own > 0
+
+
 @pytest.mark.parametrize("fixed_batch", [None, 1])
 @pytest.mark.parametrize("scenario", [{"samples": 8}, {"samples": 8, "workers": 2}, {"rate": 400.0}])
 def test_a_true_engine_is_never_wrong(request_small, queries, fixed_batch, scenario):

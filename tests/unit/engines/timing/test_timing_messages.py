@@ -146,6 +146,34 @@ def test_a_median_that_cannot_be_is_refused(median):
         placed(warm_up=({"median_s": median}, [])).prepare(QUERIES, 0.1)
 
 
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        ("memory_bytes", {"peak_bytes": -1}),
+        ("memory_bytes", {"peak_bytes": "much"}),
+        ("device_memory_bytes", {}),
+        ("device_memory_bytes", {"peak_bytes": -5}),
+        ("idle_watts", {"watts": {"a\x1b": 1}}),
+        ("idle_watts", {"watts": {"NVML": math.inf}}),
+        ("idle_watts", {"watts": [3]}),
+        ("probe", {"ns": None}),
+    ],
+)
+def test_what_no_machine_tells_is_refused(ask, answer):
+    names = {"memory_bytes": "memory", "device_memory_bytes": "device memory", "idle_watts": "idle watts"}
+    engine = placed()
+    engine.process.answers[names.get(ask, ask)] = (answer, [])
+    with pytest.raises(DeviceError, match="what is no answer"):
+        getattr(engine, ask)(*([0.1] if ask == "idle_watts" else []))
+
+
+@pytest.mark.parametrize("value", [None, [], {"load": "x", "evil": "\x1b"}, {"gpus": {"name": 3}}])
+def test_a_reading_that_is_none_has_no_values(value):
+    found = placed(machine=({"machine": value}, [])).machine()
+    assert not [one for one in found.values() if one not in (None, [], {})]
+    assert "evil" not in found
+
+
 def test_what_was_not_prepared_is_not_known():
     engine = placed()
     for ask in (engine.expected, engine.unsteady, lambda: engine.at_once):
