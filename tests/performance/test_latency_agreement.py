@@ -24,6 +24,7 @@ from seatrial.engines import BuildRequest
 from seatrial.engines.places import build
 from seatrial.engines.timing.block import Block
 from seatrial.harness.metrics.percentiles import nearest_rank
+from seatrial.harness.spec.timing import BOUND_MS
 
 pytestmark = pytest.mark.performance
 
@@ -65,6 +66,19 @@ class Case:
             def measure(seconds):
                 taken = engine.time(Block("single-stream", first=next(asked), seconds=seconds)).taken
                 return {"p50": nearest_rank(taken, 50), "p90": nearest_rank(taken, 90)}
+
+            yield measure
+
+    @contextlib.contextmanager
+    def backend(self):
+        """The same by the load generator as a run with --loadgen asks it."""
+        with build(self.engine, self.request) as engine:
+            engine.prepare(list(self.queries), WARM_UP_S)
+
+            def measure(seconds):
+                found = engine.loadgen(Block("single-stream", queries=1, seconds=seconds), bound_ms=BOUND_MS)
+                assert found.wrong == 0
+                return {p: found.milliseconds[p] * 1e6 for p in ("p50", "p90")}
 
             yield measure
 
@@ -155,6 +169,11 @@ def case(shared, tmp_path):
     return functools.partial(Case, shared, tmp_path)
 
 
+def need_loadgen():
+    if importlib.util.find_spec("mlperf_loadgen") is None:
+        pytest.skip("mlcommons-loadgen is not installed: pip install mlcommons-loadgen")
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "pytorch"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_bare_loop_over_the_runtime_agrees(case, name, engine):
@@ -164,10 +183,16 @@ def test_a_bare_loop_over_the_runtime_agrees(case, name, engine):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_mlperfs_load_generator_agrees(case, name):
-    if importlib.util.find_spec("mlperf_loadgen") is None:
-        pytest.skip("mlcommons-loadgen is not installed: pip install mlcommons-loadgen")
+    need_loadgen()
     one = case(name, "onnxruntime")
     compared(one, "loadgen", lambda: one.peer("loadgen"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_runs_own_load_generator_backend_agrees(case, name):
+    need_loadgen()
+    one = case(name, "openvino")
+    compared(one, "--loadgen", one.backend)
 
 
 @pytest.mark.parametrize("name", MODELS)
