@@ -11,10 +11,9 @@ from seatrial.engines.machine.shape import as_reading
 
 # Of the clock before: boost comes and goes within a tenth.
 CLOCK_FELL = 0.1
-# Of a core, in one reading: what someone started. A system's own services take less, or only for a moment.
-BUSY = 0.25
-# Looks that were shorter, in seconds, see a moment's work of a service as much as a process that works all the time.
-LEAST_LOOK_S = 0.25
+# Of a core: what someone started. A system's own services take less, or only for a moment, which a look that is shorter
+# than this, in seconds, cannot tell from all the time; then it counts where another look has met it, too.
+BUSY, LOOK_S = 0.25, 1.0
 # Of what a machine's processors can do: settings leave a hundredth to rounding.
 _ROUNDING = 0.99
 _STEP = re.compile(r", step \d+( of \d+)?")
@@ -72,14 +71,13 @@ def _clocks(readings: Sequence[Reading]) -> Iterator[str]:
 
 
 def _others(readings: Sequence[Reading]) -> Iterator[str]:
-    most: dict[str, float] = {}
+    met: dict[str, list[tuple[float, float]]] = {}
     for one in readings:
-        if (one["busiest_s"] or 0) < LEAST_LOOK_S:
-            continue
         for process in one["busiest"] or ():
             if process["name"] is not None and (process["share"] or 0) >= BUSY:
-                most[process["name"]] = max(process["share"], most.get(process["name"], 0))
-    for name, share in sorted(most.items(), key=lambda pair: -pair[1]):
+                met.setdefault(process["name"], []).append((process["share"], one["busiest_s"] or 0.0))
+    sure = {name: max(looks)[0] for name, looks in met.items() if len(looks) > 1 or looks[0][1] >= LOOK_S}
+    for name, share in sorted(sure.items(), key=lambda pair: -pair[1]):
         yield f"Another process, `{name}`, took {share:.2f} of a core."
 
 

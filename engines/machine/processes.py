@@ -13,6 +13,7 @@ from seatrial.engines.machine.system import System, printable
 # Shares below this are the system's own breathing.
 LEAST_SHARE = 0.01
 MOST_NAMED = 5
+_NUMBER = re.compile(r"^[0-9]{1,10}$")
 # Programs that run others' programs: the one that they run says more.
 _RUNS_OTHERS = re.compile(r"^(python|pypy|bash|sh|dash|zsh|perl|ruby|node|java)[0-9.]*$")
 
@@ -39,9 +40,9 @@ class Look:
 def look(system: System, at: float) -> Look:
     """All processes now. Linux's alone: of others there is none to see."""
     found = {}
-    for path in system.find("proc/[0-9]*/stat"):
-        number, process = path.split("/")[1], parse_stat(system.text(path))
-        if number.isdigit() and process is not None:
+    for number in system.names("proc"):
+        process = parse_stat(system.text(f"proc/{number}/stat")) if _NUMBER.match(number) else None
+        if process is not None:
             found[int(number)] = process
     return Look(at, found, _ticks_per_second())
 

@@ -117,6 +117,13 @@ class System:
             return error.strerror or str(error)
         return None
 
+    def names(self, folder: str) -> list[str]:
+        """What a folder holds, however much; none where it cannot be read."""
+        try:
+            return os.listdir(self.root / folder)  # noqa: PTH208  (thousands: no Path for each)
+        except OSError:
+            return []
+
     def find(self, pattern: str) -> list[str]:
         """Paths below the root that match, numbers in them in order."""
         try:

@@ -81,6 +81,27 @@ def test_a_card_and_driver_of_today_tell_all(tmp_path):
     assert found["peak"] == 900 << 20, "what the driver's accounts say is more than what is used now"
 
 
+AT_A_PLACE = """
+import numpy as np
+from onnx import TensorProto, helper
+from seatrial.engines import BuildRequest
+from seatrial.engines.places import EngineProcess, PlacedEngine
+
+values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in ("input", "logits")]
+graph = helper.make_graph([helper.make_node("Identity", ["input"], ["logits"])], "one", values[:1], values[1:])
+with EngineProcess("null", lanes=1) as process:
+    request = BuildRequest(helper.make_model(graph).SerializeToString(), "input", "logits", (4,), 4)
+    engine = PlacedEngine(process, request)
+    print([gpu["mhz"] for gpu in engine.machine()["gpus"]], engine.device_memory_bytes())
+"""
+
+
+def test_an_engines_process_tells_of_the_gpus_beside_it(tmp_path):
+    stubs.compile_library(ROOT / "tests/nvml_stub.c", tmp_path / "libnvidia-ml.so.1")
+    told = stubs.run_python(AT_A_PLACE, stubs.environment(tmp_path)).strip()
+    assert told == f"[1455, None] {900 << 20}"
+
+
 def test_an_old_card_tells_what_it_can(tmp_path):
     reading = ask(tmp_path)["readings"][1]
     assert (reading["name"], reading["celsius"], reading["memory_used_bytes"]) == ("Quadro K620", 71, 3 << 30)

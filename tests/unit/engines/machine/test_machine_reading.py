@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -271,6 +273,33 @@ def test_a_process_that_was_not_seen_and_has_worked_for_hours_was_there_before(t
         before.replace("101 (python3) S 100", "300 (old) S 1").replace(" 300 10 ", " 9999999 0 "),
     )
     assert one.reading()["busiest"] == []
+
+
+BURN = "while True: pass"
+# A process of the run's own, which is idle, and a child of it, which is not.
+OURS = "import subprocess, sys, time; subprocess.Popen([sys.executable, sys.argv[1]]); time.sleep(600)"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system shows no other processes")
+def test_a_process_that_burns_beside_the_run_is_named_and_the_runs_own_is_not(tmp_path):
+    for name in ("burner.py", "ours.py"):
+        (tmp_path / name).write_text(BURN)
+    run = subprocess.Popen([sys.executable, "-c", OURS, str(tmp_path / "ours.py")], start_new_session=True)
+    burner = subprocess.Popen([sys.executable, str(tmp_path / "burner.py")], start_new_session=True)
+    try:
+        # Each is another's process to the other's run.
+        for number, other, own in ((burner.pid, "ours.py", "burner.py"), (run.pid, "burner.py", "ours.py")):
+            one, names = Watch(run_by=number), []
+            for _ in range(100):  # until a loaded machine has let both begin
+                names = [entry["name"].split()[-1] for entry in one.reading()["busiest"]]
+                assert own not in names
+                if other in names:
+                    break
+            assert other in names
+    finally:
+        for process in (run, burner):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 HOSTILE = {
