@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from conftest import ROOT
 from machines_recorded import NAMES, machine
 
 from seatrial.engines.machine import as_reading, changes
@@ -160,3 +161,38 @@ def test_a_reading_that_is_as_it_should_be_stays_so(name, tmp_path):
     one = of(name, tmp_path)
     assert as_reading(one) == one
     assert as_reading(json.loads(json.dumps(one))) == one
+
+
+def test_the_sentences_of_the_guide_are_those_that_are_said(calm):
+    guide = (ROOT / "docs/machine.md").read_text(encoding="utf-8")
+    table = guide.partition("## What it says")[2].partition("\n## ")[0]
+    written = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| ")][1:]
+    gpu = {"name": "NVIDIA L4", "throttle": ["the power limit holds its clock down"], "others": 1}
+    before = at(
+        calm,
+        governor="powersave",
+        mhz=[4700.0],
+        mhz_max=4700.0,
+        mhz_limit=1200.0,
+        affinity=list(range(8)),
+        throttled=["under-voltage"],
+        throttle_counts={"core": 0, "package": 0},
+        memory={"swapped_in": 0, "swapped_out": 0},
+        gpus=[gpu],
+        container={"cores": 1.5, "throttled_s": 0.0},
+        raspberry_pi={"throttled": [], "since_boot": []},
+        busiest=[{"name": "burner", "share": 0.98}],
+        busiest_s=2.0,
+    )
+    after = at(
+        before,
+        mhz=[3100.0],
+        throttle_counts={"core": 3, "package": 0},
+        memory={"swapped_in": 0, "swapped_out": 12},
+        container={"cores": 1.5, "throttled_s": 0.75},
+        raspberry_pi={"throttled": [], "since_boot": ["under-voltage"]},
+    )
+    jetson = at(calm, jetson={"power_mode": "15W", "jetson_clocks": False})
+    said = [*changes(before, [after], after), *changes(jetson, [], jetson)]
+    assert len(written) == len(set(written)) > 10
+    assert sorted(written) == sorted(said)
