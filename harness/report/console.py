@@ -12,8 +12,10 @@ from seatrial.harness.conditions.kinds.protocol import Column
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import words
 from seatrial.harness.report.compare import print_baseline
+from seatrial.harness.report.scenarios import print_marks, print_scenarios
+from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
 from seatrial.harness.report.unlabelled import print_unlabelled, same_class
-from seatrial.harness.typeset.numbers import milliseconds, percent, points
+from seatrial.harness.typeset.numbers import percent, points
 from seatrial.harness.typeset.tables import Grid, Listing, figures, name
 from seatrial.harness.typeset.tables import words as text
 from seatrial.harness.typeset.terminal import say, say_whole
@@ -30,9 +32,11 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     print_unlabelled(summary, console)
     for kind in KINDS.values():
         kind.show(summary, console)
+    print_scenarios(summary, console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:
             say(console, words.headline(summary, target))
+    print_marks(summary, console)
     disagreements = words.disagreements(summary)
     if disagreements:
         console.print(_disagreements(summary, disagreements))
@@ -90,16 +94,15 @@ def _targets(summary: Mapping[str, Any]) -> Listing:
     columns = [column for kind in KINDS.values() for column in kind.columns()]
     labelled = summary["data"]["labelled"]
     right = ("top-1", "vs fp32", *(column.heading for column in columns)) if labelled else ("same class",)
-    headings = (*right, "p50 ms", "p99 ms")
+    percentiles = percentile_columns(summary["targets"], SINGLE_STREAM)
+    headings = (*right, *(f"{one} ms" for one in percentiles))
     table = Listing(title, name("target"), text("realized"), *figures(*headings))
     for target in summary["targets"]:
-        latency = target["latency"]["single_stream"]
         table.add(
             target["id"],
             words.realized(target["realized"], target["simulated"]),
             *(_right(target, columns) if labelled else [same_class(target)]),
-            milliseconds(latency["p50_ms"]),
-            milliseconds(latency["p99_ms"]),
+            *percentile_cells(target, SINGLE_STREAM, percentiles),
         )
     return table
 

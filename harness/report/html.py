@@ -82,7 +82,8 @@ def _visible(shown: Shown) -> Shown:
     return Shown(
         all_visible(shown.summary),
         all_visible(dict(shown.layers)),
-        {all_visible(name): samples for name, samples in shown.latencies.items()},
+        all_visible(dict(shown.timing)),
+        {key: {all_visible(name): one for name, one in found.items()} for key, found in shown.tracks.items()},
         all_visible(shown.flips),
     )
 

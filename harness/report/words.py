@@ -8,6 +8,7 @@ from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import unlabelled
+from seatrial.harness.report.timed import is_wrong
 from seatrial.harness.results.checks.built import BUILT
 from seatrial.harness.results.shares import spelled
 from seatrial.harness.typeset.numbers import milliseconds, percent
@@ -118,11 +119,18 @@ def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     scores = f"scores {' and '.join(parts)}" if parts else unlabelled.headline(target)
     if target.get("simulated"):
         return f"{target['id']}, simulated, {scores}. Its speed says nothing of the precision."
-    return f"{target['id']} {scores}. It answers {pace(target['metrics']['speedup'])}."
+    return f"{target['id']} {scores}. {_pace(target)}"
+
+
+def _pace(target: Mapping[str, Any]) -> str:
+    if is_wrong(target):
+        return "Its answers while it was timed cannot be trusted, so its speed says nothing."
+    speedup = target["metrics"].get("speedup")
+    return "How fast it answers against fp32 is not known." if speedup is None else f"It answers {pace(speedup)}."
 
 
 def pace(speedup: Mapping[str, Any]) -> str:
-    """How fast, against the reference: "1.86 times faster than fp32 (1.80 to 1.93)"; where the interval holds 1, "as
+    """How fast, against the reference: "1.86 times as fast as fp32 (1.80 to 1.93)"; where the interval holds 1, "as
     fast as fp32, within 12 %".
     """
     ratio, (low, high) = speedup["ratio"], speedup["ci95"]
@@ -130,5 +138,5 @@ def pace(speedup: Mapping[str, Any]) -> str:
         within = max(high, 1 / low) - 1
         return f"as fast as fp32, within {math.ceil(within * 100)} %"
     if ratio >= 1:
-        return f"{ratio:.2f} times faster than fp32 ({low:.2f} to {high:.2f})"
+        return f"{ratio:.2f} times as fast as fp32 ({low:.2f} to {high:.2f})"
     return f"{1 / ratio:.2f} times slower than fp32 ({1 / high:.2f} to {1 / low:.2f})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -48,19 +48,74 @@ class Panel:
         self.svg = Markup()
 
 
+class Stack:
+    """One drawing with several pairs of axes below each other, which share the lower one."""
+
+    def __init__(self, axes: Sequence[Any]) -> None:
+        self.axes = axes
+        self.svg = Markup()
+
+
 @contextlib.contextmanager
 def panel(width: float = 2.9, height: float = 2.1) -> Iterator[Panel]:
     """Axes to draw on, of that size in inches."""
+    with _figure(width, height) as figure:
+        drawn = Panel(figure.subplots())
+        yield drawn
+        drawn.svg = svg_text(figure)
+
+
+# Around and between stacked axes, in inches: room for figures, a title and a name.
+_LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.75, 0.1, 0.36, 0.42, 0.26
+
+
+@contextlib.contextmanager
+def stack(heights: Sequence[float], width: float = 7.2) -> Iterator[Stack]:
+    """Axes to draw on, from above, of these heights in inches."""
+    height = sum(heights) + _GAP * (len(heights) - 1) + _ABOVE + _BELOW
+    with _figure(width, height, None) as figure:
+        # Margins that are known need no search for them, which would draw everything several times.
+        room = {
+            "left": _LEFT / width,
+            "right": 1 - _RIGHT / width,
+            "bottom": _BELOW / height,
+            "top": 1 - _ABOVE / height,
+        }
+        figure.subplots_adjust(**room, hspace=_GAP * len(heights) / sum(heights))
+        axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
+        drawn = Stack(list(axes[:, 0]))
+        yield drawn
+        drawn.svg = svg_text(figure)
+
+
+@contextlib.contextmanager
+def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Iterator[Any]:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         # The browser's fonts have the signs that matplotlib's own lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
-        drawn = Panel(figure.subplots())
-        yield drawn
-        drawn.svg = svg_text(figure)
+        yield Figure(figsize=(width, height), layout=layout, facecolor="none")
+
+
+# Of a logarithmic axis that spans less than so many times its lower end, every tick has its figure; of one that spans
+# less than the second, those that begin with 2 or 5.
+_ALL, _FEW = 4.0, 30.0
+
+
+def logarithmic(axis: Any, which: str) -> None:
+    """Makes `x` or `y` a logarithmic axis with plain figures: 0.5, 1, 2, not powers."""
+    lies = axis.xaxis if which == "x" else axis.yaxis
+    (axis.set_xscale if which == "x" else axis.set_yscale)("log")
+
+    def between(value: float, place: Any = None) -> str:
+        low, high = sorted(lies.get_view_interval())
+        few = high / low < _ALL or (high / low < _FEW and f"{value:e}"[0] in "25")
+        return f"{value:g}" if few else ""
+
+    lies.set_major_formatter(lambda value, place: f"{value:g}")
+    lies.set_minor_formatter(between)
 
 
 def svg_text(figure: Any) -> Markup:

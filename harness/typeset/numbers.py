@@ -24,12 +24,19 @@ def milliseconds(value: float | None) -> str:
 
 
 def size(value: int) -> str:
-    """Bytes in kB or MB (powers of 1000); a dash for 0."""
+    """Bytes in kB, MB or GB (powers of 1000); a dash for 0."""
     if not value:
         return "-"
-    return f"{value / 1e3:.0f} kB" if value < 1e6 else f"{value / 1e6:.1f} MB"
+    return (
+        f"{value / 1e3:.0f} kB" if value < 1e6 else f"{value / 1e6:.1f} MB" if value < 1e9 else f"{value / 1e9:.2f} GB"
+    )
 
 
 def probability(value: float) -> str:
     """A p-value: "0.21", "< 0.001"."""
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def rate(value: float) -> str:
+    """Three significant digits, or all before the point: "0.512", "42.7", "1,234"."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -18,7 +18,7 @@ import pytest
 from conftest import bench, make_folders, make_model
 from onnx import numpy_helper
 from PIL import Image
-from summaries import make_summary
+from timed_runs import make_shown
 
 from seatrial.harness.conditions.kinds.registry import title_of
 from seatrial.harness.report.html import render_report
@@ -57,6 +57,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         done = bench([*words, *limit, "--out", root / suite])
         assert done.returncode == 0, done.stderr
         found[suite] = root / suite / "report.html"
+    found["timed"] = root / "timed.html"
+    shown = make_shown()
+    found["timed"].write_text(render_report(shown.summary, shown), encoding="utf-8")
     return found
 
 
@@ -120,7 +123,7 @@ def open_all(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", [*SUITES, "timed"])
 def test_a_page_is_quiet_alone_and_accessible(reports, look, suite, size, scheme):
     found = look(reports[suite], viewport=size, color_scheme=scheme)
     open_all(found.page)
@@ -143,7 +146,7 @@ def test_a_page_is_quiet_alone_and_accessible(reports, look, suite, size, scheme
     assert loaded == [reports[suite].as_uri()], "the page alone, and pictures that lie in it"
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", [*SUITES, "timed"])
 def test_no_column_is_empty_and_every_table_can_be_read_aloud(reports, look, suite):
     page = look(reports[suite]).page
     wrong = page.evaluate(
@@ -173,7 +176,7 @@ def test_contents_lead_to_every_section(reports, look):
     assert links.all_inner_texts() == titles
     assert titles[0] == "Verdict"
     assert {"What was asked", "Accuracy", "Differences at a glance", "Corruptions", "What changed"} <= set(titles)
-    assert {"Accuracy by class", "Precision by layer", "Single-stream latency", "Checks"} <= set(titles)
+    assert {"Accuracy by class", "Precision by layer", "Latency", "Checks"} <= set(titles)
     for name in links.evaluate_all("links => links.map(link => link.hash.slice(1))"):
         assert page.locator(f"section[id='{name}']").count() == 1
 
@@ -271,10 +274,13 @@ def test_hostile_names_stay_text(reports, look):
 
 def test_every_text_of_a_summary_may_be_hostile(look, tmp_path):
     evil = "".join(NAMES) + "</script></style></title></svg>--><!--style-->' onclick='x"
-    summary = make_summary(name=evil, corruptions=(evil,))
+    shown = make_shown(evil, name=evil, corruptions=(evil,))
+    summary = shown.summary
     summary["reference"] = evil
+    ids = {}
     for number, target in enumerate(summary["targets"]):
-        target["id"] = evil if number == 0 else f"{number}{evil}"
+        ids[target["id"]] = evil if number == 0 else f"{number}{evil}"
+        target["id"] = ids[target["id"]]
     summary["findings"] = [
         {
             "cause": evil,
@@ -287,7 +293,10 @@ def test_every_text_of_a_summary_may_be_hostile(look, tmp_path):
         }
     ]
     report = tmp_path / "report.html"
-    report.write_text(render_report(summary), encoding="utf-8")
+    timing = {**shown.timing, "targets": {ids[name]: one for name, one in shown.timing["targets"].items()}}
+    tracks = {key: {ids[name]: one for name, one in found.items()} for key, found in shown.tracks.items()}
+    beside = dataclasses.replace(shown, timing=timing, tracks=tracks)
+    report.write_text(render_report(summary, beside), encoding="utf-8")
     found = look(report)
     open_all(found.page)
     assert found.said == []

@@ -6,13 +6,18 @@ https://bencher.dev/docs/reference/bencher-metric-format
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# Bencher's limits of names.
-_MOST = 1024
+from seatrial.harness.report.timed import PERCENTILES, SINGLE_STREAM
+
+# Bencher's limits of names: of a benchmark, and of the slug of a measure.
+_MOST, _MOST_OF_A_NAME = 1024, 64
+_NAMELESS = re.compile("[^a-z0-9]+")
 
 Measures = dict[str, dict[str, float]]
+_Measures = dict[str, dict[str, float] | None]
 
 
 def benchmarks(summary: Mapping[str, Any]) -> dict[str, Measures]:
@@ -47,14 +52,38 @@ def _agreements(target: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dict
         yield f"{target['id']} {condition}", {"agreement": _value(one["agreement"], one["agreement_ci95"], 100)}
 
 
-def _costs(target: Mapping[str, Any]) -> dict[str, dict[str, float] | None]:
-    latency, speedup = target["latency"].get("single_stream", {}), target["metrics"].get("speedup") or {}
+def _costs(target: Mapping[str, Any]) -> _Measures:
+    speedup = target["metrics"].get("speedup") or {}
+    offline, server = (target["latency"].get(scenario) or {} for scenario in ("offline", "server"))
     return {
-        **{name.replace("_", "-"): _value(latency.get(name)) for name in ("p50_ms", "p90_ms", "p99_ms")},
+        **_percentiles("", target["latency"].get(SINGLE_STREAM) or {}),
+        **_percentiles("multi-stream-", target["latency"].get("multi_stream") or {}),
+        "offline-images-per-s": _value(offline.get("images_per_s"), offline.get("ci95")),
+        "server-queries-per-s": _value(server.get("queries_per_s")),
+        "sustained-p50-ms": _value((target["latency"].get("sustained") or {}).get("p50_ms")),
+        **_energy((target.get("timed") or {}).get("energy") or {}),
         "speed-up": _value(speedup.get("ratio"), speedup.get("ci95")),
         "file-size": _value(target["engine_bytes"]),
         "build-time": _value(target["build_s"]),
     }
+
+
+def _percentiles(prefix: str, latency: Mapping[str, Any]) -> _Measures:
+    """Those that the samples carry."""
+    spans = latency.get("ci95") or {}
+    return {
+        f"{prefix}{name.replace('.', '-')}-ms": _value(latency.get(f"{name}_ms"), spans.get(f"{name}_ms"))
+        for name in PERCENTILES
+    }
+
+
+def _energy(meters: Mapping[str, Any]) -> _Measures:
+    """By the names of the meters; of those that differ in what a name may not hold, the first."""
+    found: _Measures = {}
+    for meter, one in meters.items():
+        name = f"joules-per-image-{_NAMELESS.sub('-', meter.lower()).strip('-')}"[:_MOST_OF_A_NAME].strip("-")
+        found.setdefault(name, _value(one.get("joules_per_image")))
+    return found
 
 
 def _value(value: float | None, interval: Sequence[float] | None = None, scale: float = 1) -> dict[str, float] | None:

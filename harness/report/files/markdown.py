@@ -7,8 +7,10 @@ from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import unlabelled, words
+from seatrial.harness.report.files.latency import latency
+from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
 from seatrial.harness.typeset.markdown import block, code, items, table, text
-from seatrial.harness.typeset.numbers import milliseconds, percent, points
+from seatrial.harness.typeset.numbers import percent, points
 
 # GitHub refuses comments of more than 65536 signs.
 MOST_BYTES = 60 * 1024
@@ -53,6 +55,7 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["targets"]:
         yield "## Targets"
         yield _targets(summary)
+        yield from latency(summary)
     if summary.get("baseline") is not None:
         yield from _baseline(summary["baseline"])
     for title, heading, rows in (
@@ -82,43 +85,42 @@ def _targets(summary: Mapping[str, Any]) -> str:
     if not summary["data"]["labelled"]:
         return _unlabelled(summary)
     columns = [column for kind in KINDS.values() for column in kind.columns()]
+    percentiles = percentile_columns(summary["targets"], SINGLE_STREAM)
     headings = [
         "target",
         "runs as",
         "top-1",
         "points [95 %]",
         *(text(one.title) for one in columns),
-        "p50 ms",
-        "p99 ms",
+        *(f"{one} ms" for one in percentiles),
     ]
     rows = []
     for target in summary["targets"][:_MOST_TARGETS]:
-        clean, latency = target["conditions"].get("clean"), target["latency"]["single_stream"]
+        clean = target["conditions"].get("clean")
         against = clean and clean["vs_reference"]
         cells = [
             words.realized(target["realized"], target["simulated"]),
             percent(clean and clean.get("top1")),
             points(against["delta"], against["ci95"]) if against else "-",
             *(one.cell(target) for one in columns),
-            milliseconds(latency["p50_ms"]),
-            milliseconds(latency["p99_ms"]),
+            *percentile_cells(target, SINGLE_STREAM, percentiles),
         ]
         rows.append([code(_short(target["id"])), *map(text, cells)])
     return _and_more(table(headings, rows, left=2), len(summary["targets"]) - _MOST_TARGETS)
 
 
 def _unlabelled(summary: Mapping[str, Any]) -> str:
-    headings = ["target", "runs as", "the reference's class [95 %]", "flipped", "p50 ms", "p99 ms"]
+    percentiles = percentile_columns(summary["targets"], SINGLE_STREAM)
+    latencies = [f"{one} ms" for one in percentiles]
+    headings = ["target", "runs as", "the reference's class [95 %]", "flipped", *latencies]
     rows = []
     for target in summary["targets"][:_MOST_TARGETS]:
-        latency = target["latency"]["single_stream"]
         one = next(iter(target["likeness"].values()), None)
         cells = [
             words.realized(target["realized"], target["simulated"]),
             unlabelled.same_class_within(one),
             "-" if one is None else str(one["flipped"]),
-            milliseconds(latency["p50_ms"]),
-            milliseconds(latency["p99_ms"]),
+            *percentile_cells(target, SINGLE_STREAM, percentiles),
         ]
         rows.append([code(_short(target["id"])), *map(text, cells)])
     return _and_more(table(headings, rows, left=2), len(summary["targets"]) - _MOST_TARGETS)

@@ -17,7 +17,9 @@ _OF_LIKENESS = ("images", "agreement", "agreement_ci95", "flipped", "less_sure",
 
 
 def metrics(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Name -> number: `TARGET/CONDITION/top1`, `TARGET/latency/single_stream/p99_ms`, `checks/failed` ..."""
+    """Name -> number: `TARGET/CONDITION/top1`, `TARGET/latency/single_stream/p99_ms`, `checks/failed` ...; what is
+    null, such as a percentile that the samples do not carry, is left out.
+    """
     found: dict[str, float] = {}
     for name, value in _all(summary):
         if math.isfinite(value):
@@ -51,10 +53,20 @@ def _all(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         for part in ("engine_bytes", "build_s", "realized", "metrics", "latency", "conditions", "classes"):
             value = target.get(part)
             yield from _numbers(target["id"] if part == "conditions" else f"{target['id']}/{part}", value)
+        yield from _timed(f"{target['id']}/timed", target.get("timed") or {})
         for condition, found in target["likeness"].items():
             yield from _numbers(f"{target['id']}/{condition}", {key: found[key] for key in _OF_LIKENESS})
     for target, change in (summary.get("baseline") or {"targets": {}})["targets"].items():
         yield from _numbers(f"{target}/baseline", change)
+
+
+def _timed(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for part in ("energy", "memory", "loadgen"):
+        yield from _numbers(f"{name}/{part}", found.get(part))
+    for one in found.get("sweep") or ():
+        figures = {key: value for key, value in one.items() if key not in ("threads", "batch")}
+        yield from _numbers(f"{name}/sweep/threads={one['threads']},batch={one['batch']}", figures)
+    yield f"{name}/marks", len(found.get("marks") or ())
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
@@ -62,7 +74,12 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _numbers(f"{name}/{key}", inner)
-    elif isinstance(value, (list, tuple)) and len(value) == 2:
+    elif (
+        isinstance(value, (list, tuple)) and value and all(isinstance(one, Mapping) and "feed" in one for one in value)
+    ):
+        for one in value:
+            yield from _numbers(f"{name}/{one['feed']}", one)
+    elif isinstance(value, (list, tuple)) and len(value) == 2 and not any(isinstance(one, Mapping) for one in value):
         for key, inner in zip(("low", "high"), value, strict=True):
             yield from _numbers(f"{name}/{key}", inner)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

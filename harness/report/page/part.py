@@ -7,25 +7,26 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 
 from seatrial.harness.conditions.condition import CLEAN
 from seatrial.harness.conditions.kinds.registry import title_of
+from seatrial.harness.report.tracks import Track
 
 Values = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """All that the page shows. summary: as in summary.json. layers: target id -> layers of audit.json. latencies:
-    target id -> int64 nanoseconds of single queries. flips: as in flips.json. What is not there is empty.
+    """All that the page shows. summary: as in summary.json. layers: target id -> layers of audit.json. timing: as in
+    timing.json. tracks: scenario -> target id -> what is drawn of its queries. flips: as in flips.json. What is not
+    there is empty.
     """
 
     summary: Values
     layers: Mapping[str, Sequence[Values]] = dataclasses.field(default_factory=dict)
-    latencies: Mapping[str, npt.NDArray[np.int64]] = dataclasses.field(default_factory=dict)
+    timing: Values = dataclasses.field(default_factory=dict)
+    tracks: Mapping[str, Mapping[str, Track]] = dataclasses.field(default_factory=dict)
     flips: Values = dataclasses.field(default_factory=dict)
 
     @property

@@ -25,7 +25,7 @@ def test_the_report_shows_the_figures():
         "-2.00 [-3.00, -1.00]",
         "int8 75.0 %, fp32 25.0 %",
         "REGRESSION",
-        "2.00 times faster",
+        "2.00 times as fast",
         "mCE 76.4",
     ):
         assert figure in text
@@ -142,7 +142,7 @@ def test_the_report_says_whether_an_engine_computes_what_its_file_says():
 @pytest.mark.parametrize(
     ("ratio", "low", "high", "says"),
     [
-        (1.864, 1.80, 1.93, "1.86 times faster than fp32 (1.80 to 1.93)"),
+        (1.864, 1.80, 1.93, "1.86 times as fast as fp32 (1.80 to 1.93)"),
         (0.5, 0.4, 0.8, "2.00 times slower than fp32 (1.25 to 2.50)"),
         (0.97, 0.885, 1.08, "as fast as fp32, within 13 %"),
         (1.2, 0.99, 1.455, "as fast as fp32, within 46 %"),

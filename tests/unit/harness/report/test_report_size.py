@@ -1,10 +1,12 @@
 """The report of a large run stays one file that a browser opens at once."""
 
 import base64
+import dataclasses
 import itertools
 
 import numpy as np
 from summaries import condition, make_summary
+from timed_runs import latency, make_timing, make_tracks
 
 from seatrial.harness.conditions.kinds.corruption.ids import known_corruption_ids
 from seatrial.harness.report.html import render_report
@@ -49,16 +51,24 @@ def test_the_report_of_a_hundred_conditions_on_four_targets_is_below_5_mb():
     beside = Shown(
         summary,
         dict.fromkeys(targets, layers),
-        {name: rng.integers(100_000, 9_000_000, 662) for name in targets},
-        {
+        flips={
             "classes": names,
             "condition": "clean",
             "targets": {name: {"first": changed, "all": changed} for name in targets[1:]},
             "pictures": [picture] * 12,
         },
     )
+    for target in summary["targets"]:
+        target["latency"] = latency(2.0)
+    timing = make_timing(targets=targets, rounds=40)
+    beside = dataclasses.replace(beside, timing=timing, tracks=make_tracks(timing))
     page = render_report(summary, beside)
     assert len(ids) >= 99
     assert len(page.encode()) < 5_000_000
-    for part in ("class 999, of a long name", "Differences at a glance", "The worst flipped images"):
+    for part in (
+        "class 999, of a long name",
+        "Differences at a glance",
+        "Latency over the time of the run",
+        "The worst flipped images",
+    ):
         assert part in page

@@ -69,7 +69,7 @@ def test_bencher_gets_values_within_their_intervals():
     assert found["new/x@cpu clean"]["top-1"] == pytest.approx({"value": 90, "lower_value": 80, "upper_value": 95})
     points = found["new/x@cpu clean"]["points-vs-reference"]
     assert points == pytest.approx({"value": -2, "lower_value": -3, "upper_value": -1})
-    assert found["new/x@cpu"]["p99-ms"] == {"value": 2.0}
+    assert found["new/x@cpu"]["p99-ms"] == pytest.approx({"value": 2, "lower_value": 1.96, "upper_value": 2.06})
     assert "points-vs-reference" not in found["ref/x@cpu clean"]
 
 

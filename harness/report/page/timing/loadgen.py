@@ -1,0 +1,62 @@
+"""MLPerf's load generator beside our own loop."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from seatrial.harness.report import timed
+from seatrial.harness.report.page.part import Shown, Values, together
+from seatrial.harness.typeset.numbers import rate
+from seatrial.harness.typeset.page import Cell, Heading, Table, note
+
+_KEYS = ("p50_ms", "p90_ms", "p99_ms")
+
+
+def loadgen(shown: Shown) -> Markup | None:
+    """None where it was not asked."""
+    rows = [
+        _row(target, scenario, found)
+        for target in shown.targets
+        for scenario, found in ((target.get("timed") or {}).get("loadgen") or {}).items()
+    ]
+    if not rows:
+        return None
+    headings = [
+        Heading("target"),
+        Heading("scenario", figures=False),
+        *(Heading(f"{key.removesuffix('_ms')} ms", group=who) for key in _KEYS for who in ("ours, loadgen's",)),
+        Heading("images a second", group="ours, loadgen's"),
+        Heading("difference"),
+        Heading("its samples"),
+        Heading("version", figures=False),
+        Heading("logs in", figures=False),
+    ]
+    return together(
+        Table("MLPerf's load generator beside our own loop", headings, rows, folded=False),
+        note(
+            "mlcommons-loadgen in the engine's own process; both count from the query to its answer. The difference is "
+            "of p90, or of images a second. A result of MLPerf takes 600 s and its rules; this is none."
+        ),
+    )
+
+
+def _row(target: Values, scenario: str, found: Values) -> list[Cell | str]:
+    ours = target["latency"].get(scenario) or {}
+    key = "images_per_s" if found.get("images_per_s") is not None else "p90_ms"
+    apart = found[key] / ours[key] - 1 if found.get(key) and ours.get(key) else None
+    both = [_both(ours.get(name), found.get(name)) for name in _KEYS]
+    through = [ours.get("images_per_s"), found.get("images_per_s")]
+    return [
+        target["id"],
+        timed.scenario_name(scenario),
+        *both,
+        "-" if through[1] is None else ", ".join("-" if one is None else rate(one) for one in through),
+        Cell(timed.drift(apart), apart),
+        Cell("-" if found.get("samples") is None else str(found["samples"]), found.get("samples")),
+        found.get("version") or "-",
+        ", ".join(dict.fromkeys(log.rpartition("/")[0] or log for log in found.get("logs") or ())) or "-",
+    ]
+
+
+def _both(ours: float | None, its: float | None) -> str:
+    return "-" if its is None else f"{timed.told_ms(ours)}, {timed.told_ms(its)}"

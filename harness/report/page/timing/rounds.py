@@ -1,0 +1,79 @@
+"""When the rounds of a scenario were, and what was measured beside the queries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """begin_s, end_s: since the scenario began. kept: it counts. reasons: why it does not, in words."""
+
+    number: int
+    begin_s: float
+    end_s: float
+    kept: bool
+    reasons: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """A figure of the machine: at_s, values: of each block that has it, in the order of time."""
+
+    at_s: Sequence[float]
+    values: Sequence[float]
+
+
+def blocks(timing: Values, scenario: str) -> list[Values]:
+    """Of all targets, in the order of time."""
+    found = [
+        block for parts in timing.get("targets", {}).values() for block in parts.get(scenario, {}).get("blocks", ())
+    ]
+    return sorted(found, key=lambda block: block["begin_s"])
+
+
+def rounds(timing: Values, scenario: str) -> list[Round]:
+    """Those that have blocks."""
+    told = {one["number"]: one for one in timing.get("scenarios", {}).get(scenario, {}).get("rounds", ())}
+    ends: dict[int, tuple[float, float]] = {}
+    for block in blocks(timing, scenario):
+        begin, end = ends.get(block["round"], (block["begin_s"], 0.0))
+        ends[block["round"]] = min(begin, block["begin_s"]), max(end, block["begin_s"] + _wall(block))
+    return [
+        Round(
+            number, *span, kept=told.get(number, {}).get("kept", True), reasons=told.get(number, {}).get("reasons", ())
+        )
+        for number, span in sorted(ends.items())
+    ]
+
+
+def beside(timing: Values, scenario: str, name: str) -> Beside | None:
+    """A counter of the blocks: `mhz`, `others` as they are; `probe_ns`, `memory_ns` as multiples of the fastest probe.
+    None where no block has it.
+    """
+    found = list(_of(blocks(timing, scenario), name))
+    if not found:
+        return None
+    at, values = zip(*found, strict=True)
+    least = min(values)
+    if name.endswith("_ns") and least > 0:
+        values = tuple(value / least for value in values)
+    return Beside(at, values)
+
+
+def _of(found: Sequence[Values], name: str) -> Iterator[tuple[float, float]]:
+    for block in found:
+        value = (block.get("counters") or {}).get(name)
+        if isinstance(value, Sequence):  # before and after the block
+            yield block["begin_s"], value[0]
+            yield block["begin_s"] + _wall(block), value[1]
+        elif value is not None:
+            yield block["begin_s"] + _wall(block) / 2, value
+
+
+def _wall(block: Values) -> float:
+    return float((block.get("counters") or {}).get("wall_s") or 0.0)
