@@ -20,11 +20,11 @@ import pytest
 from emulated import EMULATOR, HASWELL, python_of
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from quick_timing import QUICK_TIMING, time_quickly
 
 from seatrial.__main__ import main
 from seatrial.engines.cpu import processor
 from seatrial.engines.registry import ENGINES
-from seatrial.harness.run import latencies
 
 # Modules that register engines, or need what only their own tests set up: imported by those tests alone.
 collect_ignore_glob = [
@@ -47,6 +47,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["SEATRIAL_CACHE"] = str(shared / "cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_timing() -> Iterator[None]:
+    """Runs in this process are timed quickly: what a test wants of their timing, it asks for."""
+    with pytest.MonkeyPatch.context() as patch:
+        time_quickly(patch.setattr)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -179,12 +187,8 @@ class Done:
 
 
 def bench(arguments: Sequence[str | Path], **environment: str) -> Done:
-    """Runs the command in this process, which spares its imports; latencies are those of few samples, hardly warm.
-    environment: variables for this run alone.
-    """
+    """Runs the command in this process, which spares its imports. environment: variables for this run alone."""
     with pytest.MonkeyPatch.context() as patch, _written(1, "stdout") as out, _written(2, "stderr") as errors:
-        patch.setattr(latencies, "WARMUP_S", 0.01)
-        patch.setattr(latencies, "SAMPLES", 64)
         for name, value in environment.items():
             patch.setenv(name, value)
         try:
@@ -216,9 +220,11 @@ def _text(file: IO[str]) -> str:
 
 
 def bench_process(arguments: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command as a user does, in a process of its own."""
+    """Runs the command as a user does, in a process of its own; what it times, it times quickly."""
+    words = list(map(str, arguments))
+    timing = QUICK_TIMING if words and words[0].startswith("-") else ()
     return subprocess.run(
-        [sys.executable, ROOT / "bench.py", *map(str, arguments)],
+        [sys.executable, ROOT / "bench.py", *words, *timing],
         capture_output=True,
         text=True,
         timeout=300,

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 from conftest import make_folders, make_model
+from quick_timing import time_quickly
 from specs import flat
 
 from seatrial.errors import SeatrialError
 from seatrial.exporters import ContractOptions
 from seatrial.harness.progress import Silent, telling
 from seatrial.harness.records.checked import read_table, read_values
-from seatrial.harness.run import latencies
 from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
@@ -149,7 +149,7 @@ def _untimed(value: Any) -> Any:
 
 def main(count: int) -> None:
     """Prints the table."""
-    latencies.WARMUP_S, latencies.SAMPLES = 0.01, 64
+    time_quickly()
     with contextlib.ExitStack() as stack:
         world = World(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         table = flip_bits(world, count)

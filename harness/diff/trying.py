@@ -18,11 +18,13 @@ from seatrial.harness.metrics.latency_ratio import Speedup, speedup
 from seatrial.harness.plan.files import sensitivities_of
 from seatrial.harness.progress import Progress, Update
 from seatrial.harness.records.failures import TARGET_ERRORS
-from seatrial.harness.single_stream import WARMUP_S, single_stream
 from seatrial.harness.spec.diff import DiffSpec
 from seatrial.harness.spec.targets import TargetSpec
+from seatrial.harness.timing.single_stream import single_stream
 
 _BATCH = 32
+# trtexec's warm-up, in seconds.
+_WARM_UP_S = 0.2
 # Blocks of 32 queries in turn; a median of so many stands to a few per cent.
 _SAMPLES = 256
 _MAX_S = 3.0
@@ -117,7 +119,7 @@ class _Trying:
     def _prepare(self, engine: PlacedEngine, side: Side) -> None:
         pixels = self._made.images.read(0, min(_QUERIES, len(self._made.images)))
         batch = side.model.contract.normalise(pixels)
-        engine.prepare([batch[index : index + 1] for index in range(len(batch))], WARMUP_S)
+        engine.prepare([batch[index : index + 1] for index in range(len(batch))], _WARM_UP_S)
 
     def _price(self, engine: PlacedEngine) -> Speedup:
         """Its median latency over the target's."""

@@ -17,7 +17,6 @@ from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.checked import read_values, write_values
 from seatrial.harness.records.environment import describe_environment
-from seatrial.harness.records.latencies import timed_targets
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
@@ -33,12 +32,14 @@ from seatrial.harness.run.audits import describe_audits
 from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
-from seatrial.harness.run.latencies import time_targets
 from seatrial.harness.run.looking import look_for_causes
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
+from seatrial.harness.run.timing.feeds import Feeds, feeds_of
+from seatrial.harness.run.timing.missing import is_timed
+from seatrial.harness.run.timing.time_targets import time_targets
 from seatrial.harness.run.trials import remaining
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
@@ -91,8 +92,9 @@ def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summa
     """Runs what is left, and sums up."""
     directory.check(directory.description(), plan.identity.to_dict())
     if not _finished(with_following(plan, directory.trials), directory):
+        feeds = feeds_of(plan, plan.spec.timing.end_to_end)
         with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
-            _measure(Session(plan, directory, images, calibration, fleet, progress))
+            _measure(Session(plan, directory, images, calibration, fleet, progress), feeds)
     return summed_up(with_following(plan, directory.trials), directory)
 
 
@@ -141,15 +143,14 @@ def _whole(plan: Plan, directory: RunDirectory, failed: Collection[str] = ()) ->
     builds = {build.id for build in plan.builds} - set(failed)
     return (
         directory.run_json.exists()
-        and directory.latency.exists()
         and directory.audit.exists()
         and builds <= read_values(directory.audit)["targets"].keys()
-        and builds <= timed_targets(directory.latency)
+        and is_timed(plan, directory, [build for build in plan.builds if build.id in builds])
         and not any(builds & set(pending.targets) for pending in remaining(plan, directory))
     )
 
 
-def _measure(session: Session) -> None:
+def _measure(session: Session, feeds: Feeds) -> None:
     """Builds, asks, times and answers; all of it goes into the run directory."""
     directory = session.directory
     findings = settle_models(session)
@@ -163,9 +164,7 @@ def _measure(session: Session) -> None:
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
     write_values(directory.audit, audits)
     session.tell_failures()
-    names = {target.id for target in session.alive()}
-    if not directory.latency.exists() or not names <= timed_targets(directory.latency):
-        time_targets(session)  # all of them, in turn: blocks of one time are what is compared
+    time_targets(session, feeds)
     answer(session, remaining(session.plan, directory))
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are

@@ -1,1 +1,1 @@
-"""What is measured beside the engines' own clocks, on this machine."""
+"""Targets timed side by side: who is asked when and how much, and what is measured beside the engines' clocks."""

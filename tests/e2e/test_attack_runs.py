@@ -13,6 +13,7 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, bench, bench_process, make_folders, make_model
+from quick_timing import QUICK_TIMING
 from trial_files import trial_files, trials
 
 from seatrial import exporters
@@ -207,7 +208,7 @@ def test_a_killed_run_goes_on_behind_its_last_chunk(shared, tmp_path):
     words = [*map(str, words), "--out", str(tmp_path / "run")]
     environment = {**os.environ, "SEATRIAL_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(
-        [sys.executable, ROOT / "bench.py", *words],
+        [sys.executable, ROOT / "bench.py", *words, *QUICK_TIMING],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

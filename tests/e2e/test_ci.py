@@ -25,6 +25,10 @@ ASKED = {
     "data": "test",
     "calib": "calib",
     "conditions": ["clean", "corruption/fog@*"],
+    "starts": 1,
+    "duration": 0.001,
+    "timing-budget": 0,
+    "end-to-end": "none",
 }
 
 

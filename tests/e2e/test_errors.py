@@ -10,6 +10,7 @@ import onnx
 import pytest
 from conftest import ROOT, bench, bench_process, make_folders, make_model
 from onnx import TensorProto, helper, numpy_helper
+from quick_timing import QUICK_TIMING
 
 import bench as command
 from seatrial.harness.records.lock import locked
@@ -178,7 +179,16 @@ def test_a_disk_that_takes_no_more(root, limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [sys.executable, ROOT / "bench.py", *map(str, words(root)), "--workers", "1", "--batch-size", "1"],
+        [
+            sys.executable,
+            ROOT / "bench.py",
+            *map(str, words(root)),
+            *QUICK_TIMING,
+            "--workers",
+            "1",
+            "--batch-size",
+            "1",
+        ],
         capture_output=True,
         text=True,
         preexec_fn=full,

@@ -3,15 +3,11 @@
 import pytest
 from flipped_bits import REFUSED, SAID, UNREAD, World, flip_bits, kind_of
 
-from seatrial.harness.run import latencies
-
 pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 
 def test_no_flipped_bit_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(latencies, "WARMUP_S", 0.01)
-    monkeypatch.setattr(latencies, "SAMPLES", 64)
     monkeypatch.setenv("SEATRIAL_CACHE", "")
     world = World(tmp_path)
     assert len({kind_of(path) for path in world.files()}) == 19

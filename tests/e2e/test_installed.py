@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 from conftest import ROOT
+from quick_timing import QUICK_TIMING
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_the_demo_runs_beside_folders_of_the_same_names(site, tmp_path, installe
     command = ["-m", "seatrial"] if installed else [str(ROOT / "bench.py")]
     environment = {**os.environ, "PYTHONPATH": str(site if installed else tmp_path)}
     done = subprocess.run(
-        [sys.executable, *command, "--limit", "8", "--conditions", "clean", "--out", "run"],
+        [sys.executable, *command, "--limit", "8", "--conditions", "clean", "--out", "run", *QUICK_TIMING],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

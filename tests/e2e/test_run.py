@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, bench, bench_process, make_folders, make_model
 from PIL import Image
+from quick_timing import QUICK_TIMING
 from specs import flat
 from trial_files import trials
 
@@ -76,7 +77,7 @@ def test_the_summary_follows_its_schema_and_the_rows(world):
         assert len(target["conditions"]) == CONDITIONS
         assert sum(target["realized"].values()) == pytest.approx(1)
         assert target["engine_bytes"] > 0
-        assert target["latency"]["single_stream"]["samples"] == 662
+        assert target["latency"]["single_stream"]["samples"] >= 662
         for name, values in target["conditions"].items():
             table = rows[target["id"], name]
             correct = table["top1"].to_numpy() == table["label"].to_numpy()
@@ -146,7 +147,7 @@ def test_another_seed_is_another_run(world, tmp_path):
 def interrupt(arguments, out, kill_signal, trials):
     """Starts the command and sends the signal once `trials` trials are finished."""
     process = subprocess.Popen(
-        [sys.executable, ROOT / "bench.py", *map(str, arguments)],
+        [sys.executable, ROOT / "bench.py", *map(str, arguments), *QUICK_TIMING],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,6 @@ from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.results.finished import finished_of
-from seatrial.harness.run import latencies
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.pictures import Pictures
 from seatrial.harness.run.run import run
@@ -41,10 +40,7 @@ def done(tmp_path_factory):
         conditions=GLOBS,
         out=root / "run",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latencies, "WARMUP_S", 0.01)
-        patch.setattr(latencies, "SAMPLES", 64)
-        run(spec)
+    run(spec)
     return spec
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from seatrial.engines.timing.block import Block
+from seatrial.harness.timing.turns import in_turns
 
-# trtexec's warm-up; and the samples that bound p99 with 99 % confidence when one query may exceed it (MLPerf's
-# early stopping: 662).
-WARMUP_S = 0.2
-SAMPLES = 662
 # Configurations take turns in blocks, so that drift of the clock frequency or of the machine's load meets all alike,
 # while caches stay warm within a block.
 BLOCK = 32
-MAX_S = 60.0
 
 
 class Timings(Protocol):
@@ -37,26 +33,21 @@ class Timed(Protocol):
 def single_stream(
     timed: Mapping[str, Timed],
     *,
-    samples: int = SAMPLES,
-    progress: Callable[[int], None] = lambda done: None,
-    max_s: float = MAX_S,
+    samples: int,
+    max_s: float,
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Name -> int64 [samples] nanoseconds, of warmed-up configurations.
 
-    A block is BLOCK queries of one configuration; the blocks go A B A B. Stops early, with what it has, where the
-    samples of all configurations together have taken `max_s` seconds for each. progress: called with the samples taken
-    so far, of all configurations.
+    A block is BLOCK queries of one configuration; the blocks go A B | B A. Stops early after a turn, with what it has,
+    where the samples of all configurations together have taken `max_s` seconds for each.
     """
     taken: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in timed}
-    spent = count = 0
-    for start in range(0, samples, BLOCK):
-        if spent > max_s * 1e9 * len(timed):
+    spent = begun = 0
+    for turn, name in in_turns(list(timed), -(-samples // BLOCK)):
+        if turn > begun and spent > max_s * 1e9 * len(timed):
             break
-        for name, configuration in timed.items():
-            queries = min(BLOCK, samples - start)
-            found = configuration.time(Block("single-stream", first=start, queries=queries)).taken
-            taken[name].append(found)
-            spent += int(found.sum())
-            count += len(found)
-        progress(count)
+        begun, start = turn, turn * BLOCK
+        found = timed[name].time(Block("single-stream", first=start, queries=min(BLOCK, samples - start))).taken
+        taken[name].append(found)
+        spent += int(found.sum())
     return {name: np.concatenate(parts) for name, parts in taken.items()}

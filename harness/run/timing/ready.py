@@ -1,0 +1,108 @@
+"""Targets that are ready to be timed: built, and asked all queries before any clock runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from seatrial.engines.base import Batch
+from seatrial.engines.places import EngineProcess, PlacedEngine
+from seatrial.engines.timing.answers import COMPOSED, spread
+from seatrial.harness.run.engines import BuiltTarget
+from seatrial.harness.run.processes import start
+from seatrial.harness.run.session import Session
+
+# trtexec's warm-up.
+WARM_UP_S = 0.2
+# Images that are asked, in a drawn order: more would only take memory.
+QUERIES = 32
+STAGE = "latency"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """target: whose engine may be of another process than the run's own. seconds: median of a query. differs: queries
+    whose answer is not the one that the run's own engine gives in a batch. unsteady: whether some were answered
+    otherwise when they were asked again.
+    """
+
+    target: BuiltTarget
+    seconds: float
+    differs: int
+    unsteady: bool
+
+    @property
+    def id(self) -> str:
+        """The build's id."""
+        return self.target.id
+
+    @property
+    def engine(self) -> PlacedEngine:
+        """What is asked."""
+        return self.target.engine
+
+
+class Preparing:
+    """Prepares engines with the run's first images."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        reader = session.first_images()
+        self._images = reader.read(0, min(QUERIES, len(reader)))
+        self._own: dict[str, npt.NDArray[np.float32]] = {}
+        self._ready: dict[str, Ready] = {}
+
+    @property
+    def queries(self) -> int:
+        """How many there are."""
+        return len(self._images)
+
+    def batch(self, target: BuiltTarget) -> Batch:
+        """All queries in the target's own form, [S, ...]."""
+        return target.model.contract.normalise(self._images)
+
+    def own(self) -> dict[str, Ready]:
+        """The run's own engines, each prepared once; those that fail are missing."""
+        for target in self._session.alive():
+            if target.id not in self._ready:
+                with self._session.noting(target.id, STAGE):
+                    self._ready[target.id] = self.prepare(target)
+        return {target.id: self._ready[target.id] for target in self._session.alive() if target.id in self._ready}
+
+    def prepare(self, target: BuiltTarget) -> Ready:
+        """Raises what ends a target."""
+        batch, engine = self.batch(target), target.engine
+        seconds = engine.prepare([batch[index : index + 1] for index in range(len(batch))], WARM_UP_S)
+        if target.id not in self._own:
+            self._own[target.id] = engine.infer(batch)
+        own = self._own[target.id]
+        differs = np.abs(engine.expected() - own).max(axis=1) > COMPOSED * spread(own)
+        return Ready(target, seconds, int(np.count_nonzero(differs)), bool(engine.unsteady().any()))
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[dict[str, Ready]]:
+        """The same targets in processes of their own, started together and built one after the other from the same
+        files; those that fail are missing. They end with the block.
+        """
+        session = self._session
+        with contextlib.ExitStack() as stack:
+            processes: dict[str, EngineProcess] = {}
+            for target in session.alive():
+                with session.noting(target.id, STAGE):
+                    processes[target.id] = stack.enter_context(start(session.plan, target.build, session.arena))
+            found: dict[str, Ready] = {}
+            for target in session.alive():
+                if target.id in processes:
+                    with session.noting(target.id, STAGE):
+                        engine = PlacedEngine(processes[target.id], target.engine.request)
+                        found[target.id] = self.prepare(dataclasses.replace(target, engine=engine))
+            yield found
+
+
+def alive(session: Session, found: Mapping[str, Ready]) -> dict[str, Ready]:
+    """Those of targets that have not failed since."""
+    return {name: one for name, one in found.items() if not session.lost(name)}

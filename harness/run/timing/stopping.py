@@ -1,0 +1,80 @@
+"""When there have been rounds enough, and which of them stand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from seatrial.harness.metrics.disturbance import disturbed
+
+Stopped = Literal["narrow", "budget", "asked"]
+# Fewer undisturbed rounds do not stand alone: a single one does not tell what processes differ by.
+LEAST_KEPT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """number: from 1. reasons: what disturbed it. kept: its samples stand."""
+
+    number: int
+    reasons: tuple[str, ...]
+    kept: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"number": self.number, "kept": self.kept, "reasons": list(self.reasons)}
+
+
+def judged(blocks: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[Round]:
+    """blocks: number of a round -> blocks of all targets, as in timing.json. Each round is held against all others: a
+    calm one tells what an earlier one lacked.
+    """
+    found = []
+    for number, own in blocks.items():
+        others = [block for other, theirs in blocks.items() if other != number for block in theirs]
+        reasons = disturbed(own, others)
+        found.append(Round(number, reasons, kept=not reasons))
+    return found
+
+
+def standing(rounds: Sequence[Round], starts: int) -> list[Round]:
+    """Where too few are undisturbed, all of them stand: nothing is drawn from the quietest moments alone, and the
+    reasons say what disturbed them.
+    """
+    if sum(one.kept for one in rounds) >= min(starts, LEAST_KEPT):
+        return list(rounds)
+    return [dataclasses.replace(one, kept=True) for one in rounds]
+
+
+@dataclasses.dataclass
+class Budget:
+    """seconds: for rounds beyond `starts`. spent: so far. last: seconds of the last round, which tells of the next."""
+
+    starts: int
+    seconds: float
+    spent: float = 0.0
+    last: float = 0.0
+
+    def add(self, number: int, took: float) -> None:
+        """After the round of that number."""
+        self.last = took
+        if number > self.starts:
+            self.spent += took
+
+    @property
+    def left(self) -> bool:
+        """True where one more fits."""
+        return self.spent + self.last <= self.seconds
+
+
+def stopped(rounds: Sequence[Round], budget: Budget, narrow: Callable[[Collection[int]], bool]) -> Stopped | None:
+    """Why no further round is needed, None where one is. narrow: whether the kept rounds, by number, tell closely."""
+    if len(rounds) < budget.starts:
+        return None
+    kept = [one.number for one in rounds if one.kept]
+    if len(kept) >= budget.starts and narrow(kept):
+        return "narrow"
+    if not budget.seconds:
+        return "asked"
+    return None if budget.left else "budget"
