@@ -14,6 +14,8 @@ CLOCK_FELL = 0.1
 # Of a core: what someone started. A system's own services take less, or only for a moment, which a look that is shorter
 # than this, in seconds, cannot tell from all the time; then it counts where another look has met it, too.
 BUSY, LOOK_S = 0.25, 1.0
+# Of each core, by all others together: the services of a large machine add up.
+BUSY_TOGETHER = 0.05
 # Of what a machine's processors can do: settings leave a hundredth to rounding.
 _ROUNDING = 0.99
 _STEP = re.compile(r", step \d+( of \d+)?")
@@ -79,6 +81,18 @@ def _others(readings: Sequence[Reading]) -> Iterator[str]:
     sure = {name: max(looks)[0] for name, looks in met.items() if len(looks) > 1 or looks[0][1] >= LOOK_S}
     for name, share in sorted(sure.items(), key=lambda pair: -pair[1]):
         yield f"Another process, `{name}`, took {share:.2f} of a core."
+    if not sure:
+        yield from _together(readings)
+
+
+def _together(readings: Sequence[Reading]) -> Iterator[str]:
+    """Many processes, each of which takes little."""
+    busy = [one for one in readings if (one["others"] or 0) >= max(BUSY, BUSY_TOGETHER * (one["cores"] or 1))]
+    if len(busy) > 1 or (busy and (busy[0]["busiest_s"] or 0) >= LOOK_S):
+        most = max(busy, key=lambda one: float(one["others"]))
+        named = [f"`{process['name']}`" for process in most["busiest"] or () if process["name"] is not None]
+        among = f", {', '.join(named)} among them" if named else ""
+        yield f"Other processes together took {most['others']:.2f} of a core{among}."
 
 
 def _held_down(readings: Sequence[Reading]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from seatrial.engines.machine.rails import rails
+from seatrial.engines.machine.rails import watts_by_rail
 from seatrial.engines.machine.system import System, integer, printable
 
 _CPU = "sys/devices/system/cpu"
@@ -32,7 +32,7 @@ def describe_jetson(system: System) -> dict[str, Any] | None:
         "jetson_clocks": _held(system),
         "gpu_mhz": _mhz(system, gpu, "cur_freq"),
         "gpu_mhz_max": _mhz(system, gpu, "max_freq"),
-        "rails_watts": rails(system) or None,
+        "rails_watts": watts_by_rail(system) or None,
     }
 
 

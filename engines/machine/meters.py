@@ -10,8 +10,8 @@ from typing import Protocol
 
 from seatrial.engines.machine.integral import SampledMeter
 from seatrial.engines.machine.jetson import is_jetson
-from seatrial.engines.machine.nvml import device_names
-from seatrial.engines.machine.rails import rails, total
+from seatrial.engines.machine.nvml import NO_DRIVER, device_names, why_not
+from seatrial.engines.machine.rails import find_rails, total, whole
 from seatrial.engines.machine.rapl import rapl_meters
 from seatrial.engines.machine.system import Run, System, run_command
 from seatrial.errors import DeviceError
@@ -56,13 +56,13 @@ def find_meters(system: System) -> Meters:
     found: list[Meter] = [*_nvml_meters(system)]
     counted, refused = rapl_meters(system)
     found += counted
-    known = total(rails(system)) if is_jetson(system) else None
-    if known is not None:
-        found.append(
-            SampledMeter(
-                "Jetson", f"the module's power sensors, {known[0]}", lambda: _drawn(system), every_s=_RAILS_EVERY_S
-            )
-        )
+    why = why_not() if system.is_this and system.library is None else None
+    if why not in (None, NO_DRIVER):
+        refused.append(f"the graphics card (NVML) cannot be read: {why}.")
+    module = whole(find_rails(system)) if is_jetson(system) else []
+    if total(system, module) is not None:
+        says = f"the module's power sensors, {' + '.join(rail.name for rail in module)}"
+        found.append(SampledMeter("Jetson", says, lambda: total(system, module), every_s=_RAILS_EVERY_S))
     return Meters(found, refused)
 
 
@@ -131,8 +131,3 @@ def _nvml_meters(system: System) -> list[Meter]:
                 )
             )
     return found
-
-
-def _drawn(system: System) -> float | None:
-    known = total(rails(system))
-    return None if known is None else known[1]

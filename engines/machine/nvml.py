@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import os
@@ -9,6 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 INSTALL = "pip install nvidia-ml-py"
+NO_DRIVER = "no driver of NVIDIA's"
+# As the bindings load it.
+_LIBRARY = "libnvidia-ml.so.1"
 
 # Why a clock is below its highest: name in the bindings behind `nvmlClocksEventReason`, or `nvmlClocksThrottleReason`
 # before release 12.535 -> words. NVML API reference, "Clocks Event Reasons".
@@ -183,6 +187,9 @@ def why_not() -> str | None:
 
 @functools.cache
 def _open() -> tuple[Nvml | None, str | None]:
+    # The bindings are large: they are not loaded where there is no driver to talk to.
+    if not _has_library():
+        return None, NO_DRIVER
     try:
         bindings: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -192,6 +199,14 @@ def _open() -> tuple[Nvml | None, str | None]:
     except (bindings.NVMLError, OSError) as error:
         return None, f"NVML: {str(error).rstrip('.') or type(error).__name__}"
     return Nvml(bindings), None
+
+
+def _has_library() -> bool:
+    try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def _text(value: str | bytes | None) -> str | None:

@@ -75,16 +75,17 @@ def family(number: int, processes: Mapping[int, Process]) -> set[int]:
     return found
 
 
-def busiest(system: System, first: Look, second: Look, ours: Collection[int]) -> list[dict[str, Any]]:
-    """name and share (of one core, in the time between two looks) of the busiest processes, largest first; those of one
-    name together, as the jobs of a compilation.
+def busiest(system: System, first: Look, second: Look, ours: Collection[int]) -> tuple[list[dict[str, Any]], float]:
+    """(name and share of the busiest processes, largest first; those of one name together, as the jobs of a
+    compilation; the share of all). Shares are of one core, in the time between two looks.
 
     ours: process numbers that are left out. A process that started between the looks counts with all that it took.
     """
     seconds = second.at - first.at
     if seconds <= 0:
-        return []
+        return [], 0.0
     shares: dict[str, float] = {}
+    together = 0.0
     for number, process in second.processes.items():
         if number in ours:
             continue
@@ -92,11 +93,14 @@ def busiest(system: System, first: Look, second: Look, ours: Collection[int]) ->
         begin = before.ticks if before is not None and before.begun == process.begun else 0
         share = (process.ticks - begin) / second.ticks_per_second / seconds
         # One that was not seen and has taken more than there was time for had been there.
-        if share >= LEAST_SHARE and (before is not None or share <= 1.5 * (os.cpu_count() or 1)):
+        if before is None and share > 1.5 * (os.cpu_count() or 1):
+            continue
+        together += share
+        if share >= LEAST_SHARE:
             name = _telling(system, number, process.name)
             shares[name] = shares.get(name, 0) + share
     largest = sorted(shares.items(), key=lambda one: -one[1])[:MOST_NAMED]
-    return [{"name": name, "share": round(share, 3)} for name, share in largest]
+    return [{"name": name, "share": round(share, 3)} for name, share in largest], round(together, 3)
 
 
 def _telling(system: System, number: int, name: str) -> str:

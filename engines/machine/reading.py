@@ -30,7 +30,7 @@ def reading(root: Path = Path("/"), run: Run = run_command) -> dict[str, Any]:
     turbo) and `describe_heat` (celsius, throttled, throttle_counts); container, memory, gpus, jetson and raspberry_pi
     as `describe_container`, `describe_memory`, `Nvml.readings`, `describe_jetson` and `describe_raspberry_pi` have
     them; busiest: the name and share of a core of other processes than this one and those that it started, over
-    busiest_s seconds. throttled holds what the board tells, too.
+    busiest_s seconds; others: the share of all of them. throttled holds what the board tells, too.
     """
     return Watch(System(root, run)).reading()
 
@@ -64,10 +64,13 @@ class Watch:
         second = look(self._system, self._clock())
         self._last = second
         ours: Collection[int] = family(self._run_by, {**first.processes, **second.processes})
+        named, together = busiest(self._system, first, second, ours)
+        told = bool(second.processes)
         return {
             **describe(self._system),
-            "busiest": busiest(self._system, first, second, ours) if second.processes else None,
-            "busiest_s": round(second.at - first.at, 3) if second.processes else None,
+            "busiest": named if told else None,
+            "others": together if told else None,
+            "busiest_s": round(second.at - first.at, 3) if told else None,
         }
 
 

@@ -73,6 +73,7 @@ _READING: dict[str, Any] = {
     },
     "raspberry_pi": {"throttled": [word], "since_boot": [word]},
     "busiest": [{"name": word, "share": number}],
+    "others": number,
     "busiest_s": number,
 }
 

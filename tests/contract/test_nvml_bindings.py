@@ -140,6 +140,26 @@ def test_no_reason_of_the_bindings_is_without_words():
 
 
 def test_without_a_driver_there_is_no_gpu_and_the_reason_is_told(tmp_path):
-    code = "from seatrial.engines.machine.nvml import open_nvml, why_not\nprint(open_nvml(), why_not())"
+    code = (
+        "import sys\nfrom seatrial.engines.machine.nvml import open_nvml, why_not\n"
+        "print(open_nvml(), why_not(), 'pynvml' in sys.modules)"
+    )
     (tmp_path / "libnvidia-ml.so.1").write_text("no library")
-    assert stubs.run_python(code, stubs.environment(tmp_path)).strip() == "None NVML: NVML Shared Library Not Found"
+    assert stubs.run_python(code, stubs.environment(tmp_path)).strip() == "None no driver of NVIDIA's False"
+
+
+def test_a_driver_without_bindings_is_told_with_the_line_that_installs_them(tmp_path):
+    stubs.compile_library(ROOT / "tests/nvml_stub.c", tmp_path / "libnvidia-ml.so.1")
+    code = (
+        "import sys\nsys.modules['pynvml'] = None\nfrom seatrial.engines.machine.meters import find_meters\n"
+        "from seatrial.engines.machine.system import System\nprint(find_meters(System()).refused[-1])"
+    )
+    told = stubs.run_python(code, stubs.environment(tmp_path)).strip()
+    assert told == "the graphics card (NVML) cannot be read: no module pynvml (pip install nvidia-ml-py)."
+
+
+def test_a_driver_that_does_not_start_is_told(tmp_path):
+    (tmp_path / "broken.c").write_text("int nvmlInitWithFlags(unsigned flags) { return 9; }\n")  # driver not loaded
+    stubs.compile_library(tmp_path / "broken.c", tmp_path / "libnvidia-ml.so.1")
+    code = "from seatrial.engines.machine.nvml import open_nvml, why_not\nprint(open_nvml(), why_not())"
+    assert stubs.run_python(code, stubs.environment(tmp_path)).startswith("None NVML: ")

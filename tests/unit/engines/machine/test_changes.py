@@ -108,6 +108,16 @@ def test_others_are_named_with_their_largest_share(calm):
     assert changes(calm, [at(busy, busiest_s=1.0)], calm) == says
 
 
+def test_many_that_take_little_are_told_together(calm):
+    few = [{"name": name, "share": 0.18} for name in ("a", "b", "c")]
+    busy = at(calm, busiest=few, others=1.6, busiest_s=0.3)
+    assert changes(calm, [busy, busy], calm) == [
+        "Other processes together took 1.60 of a core, `a`, `b`, `c` among them."
+    ]
+    assert changes(calm, [busy], calm) == [], "a moment"
+    assert changes(calm, [at(busy, cores=64)] * 2, calm) == [], "a large machine's services"
+
+
 def test_throttling_that_was_counted_and_pages_that_were_swapped(tmp_path):
     before = of("laptop", tmp_path)
     after = copy.deepcopy(before)
@@ -193,6 +203,7 @@ def test_the_sentences_of_the_guide_are_those_that_are_said(calm):
         raspberry_pi={"throttled": [], "since_boot": ["under-voltage"]},
     )
     jetson = at(calm, jetson={"power_mode": "15W", "jetson_clocks": False})
-    said = [*changes(before, [after], after), *changes(jetson, [], jetson)]
+    many = at(calm, busiest=[{"name": name, "share": 0.18} for name in "abc"], others=1.6, busiest_s=1.0)
+    said = [*changes(before, [after], after), *changes(jetson, [], jetson), *changes(calm, [many], calm)]
     assert len(written) == len(set(written)) > 10
     assert sorted(written) == sorted(said)

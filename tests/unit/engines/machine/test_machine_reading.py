@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from machines_recorded import NAMES, machine, write
 
-from seatrial.engines.machine import jetson, raspberry_pi, reading
+from seatrial.engines.machine import as_reading, jetson, raspberry_pi, reading
 from seatrial.engines.machine import system as engines_system
 from seatrial.engines.machine.container import describe_container
 from seatrial.engines.machine.heat import hottest, slowed, temperatures, throttle_counts
 from seatrial.engines.machine.memory import describe_memory
 from seatrial.engines.machine.processor import describe_processor, parse_cores
-from seatrial.engines.machine.rails import rails, total
+from seatrial.engines.machine.rails import find_rails, total, watts_by_rail, whole
 from seatrial.engines.machine.reading import LEAST_LOOK_S, Watch, describe
 from seatrial.engines.machine.system import System, run_command
 
@@ -49,6 +49,7 @@ def test_this_machine_gives_a_reading():
     found = reading()
     assert found["cores"] == os.cpu_count()
     assert len(found["load"]) == 3
+    assert as_reading(found) == found
     if hasattr(os, "sched_getaffinity"):
         assert found["affinity"] == sorted(os.sched_getaffinity(0))
     json.dumps(found, allow_nan=False)
@@ -128,7 +129,8 @@ def test_an_orin_nano_tells_power_mode_clocks_and_rails(tmp_path):
     assert found["rails_watts"] == pytest.approx(
         {"VDD_IN": 5.064 * 1.016, "VDD_CPU_GPU_CV": 5.064 * 0.160, "VDD_SOC": 5.056 * 0.288}
     )
-    assert total(rails(system)) == ("VDD_IN", pytest.approx(5.145, abs=1e-3))
+    (module,) = whole(find_rails(system))
+    assert (module.name, module.watts(system)) == ("VDD_IN", pytest.approx(5.145, abs=1e-3))
     assert describe(system)["throttled"] == []
     assert hottest(temperatures(system)) == ("tj-thermal", 50.531)
 
@@ -142,15 +144,17 @@ def test_an_agx_orin_that_is_too_hot_says_what_is_held_down(tmp_path):
         "the GPU's clock is held down to cool it (devfreq-17000000.ga10b, step 4 of 11)",
     ]
     assert found["celsius"] == {"CPU-therm": 98.5}, "-256 is a sensor that is off"
-    which, watts = total(rails(system))
-    assert which == "the sum of VDD_GPU_SOC, VDD_CPU_CV, VIN_SYS_5V0"
-    assert watts == pytest.approx(19 + 9.5 + 5)
+    module = whole(find_rails(system))
+    assert [rail.name for rail in module] == ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"]
+    assert total(system, module) == pytest.approx(19 + 9.5 + 5)
+    write(tmp_path, "sys/class/hwmon/hwmon3/curr2_input", "-")
+    assert total(system, module) is None, "a sum with a part missing is no sum"
 
 
 def test_a_nano_with_the_old_driver_tells_rails_and_its_mode_without_the_tool(tmp_path):
     system = machine("jetson_nano", tmp_path)
-    assert rails(system) == {"POM_5V_IN": 2.875, "POM_5V_GPU": 0.04, "POM_5V_CPU": 0.485}
-    assert total(rails(system)) == ("POM_5V_IN", 2.875)
+    assert watts_by_rail(system) == pytest.approx({"POM_5V_IN": 2.875, "POM_5V_GPU": 0.04, "POM_5V_CPU": 0.485})
+    assert [rail.name for rail in whole(find_rails(system))] == ["POM_5V_IN"]
     found = describe(system)["jetson"]
     assert (found["power_mode"], found["power_mode_id"]) == ("5W", 1)
     assert found["jetson_clocks"] is False, "by the command: the files tell no lowest clock"
@@ -248,6 +252,7 @@ def test_the_busiest_are_others_with_their_share_of_a_core(tmp_path):
     found = one.reading()
     assert [entry["name"] for entry in found["busiest"]] == ["a (b) c", "python3.11 train.py"]
     assert found["busiest"][0]["share"] == pytest.approx(0.98, abs=0.05)
+    assert found["others"] == pytest.approx(sum(entry["share"] for entry in found["busiest"]), abs=0.01)
     assert found["busiest_s"] == LEAST_LOOK_S
     assert one.reading()["busiest"] == [], "since the last look nobody worked"
 

@@ -67,7 +67,7 @@ def test_counters_that_root_alone_may_read_are_told_of_with_what_helps(tmp_path)
     ("name", "watts", "says"),
     [
         ("jetson_orin_nano", 5.064 * 1.016, "VDD_IN"),
-        ("jetson_agx_orin", 33.5, "the sum of VDD_GPU_SOC, VDD_CPU_CV, VIN_SYS_5V0"),
+        ("jetson_agx_orin", 33.5, "VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0"),
         ("jetson_nano", 2.875, "POM_5V_IN"),
     ],
 )
