@@ -34,13 +34,15 @@ TAIL, TAIL_OF_LOOKS = 0.025, 0.015
 @dataclasses.dataclass(frozen=True)
 class Speedup:
     """ratio: the reference's p50 over the target's, above 1 where the target is faster. ci95: its interval. rounds: of
-    fresh processes that it rests on. between: standard deviation of the rounds' logarithms; None of a single one.
+    fresh processes that it rests on. between: standard deviation of the rounds' logarithms, and within: of it what a
+    round's own queries explain; None of a single round.
     """
 
     ratio: float
     ci95: tuple[float, float]
     rounds: int = 1
     between: float | None = None
+    within: float | None = None
 
     @property
     def width(self) -> float:
@@ -103,7 +105,7 @@ def speedup_of_rounds(rounds: Sequence[Round], *, seed: int, looks: bool = True)
     if len(rounds) == 1:
         return speedup(rounds[0].reference, rounds[0].builds, seed=seed)
     logs = np.array([[_log_ratio(one.reference, build) for build in one.builds] for one in rounds])
-    within = np.mean([[_within(one.reference, build) ** 2 for build in one.builds] for one in rounds])
+    within = float(np.mean([[_within(one.reference, build) ** 2 for build in one.builds] for one in rounds]))
     count, builds = logs.shape
     variances, freedoms = [max(logs.mean(axis=1).var(ddof=1), within / builds) / count], [count - 1]
     if builds > 1:
@@ -111,7 +113,8 @@ def speedup_of_rounds(rounds: Sequence[Round], *, seed: int, looks: bool = True)
         freedoms.append(builds - 1)
     between = float(logs.mean(axis=1).std(ddof=1))
     reach = _reach(variances, freedoms, TAIL_OF_LOOKS if looks else TAIL)
-    return dataclasses.replace(_speedup(float(logs.mean()), reach), rounds=count, between=between)
+    found = _speedup(float(logs.mean()), reach)
+    return dataclasses.replace(found, rounds=count, between=between, within=math.sqrt(within))
 
 
 def ratio_of_rates(reference: Sequence[float], target: Sequence[float], *, looks: bool = True) -> Speedup | None:

@@ -23,22 +23,25 @@ _TAIL = 0.0005
 @dataclasses.dataclass(frozen=True)
 class Loaded:
     """ratio: of the median of the engine's own time for a query at the largest rate over that at the least load that
-    was measured. interval: at 99.9 %. rate: that largest one, queries a second. called: all of it lies beyond 1.2.
+    was measured. interval: at 99.9 %. rate: that largest one, queries a second. workers: queries at once. called: all
+    of it lies beyond 1.2 times as many, which is what queries that share the processors may take.
     """
 
     ratio: float
     interval: tuple[float, float]
     rate: float
+    workers: int
 
     @property
     def called(self) -> bool:
-        """Beyond doubt, and more than cold caches."""
-        return self.interval[0] > MATTERS
+        """Beyond doubt, and more than cold caches and fair shares explain."""
+        return self.interval[0] > MATTERS * self.workers
 
 
-def loaded(alone: Samples, service: Mapping[float, Samples]) -> Loaded | None:
+def loaded(alone: Samples, service: Mapping[float, Samples], workers: int = 1) -> Loaded | None:
     """alone: int64 [N] nanoseconds of single queries. service: queries a second -> int64 [N] nanoseconds of the
-    engine's own time, in the order asked, without waiting for one's turn. None for too few.
+    engine's own time, in the order asked, without waiting for one's turn. workers: queries that it answers at once.
+    None for too few.
 
     An engine that sleeps between arrivals wakes up slowly, which is no load: what the largest rate is held against is
     the slower of single queries and the smallest rate.
@@ -53,7 +56,7 @@ def loaded(alone: Samples, service: Mapping[float, Samples]) -> Loaded | None:
     centre = statistics.fmean(busy) - statistics.fmean(calm)
     error = math.hypot(*(statistics.stdev(one) / math.sqrt(len(one)) for one in (busy, calm)))
     reach = t_quantile(_TAIL, min(len(busy), len(calm)) - 1) * error
-    return Loaded(math.exp(centre), (math.exp(centre - reach), math.exp(centre + reach)), most)
+    return Loaded(math.exp(centre), (math.exp(centre - reach), math.exp(centre + reach)), most, workers)
 
 
 def _levels(samples: Samples) -> list[float]:

@@ -16,17 +16,15 @@ Samples = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.integer[Any]]
 
 
-def rates(begin: Samples, taken: Samples, blocks: Labels, images: int) -> list[float]:
-    """Images a second of each block, by its number: from its first query to its last answer.
+def rates(taken: Samples, groups: Labels, *, images: int, workers: int) -> list[float]:
+    """Images a second of each group of queries, by its number: over the time that they took, shared by the workers.
 
-    begin, taken: int64 [N] nanoseconds, of queries that may overlap. images: of a query.
+    taken: int64 [N] nanoseconds. groups: [N], of which block, or round, each is. images: of a query. workers: queries
+    that are answered at once.
     """
-    found = []
-    for number in np.unique(blocks):
-        here = blocks == number
-        wall = int((begin[here] + taken[here]).max() - begin[here].min())
-        found.append(int(here.sum()) * images * 1e9 / max(1, wall))
-    return found
+    _, numbers = np.unique(groups, return_inverse=True)
+    spent = np.maximum(np.bincount(numbers, taken), 1.0)
+    return [float(one) for one in np.bincount(numbers) * images * workers * 1e9 / spent]
 
 
 def mean_rate(found: Sequence[float]) -> tuple[float, tuple[float, float] | None]:

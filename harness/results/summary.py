@@ -15,16 +15,13 @@ from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN, Condition
 from seatrial.harness.conditions.kinds.protocol import Figures, Measured
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
-from seatrial.harness.metrics import accuracy, compare, latency_summary, wilson_interval
+from seatrial.harness.metrics import accuracy, compare, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
 from seatrial.harness.metrics.calibration import confidence_shift, expected_calibration_error, tied
-from seatrial.harness.metrics.latency_ratio import speedup
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import read_values
-from seatrial.harness.records.latencies import SINGLE_STREAM, read_latencies
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import read_timing
 from seatrial.harness.records.trials import read_trial
 from seatrial.harness.results.baseline.compared import compared
 from seatrial.harness.results.baseline.stored import StoredRun
@@ -39,6 +36,9 @@ from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.packed import Packed
 from seatrial.harness.results.rebuilds import describe_rebuilds
+from seatrial.harness.results.timing.machine import names_of_place
+from seatrial.harness.results.timing.record import SINGLE, TimedRun
+from seatrial.harness.results.timing.timed import Timing
 from seatrial.harness.results.typed import ClassResult, ConditionResult, Summary, TargetResult
 from seatrial.harness.results.unlabelled import likeness_values, notes_without_labels
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
@@ -57,6 +57,7 @@ def summarise(
     whole = finished.targets
     found = _Found(plan, directory, audit, [build for build in plan.builds if build.id not in failed])
     targets = [found.target(target) for target in whole]
+    machine = found.timing.machine
     blocks = {kind.block: kind.describe(finished) for kind in KINDS.values() if kind.block is not None}
     judged = Judged(
         targets=targets,
@@ -67,6 +68,7 @@ def summarise(
         kinds={condition.id: kind_of(condition.id).name for condition in plan.conditions},
         class_names=plan.class_names,
         gate=plan.spec.gate,
+        here=names_of_place(machine),
     )
     since = None
     if plan.spec.baseline is not None and targets:
@@ -83,6 +85,7 @@ def summarise(
             *notes_without_labels(found.answers[REFERENCE.id], plan.model.class_names),
         ],
         timing=_timing(directory),
+        machine=machine,
         seed=plan.spec.seed,
         reference=REFERENCE.id,
         targets=targets,
@@ -104,8 +107,8 @@ class _Found:
 
     def __init__(self, plan: Plan, directory: RunDirectory, audit: Mapping[str, Any], builds: Sequence[Build]) -> None:
         self._plan, self._audit, self._builds = plan, audit["targets"], builds
-        self._latencies = read_latencies(directory.latency, [build.id for build in builds])
-        self._timed = read_timing(directory.timing)["targets"]
+        self._run = TimedRun.read(directory)
+        self.timing = Timing(self._run, REFERENCE.id, [build.id for build in builds], plan.spec.seed)
         self._kept: dict[str, Measured] = {}
         self.answers: dict[str, Predictions] = {}
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
@@ -174,8 +177,8 @@ class _Found:
         """All that is known of one target."""
         built = self._audit[target.id]
         names = [build.id for build in self._builds if build.target == target]
-        device = self._timed.get(target.id, {}).get("device")
-        phases = {} if device is None else {"device": device}
+        speedups = {} if target == REFERENCE else self.timing.speedups(names)
+        timed = self.timing.timed(names, speedups)
         return TargetResult(
             id=target.id,
             **dataclasses.asdict(target),
@@ -193,28 +196,23 @@ class _Found:
             metrics={
                 "share_as_requested": built["share_as_requested"],
                 **_metrics(self._plan, self._of(target.id), self._of(REFERENCE.id)),
-                "speedup": self._speedup(target, names),
+                "speedup": speedups.pop(SINGLE, None),
+                "speedups": speedups,
             },
-            latency={SINGLE_STREAM: latency_summary(self._latencies[target.id]), **phases},
+            latency=self.timing.latency(target.id),
             rebuilds=describe_rebuilds(
                 self._plan.conditions[0].id,
                 [self.answers[name] for name in names],
-                [self._latencies[name] for name in names],
+                [self._run.kept(name, SINGLE).taken for name in names],
                 [self._audit[name] for name in names],
             ),
+            timed=timed,
         )
 
     def _of(self, name: str) -> Measured:
         if name not in self._kept:
             self._kept[name] = Measured(_values(self._measured[name]), self._right[name])
         return self._kept[name]
-
-    def _speedup(self, target: TargetSpec, builds: Sequence[str]) -> dict[str, Any] | None:
-        if target == REFERENCE:
-            return None
-        samples = [self._latencies[name] for name in builds]
-        found = speedup(self._latencies[REFERENCE.id], samples, seed=self._plan.spec.seed)
-        return {"ratio": found.ratio, "ci95": list(found.ci95)}
 
 
 def _values(results: Mapping[str, ConditionResult]) -> Figures:

@@ -55,8 +55,9 @@ class TargetResult:
     """A target as it was built, and what it answered. realized: precision -> share of the multiply-accumulates.
     conditions: by id; none for images without labels, of which `likeness` tells (`results.unlabelled`), by the same
     ids. classes: by name, under the first condition, or over all where the images came corrupted. metrics: over all
-    conditions. latency: by scenario, times in milliseconds. processors, guard, rebuilds: JSON values, None where there
-    is nothing to say.
+    conditions. latency: by scenario, times in milliseconds; percentiles that the samples do not carry are None.
+    processors, guard, rebuilds: JSON values, None where there is nothing to say. timed: `marks` on how it was timed,
+    the number of answers that were `checked` meanwhile, and energy, memory, sweeps.
     """
 
     id: str
@@ -77,6 +78,7 @@ class TargetResult:
     metrics: Mapping[str, Any]
     latency: Mapping[str, Any]
     rebuilds: Mapping[str, Any] | None
+    timed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -89,11 +91,11 @@ class TargetResult:
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """status: `complete` or `partial`. model, data: what was tested on what. alike: whether the model answers alike
-    when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that
-    all others are compared with. targets: that one first. blocks: what the kinds of conditions say, by their
-    key. agreement: of any two targets. baseline: what changed since another run, None where none was named.
-    failed: those that came to no end. gate: the verdict. findings: what may be the matter, and what
-    to do, the likeliest first.
+    when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that all others
+    are compared with. targets: that one first. blocks: what the kinds of conditions say, by their key. agreement: of
+    any two targets. baseline: what changed since another run, None where none was named. failed: those that came to no
+    end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: that targets
+    were timed on, and what happened to it; None where nothing was read.
     """
 
     status: str
@@ -111,6 +113,7 @@ class Summary:
     failed: Sequence[Mapping[str, Any]]
     gate: Mapping[str, Any]
     findings: Sequence[Mapping[str, Any]] = ()
+    machine: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As in summary.json."""

@@ -16,10 +16,13 @@ Binding = Literal["yes", "failures", "no"]
 class Limit:
     """Of one check. value: in the check's own unit (`LIMITS`); None, and it is not asked. binding: `yes`, it must pass;
     `failures`, only its failures count, since nothing could prove it with the usual number of images; `no`, it advises.
+    place: of an absolute one (`LimitKind.absolute`): a pattern of the processor, the GPU or the board that it was set
+    for; elsewhere it decides nothing.
     """
 
     value: float | None
     binding: Binding = "yes"
+    place: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for what none can be."""
@@ -27,12 +30,14 @@ class Limit:
             raise UsageError(f"A limit is a number, from 0, not {self.value}.")
         if self.binding not in get_args(Binding):
             raise UsageError(f"binding is {self.binding!r}; it is one of {', '.join(get_args(Binding))}.")
+        if self.place is not None and not self.place.strip():
+            raise UsageError("place is empty: give a pattern of the processor, the GPU or the board.")
 
 
 @dataclasses.dataclass(frozen=True)
 class LimitKind:
     """What there is to limit. default: of the gate `default`. most: the largest value with a meaning. unit, says: for
-    people.
+    people. absolute: it means something on one place alone.
     """
 
     name: str
@@ -40,6 +45,7 @@ class LimitKind:
     unit: str
     says: str
     most: float = math.inf
+    absolute: bool = False
 
 
 # docs/gate.md says why, with the operating characteristics.
@@ -83,9 +89,18 @@ LIMITS = {
             "attack", Limit(5.0, "failures"), "points", "under an attack on its own file, below the reference's", 100
         ),
         LimitKind("masking", Limit(0.0, "no"), "checks", "of masked gradients that may fail"),
-        LimitKind("latency_p50", Limit(None), "ms", "of single queries, median"),
-        LimitKind("latency_p90", Limit(None), "ms", "the same, 90th percentile"),
-        LimitKind("latency_p99", Limit(None), "ms", "the same, 99th percentile"),
+        LimitKind("latency_p50", Limit(None), "ms", "of single queries, median", absolute=True),
+        LimitKind("latency_p90", Limit(None), "ms", "the same, 90th percentile", absolute=True),
+        LimitKind("latency_p99", Limit(None), "ms", "the same, 99th percentile", absolute=True),
+        LimitKind("throughput", Limit(None), "images/s", "offline, at least", absolute=True),
+        LimitKind(
+            "server_rate",
+            Limit(None),
+            "queries/s",
+            "that keep the bound of the scenario server, at least",
+            absolute=True,
+        ),
+        LimitKind("energy", Limit(None), "J", "for each image, by the meter that counts most", absolute=True),
         LimitKind("speed_up", Limit(None), "times", "as fast as the reference, at least"),
         LimitKind("size", Limit(None), "MB", "of the engine (1 MB = 1,000,000 bytes)"),
         LimitKind(
@@ -95,6 +110,9 @@ LIMITS = {
         LimitKind("baseline_corrupted", Limit(99.0), "%", "of the baseline's mean top-1 on corrupted images", 100),
         LimitKind("baseline_conditions", Limit(5.0), "points", "that a single condition may lose", 100),
         LimitKind("baseline_classes", Limit(10.0, "failures"), "points", "that a single class may lose", 100),
+        LimitKind(
+            "baseline_speed_up", Limit(None), "%", "of the baseline's speed-up over the reference, each within its run"
+        ),
         LimitKind("baseline_agreement", Limit(98.0), "%", "of images without labels with the baseline's class", 100),
     )
 }
@@ -115,6 +133,9 @@ class Asked:
         kind, value = LIMITS[self.name], self.limit.value
         if value is not None and value > kind.most:
             raise UsageError(f"The limit {self.name} is {value:g}; it is at most {kind.most:g} {kind.unit}.")
+        if self.limit.place is not None and not kind.absolute:
+            absolute = ", ".join(name for name, one in LIMITS.items() if one.absolute)
+            raise UsageError(f"The limit {self.name} holds on every place. A place is of {absolute}.")
 
 
 @dataclasses.dataclass(frozen=True)

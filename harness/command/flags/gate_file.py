@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from seatrial.errors import UsageError
+from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.spec.gate import LIMITS, Asked, Limit
 
 _MAX_BYTES = 1 << 20
@@ -57,23 +59,43 @@ def _limits(content: dict[Any, Any], targets: str, where: str) -> list[Asked]:
             raise UsageError(f"{where}: there is no check {key!r}.{hint} Known: {', '.join(LIMITS)}.")
         try:
             found.append(Asked(name, _limit(value, LIMITS[name].default), targets))
+            _placed(found[-1])
         except UsageError as error:
             raise UsageError(f"{where}, {name}: {error}") from None
     return found
 
 
+def _placed(asked: Asked) -> None:
+    """An absolute limit names its place: 12 ms mean nothing without the device."""
+    limit = asked.limit
+    if not LIMITS[asked.name].absolute or limit.value is None or limit.place is not None:
+        return
+    here = describe_environment()["processor"]
+    line = f"{asked.name}: {{limit: {limit.value:g}, place: {json.dumps(here or 'NAME*')}}}"
+    raise UsageError(
+        "it holds on one place alone. Name the processor, the GPU or the board that it was set for, as a pattern; "
+        f"for this machine ({here or 'whose processor has no name'}): `{line}`."
+    )
+
+
 def _limit(value: Any, default: Limit) -> Limit:
-    """A number; null, and it is not asked; or `{limit: 5, binding: failures}`, of which each may be left out."""
+    """A number; null, and it is not asked; or `{limit: 5, binding: failures, place: "Intel*"}`, of which each may be
+    left out.
+    """
     if not isinstance(value, dict):
         return Limit(_number(value), default.binding)
-    if not value or not value.keys() <= {"limit", "binding"}:
-        raise UsageError(f"{value} is not understood; it has a `limit`, a `binding` or both.")
+    if not value or not value.keys() <= {"limit", "binding", "place"}:
+        raise UsageError(f"{value} is not understood; it has a `limit`, a `binding`, a `place`, or some of them.")
     binding = value.get("binding", default.binding)
     if isinstance(binding, bool):
         binding = _BINDING[binding]
     if not isinstance(binding, str):
         raise UsageError(f"binding is {binding!r}; it is yes, failures or no.")
-    return Limit(_number(value["limit"]) if "limit" in value else default.value, binding)  # type: ignore[arg-type]
+    place = value.get("place")
+    if place is not None and not isinstance(place, str):
+        raise UsageError(f'place is {place!r}; it is a pattern, as in "Intel*Xeon*".')
+    number = _number(value["limit"]) if "limit" in value else default.value
+    return Limit(number, binding, place)  # type: ignore[arg-type]
 
 
 def _number(value: Any) -> float | None:

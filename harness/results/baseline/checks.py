@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.results.baseline.compared import CORRUPTION, RunsCompared
+from seatrial.harness.results.baseline.speed import baseline_speed_up
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import recovery
 from seatrial.harness.results.checks.families import Family, of_classes
@@ -32,6 +33,9 @@ def baseline_checks(found: RunsCompared, gate: GateOptions) -> tuple[list[Check]
         limit = gate.limit("baseline_agreement", target)
         if change.likeness and limit.value is not None:
             checks.append(baseline_agreement(target, *next(iter(change.likeness.items())), limit))
+        limit = gate.limit("baseline_speed_up", target)
+        if change.speed is not None and limit.value is not None:
+            checks.append(baseline_speed_up(target, change.speed, limit))
         conditions = {name: one for name, one in evidence.conditions.items() if name != CLEAN}
         names = names_of(found.class_names, evidence.classes)
         classes = {names[number]: one for number, one in evidence.classes.items()}

@@ -14,6 +14,7 @@ from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.metrics.paired import Comparison, Differences, compare
 from seatrial.harness.records.differences import differences
 from seatrial.harness.results.baseline.pairing import Pairing, at, check_labels
+from seatrial.harness.results.baseline.speed import SpeedChange, changes_of_speed
 from seatrial.harness.results.baseline.stored import StoredRun
 from seatrial.harness.results.evidence import Evidence, names_of
 from seatrial.harness.results.unlabelled import likeness_values
@@ -57,7 +58,7 @@ class MeanChange:
 class TargetChange:
     """conditions: by id, clean images first. corrupted: mean over the corruptions that both have, None for none.
     classes: by name. likeness: condition -> how alike the answers to images without labels are, of which the others
-    tell nothing (`results.unlabelled`). evidence: what they were counted from.
+    tell nothing (`results.unlabelled`). evidence: what they were counted from. speed: None where not both were timed.
     """
 
     conditions: Mapping[str, Change]
@@ -65,6 +66,7 @@ class TargetChange:
     classes: Mapping[str, MeanChange]
     likeness: Mapping[str, Mapping[str, Any]]
     evidence: Evidence
+    speed: SpeedChange | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -73,6 +75,7 @@ class TargetChange:
             "corrupted": None if self.corrupted is None else _values(self.corrupted),
             "classes": {name: _values(one) for name, one in self.classes.items()},
             "likeness": dict(self.likeness),
+            "speed": None if self.speed is None else self.speed.to_dict(),
         }
 
 
@@ -117,6 +120,9 @@ def compared(first: StoredRun, second: StoredRun) -> RunsCompared:
         counted = _target(first, second, target, left_out, pairing)
         if counted is not None:
             targets[target] = counted.result(names)
+    for name, speed in changes_of_speed(first, second).items():
+        if name in targets:
+            targets[name] = dataclasses.replace(targets[name], speed=speed)
     if not targets:
         raise UsageError(
             f"{first.root} and {second.root} have no target, condition and image in common"

@@ -1,35 +1,38 @@
-"""Checks of what a target costs: time, memory, bytes."""
+"""Checks of what a target costs: memory, bytes, and how it compares with the reference's speed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.harness.results.check import Check, at_least
-from seatrial.harness.spec.gate import Limit
+from seatrial.harness.results.checks.absolute import absolute
+from seatrial.harness.spec.gate import LIMITS, Limit
 
-_PERCENTILES = {"latency_p50": "p50_ms", "latency_p90": "p90_ms", "latency_p99": "p99_ms"}
 _MB, _MIB = 1e6, 2**20
+# All that `costs` judges, in the order in which it is told.
+COSTS = (*(name for name, kind in LIMITS.items() if kind.absolute), "speed_up", "size", "memory")
 
 
-def costs(target: str, figures: Mapping[str, Any], limits: Mapping[str, Limit]) -> list[Check]:
-    """A check for each limit that is set. figures: `latency` (percentiles in ms by their keys in summary.json),
-    `speedup` (ratio and ci95, None of the reference), `engine_bytes`, `memory_bytes`; None where it is not known.
+def costs(
+    target: str, figures: Mapping[str, Any], limits: Mapping[str, Limit], here: Sequence[str] = ()
+) -> list[Check]:
+    """A check for each limit that is set. figures: `latency` (by scenario, as in summary.json), `energy` (by meter),
+    `speedup` (ratio and ci95, None of the reference), `engine_bytes`, `memory_bytes`; None where it is not known. here:
+    names of the place where it was timed: its processor, its GPUs, the board's.
     """
     found = []
     for name, limit in limits.items():
         if limit.value is None:
             continue
-        if name == "speed_up":
+        if LIMITS[name].absolute:
+            found.append(absolute(name, target, figures, limit, here))
+        elif name == "speed_up":
             found.extend(_speed_up(target, figures["speedup"], limit))
-            continue
-        if name in _PERCENTILES:
-            value, unit, title = figures["latency"].get(_PERCENTILES[name]), "ms", name.replace("_", " ")
         elif name == "size":
-            value, unit, title = _scaled(figures["engine_bytes"], _MB), "MB", "size"
+            found.append(_at_most("size", target, _scaled(figures["engine_bytes"], _MB), "MB", limit))
         else:
-            value, unit, title = _scaled(figures["memory_bytes"], _MIB), "MiB", "memory"
-        found.append(_at_most(title, target, value, unit, limit))
+            found.append(_at_most("memory", target, _scaled(figures["memory_bytes"], _MIB), "MiB", limit))
     return found
 
 
@@ -67,6 +70,8 @@ def _speed_up(target: str, found: Mapping[str, Any] | None, limit: Limit) -> lis
         f"it answers {found['ratio']:.2f} times as fast as the reference ({interval[0]:.2f} to {interval[1]:.2f}); at "
         f"least {limit.value:g} is asked for"
     )
+    if answer == "inconclusive":
+        says += f": {found.get('wide') or 'it lies at the limit, as far as can be told'}"
     return [
         Check(
             name="speed-up",

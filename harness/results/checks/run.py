@@ -12,10 +12,11 @@ from seatrial.harness.results.baseline.compared import RunsCompared
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import gain, negative_flips, recovery
 from seatrial.harness.results.checks.built import alike, realized
-from seatrial.harness.results.checks.costs import costs
+from seatrial.harness.results.checks.costs import COSTS, costs
 from seatrial.harness.results.checks.families import Family, judge, of_classes
 from seatrial.harness.results.checks.reference import reference
 from seatrial.harness.results.checks.robustness import attack_family, masking, pipeline_family
+from seatrial.harness.results.checks.timed import timed_answers
 from seatrial.harness.results.checks.together import together
 from seatrial.harness.results.checks.unlabelled import agreement
 from seatrial.harness.results.evidence import Evidence, ReferenceEvidence, names_of
@@ -24,14 +25,13 @@ from seatrial.harness.results.typed import TargetResult
 from seatrial.harness.spec.gate import GateOptions
 
 CORRUPTION, ATTACK = "corruption", "attack"
-_COSTS = ("latency_p50", "latency_p90", "latency_p99", "speed_up", "size", "memory")
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
     """What a run is judged by. targets: the reference first. evidence: target id -> counts. trust: of the reference;
     None where the images have no labels. audit: as in audit.json. blocks: of the kinds of conditions. kinds: condition
-    id -> name of its kind. class_names: by number.
+    id -> name of its kind. class_names: by number. here: names of the place where targets were timed.
     """
 
     targets: Sequence[TargetResult]
@@ -42,6 +42,7 @@ class Judged:
     kinds: Mapping[str, str]
     class_names: Sequence[str] | None
     gate: GateOptions
+    here: Sequence[str] = ()
 
 
 def checks_of(run: Judged, since: RunsCompared | None = None) -> list[Check]:
@@ -61,7 +62,7 @@ def checks_of(run: Judged, since: RunsCompared | None = None) -> list[Check]:
 
 def _of_reference(run: Judged) -> list[Check]:
     target = run.targets[0]
-    found = _alike(run, target, run.audit.get("alike"))
+    found = [*_alike(run, target, run.audit.get("alike")), *_timed(target)]
     limit = run.gate.limit("reference", target.id)
     if run.trust is not None and limit.value is not None:
         conditions = run.evidence[target.id].conditions
@@ -80,9 +81,14 @@ def _alike(run: Judged, target: TargetResult, model: Mapping[str, Any] | None = 
     return [] if asked is None else [alike(target.id, asked, model)]
 
 
+def _timed(target: TargetResult) -> list[Check]:
+    found = timed_answers(target.id, target.timed)
+    return [] if found is None else [found]
+
+
 def _of_target(run: Judged, target: TargetResult) -> list[Check]:
     gate, evidence, base = run.gate, run.evidence[target.id], run.targets[0]
-    found = _alike(run, target)
+    found = [*_alike(run, target), *_timed(target)]
     limit = gate.limit("realized", target.id)
     # A simulated precision is realized by nothing, by definition.
     if not target.simulated and limit.value is not None:
@@ -101,13 +107,14 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
         found.append(recovery("corrupted recovery", target.id, on, top1, corrupted.differences, limit))
     hidden = masking(target.id, run.blocks.get("attacks"), gate.limit("masking", target.id))
     figures = {
-        "latency": target.latency["single_stream"],
+        "latency": target.latency,
+        "energy": target.timed.get("energy"),
         "speedup": target.metrics.get("speedup"),
         "engine_bytes": target.engine_bytes,
         "memory_bytes": target.memory_bytes,
     }
-    limits = {name: gate.limit(name, target.id) for name in _COSTS}
-    return [*found, *([] if hidden is None else [hidden]), *costs(target.id, figures, limits)]
+    limits = {name: gate.limit(name, target.id) for name in COSTS}
+    return [*found, *([] if hidden is None else [hidden]), *costs(target.id, figures, limits, run.here)]
 
 
 def _of_clean(run: Judged, target: TargetResult, base: float) -> list[Check]:

@@ -36,6 +36,7 @@ def test_the_file_of_the_docs_means_what_it_says(file):
     assert found.limit("classes") == Limit(None, "failures")
     assert found.limit("corrupted_recovery") == LIMITS["corrupted_recovery"].default
     assert found.limit("speed_up").value == 1.5
+    assert found.limit("latency_p99") == Limit(12.0, place="Intel*Xeon*")
 
 
 def test_the_docs_have_every_limit_with_its_default():
@@ -57,6 +58,11 @@ def test_the_docs_have_every_limit_with_its_default():
         ("recovery: {limt: 3}", "recovery: .*is not understood"),
         ("recovery: {limit: 3, binding: maybe}", "recovery: binding is 'maybe'"),
         ("recovery: {binding: 3}", "recovery: binding is 3"),
+        ("latency_p99: 12", r"latency_p99: it holds on one place alone\. .*latency_p99: \{limit: 12, place: \""),
+        ("server_rate: {limit: 9, binding: no}", "server_rate: it holds on one place alone"),
+        ("latency_p99: {limit: 12, place: 3}", "latency_p99: place is 3"),
+        ("latency_p99: {limit: 12, place: ''}", "latency_p99: place is empty"),
+        ("recovery: {limit: 98, place: 'Intel*'}", r"recovery: .*holds on every place\. A place is of latency_p50"),
         ("recovery: 98\nrecovery: 99", "'recovery' stands twice"),
         ("[1, 2]", "not a mapping"),
         ("targets: [1]", "targets is a mapping"),
