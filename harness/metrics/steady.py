@@ -44,8 +44,9 @@ def part_s(seconds: float) -> float:
 def minutes(
     begin: Samples, taken: Samples, length_s: float, readings: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """`minute` (from 1), `from_s`, percentiles in milliseconds (None where the minute's queries do not carry them),
-    `queries`, and the medians of `celsius` and `mhz` that were read meanwhile, None where they were not told.
+    """`minute` (from 1; of parts of another length, the minute at which they end), `from_s`, percentiles in
+    milliseconds (None where the minute's queries do not carry them), `queries`, and the medians of `celsius` and `mhz`
+    that were read meanwhile, None where they were not told.
 
     begin, taken: int64 [N] nanoseconds, since the scenario began. readings: `at_s` and what `engines.machine` reads.
     """
@@ -56,7 +57,7 @@ def minutes(
         meanwhile = [one for one in readings if first <= one.get("at_s", -1.0) < first + length_s]
         found.append(
             {
-                "minute": int(number) + 1,
+                "minute": int(number) + 1 if length_s == MINUTE_S else round((float(number) + 1) * length_s / 60, 2),
                 "from_s": first,
                 **{
                     f"p{percent}_ms": nearest_rank(here, percent) / 1e6

@@ -20,13 +20,14 @@ from seatrial.harness.results.timing.record import MULTI, SERVER, SINGLE, SUSTAI
 UNTRUE = ("wrong", "stale", "cached")
 # One image whose answer alone is another than in a batch may lie at a tie of the batch's own rounding.
 _DIFFERING = 2
+FED = "end_to_end"
 _STREAMS = (SINGLE, MULTI, SUSTAINED)
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """kind: wrong, stale, cached, stalls, drift, load, disturbed, throttled or wide. scenario: its key. says: a
-    sentence without its end.
+    """kind: wrong, stale, cached, differs, stalls, drift, load, disturbed, throttled or wide. scenario: its key, or
+    `end_to_end`. says: a sentence without its end.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class Marks:
             if wide.get(key) and wide[key]["wide"]:
                 found.append(Mark("wide", key, f"its speed-up is not told closely: {wide[key]['wide']}"))
         found.extend(self._load(build))
+        found.extend(_fed(self._run.target(build).get(FED) or ()))
         return found
 
     def _untrue(self, build: str, key: str) -> Iterator[Mark]:
@@ -170,6 +172,27 @@ def _starts(samples: Samples) -> list[tuple[Any, Any]]:
         (samples.begin[samples.round == number], samples.taken[samples.round == number])
         for number in np.unique(samples.round)
     ]
+
+
+def _fed(entries: Sequence[Values]) -> Iterator[Mark]:
+    """Of what was timed from the stored image on. Another decoder at the place answers otherwise without a fault of the
+    engine's: that is told, and fails nothing.
+    """
+    for one in entries:
+        if one.get("wrong"):
+            yield Mark(
+                "wrong",
+                FED,
+                f"{one['wrong']:,} of {one['samples']:,} answers from the stored image on ({one['feed']}) are not "
+                "those that it gives untimed",
+            )
+        if one.get("differ"):
+            yield Mark(
+                "differs",
+                FED,
+                f"{one['differ']} of {one['images']} images get other answers from the stored image on ({one['feed']}) "
+                "than in the run: its place decodes or resizes otherwise",
+            )
 
 
 def _held(reading: Values) -> Iterator[str]:

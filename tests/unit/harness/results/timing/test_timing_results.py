@@ -255,6 +255,22 @@ def test_a_run_without_a_record_has_figures_still(tmp_path):
     assert timing.machine is None
 
 
+def test_what_is_fed_from_the_stored_image_is_looked_at(tmp_path):
+    feeds = [
+        {"feed": "contract", "samples": 400, "images": 32, "wrong": 3, "differ": 0},
+        {"feed": "pipeline/decode=opencv", "samples": 400, "images": 32, "wrong": 0, "differ": 5},
+    ]
+    run = timed_run(tmp_path, pair(noisy(35, 900, 6.0), noisy(36, 900, 3.0)))
+    run.values["targets"][FAST]["end_to_end"] = feeds
+    timing, _, timed = told(run)
+    assert [(mark["kind"], mark["scenario"]) for mark in timed["marks"]] == [
+        ("wrong", "end_to_end"),
+        ("differs", "end_to_end"),
+    ]
+    assert timing.latency(FAST)["end_to_end"] == feeds
+    assert "3 of 400 answers" in timed_answers(FAST, timed).says
+
+
 def test_further_builds_are_looked_at_too(tmp_path):
     found = pair(noisy(32, 900, 6.0), noisy(33, 900, 3.0))
     second = f"{FAST}#2"
