@@ -78,16 +78,11 @@ class PowerCommand:
     def start(self, first_s: float = FIRST_S) -> None:
         """Waits for the first number. UsageError, with what came instead, where none comes in `first_s` seconds."""
         self._thread.start()
-        deadline = self._clock() + first_s
-        while not self._first.wait(_LOOK_S):
-            if self._over.is_set() or self._clock() >= deadline:
-                if self._first.is_set():
-                    break
-                says = self._failed or f"printed no number within {first_s:g} s{self._heard()}"
-                self.close()
-                raise UsageError(
-                    f"--power-command: {shlex.join(self._words)!r} {says}. It must print watts, as in 12.5."
-                )
+        try:
+            self._wait(first_s)
+        except BaseException:
+            self.close()
+            raise
 
     def joules(self) -> float:
         """Since the first number. DeviceError where there has been none for SILENT_S seconds."""
@@ -111,6 +106,18 @@ class PowerCommand:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _wait(self, first_s: float) -> None:
+        deadline = self._clock() + first_s
+        while not self._first.wait(_LOOK_S):
+            over = self._over.is_set()  # what it printed last is taken before that
+            if self._first.is_set():
+                return
+            if over or self._clock() >= deadline:
+                says = self._failed or f"printed no number within {first_s:g} s{self._heard()}"
+                raise UsageError(
+                    f"--power-command: {shlex.join(self._words)!r} {says}. It must print watts, as in 12.5."
+                )
 
     def _heard(self) -> str:
         heard = self._complained or self._printed

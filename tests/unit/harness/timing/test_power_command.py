@@ -1,5 +1,6 @@
 """The user's own power meter: commands that print once, print on, fail, hang, or flood."""
 
+import os
 import shlex
 import sys
 import threading
@@ -120,6 +121,22 @@ def test_a_command_that_hangs_is_ended():
     with pytest.raises(UsageError, match=r"printed no number within 0\.3 s"):
         meter.start(first_s=0.3)
     assert not any(thread.name == "power command" for thread in threading.enumerate())
+
+
+def test_an_interruption_while_it_waits_leaves_nothing_behind(tmp_path):
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+
+    def clock():
+        if pid.exists() and pid.read_text():
+            raise KeyboardInterrupt
+        return time.monotonic()
+
+    with pytest.raises(KeyboardInterrupt):
+        PowerCommand(python(code), clock=clock).start(first_s=60)
+    assert not any(thread.name == "power command" for thread in threading.enumerate())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_a_flood_is_held_up_and_read():
