@@ -61,6 +61,9 @@ def test_the_machine_is_described(found):
         if flag in features:
             assert word in machine["instructions"]
     assert ("no VNNI" in machine["integers"]) is processor().saturates
+    assert len(machine["now"]["load"]) == 3
+    assert all(sentence.endswith(".") for sentence in machine["disturbs"])
+    assert all(meter.keys() == {"name", "says"} for meter in machine["meters"])
     assert found["cache"]["path"] == os.environ["SEATRIAL_CACHE"]
 
 
