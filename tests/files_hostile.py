@@ -1,6 +1,7 @@
 """A summary in which every text from outside is hostile, and many checks have every answer."""
 
 from summaries import likeness, make_summary
+from timed_runs import make_timed
 
 from seatrial.harness.results.check import Check
 
@@ -14,9 +15,10 @@ EVIL = f"{MARKUP} {SIGNS}"
 
 def evil_summary():
     """Names, sentences and keys are EVIL wherever they may be."""
-    summary = make_summary(name=EVIL, corruptions=("fog",))
+    summary = make_timed(EVIL, name=EVIL, corruptions=("fog",))
     summary["timing"] = {"wall": 12.3456}
     for target in summary["targets"]:
+        target["timed"]["marks"].append({"kind": EVIL, "scenario": EVIL, "says": EVIL})
         target["id"] = f"{target['id']} {EVIL}"
         delta = None if target is summary["targets"][0] else -0.1
         target["classes"] = {

@@ -14,12 +14,20 @@ def latency(p50, name="jpeg"):
     """Of a target, in every scenario."""
     rate = round(900 / p50)
     tried = [
-        {"rate": rate * share, "queries": 900, "p99_ms": ms, "bound_p99_ms": ms * 1.1, "keeps": ms < 13}
+        {
+            "rate": rate * share,
+            "queries": 900,
+            "p99_ms": ms,
+            "bound_p99_ms": ms * 1.1,
+            "keeps": ms < 13,
+            "confirmed": share == 1.0,
+        }
         for share, ms in ((0.25, 1.5 * p50), (0.5, 2 * p50), (1.0, 4.0), (1.5, 40.0))
     ]
     minutes = [
         {
-            "minute": minute,
+            "minute": minute + 1,
+            "from_s": 60.0 * minute,
             "p50_ms": p50 * (1 + minute / 50),
             "p90_ms": p50 * (1.3 + minute / 50),
             "p99_ms": None if minute == 3 else p50 * (1.8 + minute / 50),
@@ -38,8 +46,23 @@ def latency(p50, name="jpeg"):
             "batch": 32,
             "workers": 2,
         },
-        "server": {"queries_per_s": rate, "bound_ms": 15.0, "p99_ms": 12.5, "tried": tried, "workers": 2},
-        "sustained": {"minutes": minutes, "drift": 0.18, "steady_from_s": 180.0, "p50_ms": p50 * 1.15, "seconds": 600},
+        "server": {
+            "queries_per_s": rate,
+            "ends": [rate, rate * 1.5],
+            "bound_ms": 15.0,
+            "p99_ci95": [11.0, 14.0],
+            "p99_ms": 12.5,
+            "tried": tried,
+            "workers": 2,
+        },
+        "sustained": {
+            "minutes": minutes,
+            "drift": 0.18,
+            "steady_from_s": 180.0,
+            "p50_ms": p50 * 1.15,
+            "seconds": 600,
+            "part_s": 60.0,
+        },
         "device": {"h2d_ms": p50 / 10, "compute_ms": p50 / 2, "d2h_ms": p50 / 20},
         "end_to_end": [
             {
@@ -70,7 +93,13 @@ def timed(p50, name="contract", marked=()):
     return {
         "marks": list(marked),
         "energy": {
-            name: {"joules_per_image": 0.0123 * p50, "watts": 14.2, "idle_watts": 3.1, "images": 5000},
+            name: {
+                "joules_per_image": 0.0123 * p50,
+                "net_joules_per_image": 0.01 * p50,
+                "watts": 14.2,
+                "idle_watts": 3.1,
+                "images": 5000,
+            },
         },
         "memory": {"host_bytes": 250_000_000, "device_bytes": 90_000_000},
         "sweep": [
@@ -84,7 +113,8 @@ def timed(p50, name="contract", marked=()):
             }
             for threads in (1, 2)
             for batch in (1, 4, 16)
-        ],
+        ]
+        + [{"threads": 2, "batch": 64, "says": f"{name} is too large"}],
         "loadgen": {
             "single_stream": {
                 "p50_ms": p50 * 1.01,
@@ -168,13 +198,11 @@ def make_timed(outside="zone", marked=None, **made):
     summary["targets"][2]["latency"]["single_stream"] = percentiles(3.1, samples=64)
     summary["agreement"] = {"condition": "clean", "pairs": []}
     summary["machine"] = {
-        "name": name,
-        "processor": name,
-        "cores": 2,
+        "place": {"name": name, "processor": name, "cores": 2},
         "before": reading(name),
         "after": reading(name, 61.0, 1.9),
-        "during": None,
-        "marks": [{"kind": "disturbed", "scenario": None, "says": f"{name} took 62 % of a core."}],
+        "readings": 10,
+        "marks": [f"{name} took 62 % of a core."],
     }
     return summary
 

@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.harness.report import timed
-from seatrial.harness.typeset.numbers import rate
 from seatrial.harness.typeset.tables import Listing, figures, name
 from seatrial.harness.typeset.tables import words as text
 from seatrial.harness.typeset.terminal import say
@@ -34,7 +33,7 @@ def print_marks(summary: Values, console: Console) -> None:
     """What was seen while it was timed, the worst first; and which samples carry no p99."""
     for mark in timed.marks(summary):
         style = "bold red" if mark.kind in timed.WORST else "bold yellow"
-        say(console, (mark.title, style), f": {mark.says}")
+        say(console, (mark.title, style), f": {mark.sentence}")
     for scenario in timed.STREAMS:
         for sentence in timed.uncarried(summary["targets"], scenario):
             say(console, sentence)
@@ -68,7 +67,7 @@ def _server(told: Sequence[Values]) -> Listing:
         most = found["queries_per_s"]
         table.add(
             target["id"],
-            "no rate keeps it" if most is None else rate(most),
+            "no rate keeps it" if most is None else timed.kept_rate(found),
             timed.told_ms(found.get("p99_ms")),
             f"{found['bound_ms']:g}",
         )

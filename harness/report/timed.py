@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "load": "Slower under load",
     "drift": "Drift",
     "throttled": "Throttled",
+    "machine": "The machine",
     "disturbed": "Disturbed",
     "wide": "Interval wider than asked",
 }
@@ -38,7 +39,7 @@ WORST = ("wrong", "stale", "cached")
 @dataclasses.dataclass(frozen=True)
 class Mark:
     """kind: of KINDS, or another word. about: ids of targets and names of scenarios, empty for the machine. says: a
-    sentence.
+    sentence, with or without its end.
     """
 
     kind: str
@@ -51,8 +52,10 @@ class Mark:
         named = KINDS.get(self.kind, self.kind)
         return f"{named} ({self.about})" if self.about else named
 
-    def __str__(self) -> str:
-        return f"{self.title}: {self.says}"
+    @property
+    def sentence(self) -> str:
+        """What is said, with its end."""
+        return self.says if self.says.endswith((".", "!", "?")) else f"{self.says}."
 
 
 def marks(summary: Values) -> list[Mark]:
@@ -65,11 +68,7 @@ def marks(summary: Values) -> list[Mark]:
         Mark(kind, ", ".join([*names, *([scenario_name(scenario)] if scenario else [])]), says)
         for (kind, scenario, says), names in about.items()
     ]
-    for one in (summary.get("machine") or {}).get("marks", ()):
-        of_machine = {"kind": "disturbed", "says": one} if isinstance(one, str) else one
-        scenario = of_machine.get("scenario")
-        about_it = scenario_name(scenario) if scenario else "this run"
-        found.append(Mark(of_machine["kind"], about_it, of_machine["says"]))
+    found += [Mark("machine", "", says) for says in (summary.get("machine") or {}).get("marks", ())]
     order = list(KINDS)
     return sorted(found, key=lambda mark: order.index(mark.kind) if mark.kind in order else len(order))
 
@@ -155,8 +154,8 @@ def figures(target: Values, scenario: str) -> str:
     if scenario == "offline":
         return f"{through(found)} images/s"
     if scenario == "server":
-        kept = found["queries_per_s"]
-        return f"{'no rate' if kept is None else f'{rate(kept)} queries/s'} within {found['bound_ms']:g} ms"
+        kept = "no rate" if found["queries_per_s"] is None else f"{kept_rate(found)} queries/s"
+        return f"{kept} within {found['bound_ms']:g} ms"
     if scenario == "sustained":
         return f"p50 {told_ms(found.get('p50_ms'))} ms, drift {drift(found.get('drift'))}, steady from {steady(found)}"
     largest = largest_told([target], scenario)
@@ -170,6 +169,12 @@ def through(offline: Values) -> str:
         return "-"
     span = offline.get("ci95")
     return rate(offline["images_per_s"]) + (f" [{rate(span[0])}, {rate(span[1])}]" if span else "")
+
+
+def kept_rate(server: Values) -> str:
+    """The largest rate that keeps the bound, and the least that was tried and does not, as in "450 [450, 472]"."""
+    ends = server.get("ends")
+    return rate(server["queries_per_s"]) + (f" [{rate(ends[0])}, {rate(ends[1])}]" if ends else "")
 
 
 def told_ms(value: float | None, interval: Sequence[float] | None = None) -> str:
@@ -222,15 +227,17 @@ def fallen_back(layers: Sequence[Values]) -> str:
 
 
 def ranking(summary: Values) -> str | None:
-    """Who is fastest in the first and in the last minute of the scenario sustained; None for less than two targets."""
+    """The order by p50 in the first and in the last part of the scenario sustained; None for less than two targets.
+    Whether it changes beyond doubt is a mark of the machine's.
+    """
     found = {target["id"]: (target["latency"].get("sustained") or {}).get("minutes") for target in summary["targets"]}
     told = {name: minutes for name, minutes in found.items() if minutes}
     if len(told) < 2:
         return None
     first, last = (sorted(told, key=lambda name: told[name][place]["p50_ms"]) for place in (0, -1))
     if first == last:
-        return f"The order by p50 is the same in the first and in the last minute: {', '.join(first)}."
-    return f"The order by p50 changes: in the first minute {', '.join(first)}; in the last one {', '.join(last)}."
+        return f"By p50, from the first minute to the last: {', '.join(first)}."
+    return f"By p50, in the first minute: {', '.join(first)}; in the last one: {', '.join(last)}."
 
 
 def drift(share: float | None) -> str:

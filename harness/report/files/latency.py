@@ -21,7 +21,7 @@ def latency(summary: Mapping[str, Any]) -> Iterator[str]:
     if not marks and not sentences and scenarios in ([], [timed.SINGLE_STREAM]):
         return
     yield "## Latency"
-    lines = [f"**{text(_short(mark.title))}**: {text(_short(mark.says))}" for mark in marks]
+    lines = [text(_short(f"{mark.title}: {mark.sentence}")) for mark in marks]
     lines += [text(_short(sentence)) for sentence in sentences]
     if lines:
         yield _and_more(items(lines[:_MOST_ROWS]), len(lines) - _MOST_ROWS)

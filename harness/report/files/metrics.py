@@ -64,7 +64,7 @@ def _timed(name: str, found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for part in ("energy", "memory", "loadgen"):
         yield from _numbers(f"{name}/{part}", found.get(part))
     for one in found.get("sweep") or ():
-        figures = {key: value for key, value in one.items() if key not in ("threads", "batch")}
+        figures = {key: value for key, value in one.items() if key not in ("threads", "batch", "says")}
         yield from _numbers(f"{name}/sweep/threads={one['threads']},batch={one['batch']}", figures)
     yield f"{name}/marks", len(found.get("marks") or ())
 

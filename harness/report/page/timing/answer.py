@@ -16,7 +16,7 @@ def marks(shown: Shown) -> Markup | None:
         return None
     items = [
         Markup("<strong{}>{}</strong>: {}").format(
-            Markup(' class="fail"') if mark.kind in timed.WORST else Markup(), mark.title, mark.says
+            Markup(' class="fail"') if mark.kind in timed.WORST else Markup(), mark.title, mark.sentence
         )
         for mark in found
     ]
@@ -43,8 +43,6 @@ def _sentence(shown: Shown, target: Values) -> Markup:
     told += Markup(" {}").format(further) if further else ""
     if timed.is_slower(found):
         told += Markup(" {}").format(timed.fallen_back(shown.layers.get(name, ())))
-    if found.get("wide"):
-        told += Markup(" The interval is wider than asked: {}.").format(str(found["wide"]).rstrip("."))
     return told
 
 

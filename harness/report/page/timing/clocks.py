@@ -49,7 +49,7 @@ def clocks(shown: Shown) -> Markup | None:
     return together(
         figure(
             [Drawing(_drawn(bars), "Where the time goes", says)],
-            "Medians of single queries, stacked: the device's clock, the engine call on the host (copies included), "
+            "Of single queries, stacked: the device's clock, the engine call on the host (copies included), "
             "and the whole way of an image.",
         ),
         _device(shown),
@@ -98,7 +98,7 @@ def _drawn(bars: Mapping[str, Sequence[_Bar]]) -> Markup:
         axis.set_yticks([row for row, _ in told], [bar.name for _, bar in told])
         axis.set_ylim(len(lines) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("milliseconds, median")
+        axis.set_xlabel("milliseconds")
         axis.figure.legend(loc="outside upper right", ncols=4, fontsize=8, frameon=False)
     return drawn.svg
 
@@ -135,7 +135,7 @@ def _whole_way(shown: Shown) -> Markup | None:
         Heading("target"),
         Heading("pipeline", figures=False),
         Heading("input", figures=False),
-        *(Heading(label, group="medians, ms") for label, _, _ in _PARTS[:5]),
+        *(Heading(label, group="parts, ms") for label, _, _ in _PARTS[:5]),
         Heading("p50 ms", group="whole"),
         Heading("p90 ms", group="whole"),
         Heading("images"),
@@ -144,7 +144,10 @@ def _whole_way(shown: Shown) -> Markup | None:
     ]
     return together(
         Table("From the encoded image to the answer", headings, rows, folded=False),
-        note("Real images, one after the other, in the engine's own process. Medians of parts do not add up exactly."),
+        note(
+            "Real images, from the bytes in memory on, one after the other, in the engine's own process; parts are "
+            "means over the middle half of the queries, so that they add up to about p50."
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from markupsafe import Markup
 
 from seatrial.harness.report import timed
@@ -30,6 +32,7 @@ def loadgen(shown: Shown) -> Markup | None:
         Heading("its samples"),
         Heading("version", figures=False),
         Heading("logs in", figures=False),
+        Heading("remarks", figures=False),
     ]
     return together(
         Table("MLPerf's load generator beside our own loop", headings, rows, folded=False),
@@ -55,7 +58,12 @@ def _row(target: Values, scenario: str, found: Values) -> list[Cell | str]:
         Cell("-" if found.get("samples") is None else str(found["samples"]), found.get("samples")),
         found.get("version") or "-",
         ", ".join(dict.fromkeys(log.rpartition("/")[0] or log for log in found.get("logs") or ())) or "-",
+        _remarks(found.get("says")),
     ]
+
+
+def _remarks(says: Any) -> str:
+    return "-" if not says else says if isinstance(says, str) else "; ".join(map(str, says))
 
 
 def _both(ours: float | None, its: float | None) -> str:

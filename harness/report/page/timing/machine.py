@@ -38,7 +38,7 @@ def machine(shown: Shown) -> Markup | None:
     facts = {when: _together(found) for when, found in readings.items()}
     names = list(dict.fromkeys(name for found in facts.values() for name in found))
     rows = [[name, *(_spelled(found.get(name)) for found in facts.values())] for name in names]
-    place = shown.timing.get("place") or shown.summary.get("machine") or {}
+    place = shown.timing.get("place") or (shown.summary.get("machine") or {}).get("place") or {}
     about = [str(place[key]) for key in ("name", "processor") if place.get(key)]
     about += [f"{place['cores']} cores"] if place.get("cores") else []
     headings = [Heading("what"), *(Heading(when, figures=False) for when in facts)]

@@ -32,16 +32,16 @@ def sustained(shown: Shown) -> Markup | None:
 
 
 def _drawn(shown: Shown, told: list[Values]) -> Markup:
-    panes = [pane for pane in _PANES if any(_values(target, pane[2])[1] for target in told)]
+    panes = [pane for pane in _PANES if any(_values(target, pane[2], 1)[1] for target in told)]
     with stack([height for height, _, _ in panes], 6.4) as drawn:
         for axis, (_, label, key) in zip(drawn.axes, panes, strict=True):
             for target in told:
-                places, values = _values(target, key)
+                places, values = _values(target, key, 60 if _in_minutes(told) else 1)
                 style = line_style(shown.names.index(target["id"]))
                 axis.plot(places, values, markersize=3.5, linewidth=1.3, **style)
             axis.set_ylabel(label)
             axis.margins(y=0.15)
-        drawn.axes[-1].set_xlabel("minute")
+        drawn.axes[-1].set_xlabel("minutes" if _in_minutes(told) else "seconds")
     says = " ".join(
         f"{target['id']}: p50 {milliseconds(minutes[0]['p50_ms'])} ms in the first minute, "
         f"{milliseconds(minutes[-1]['p50_ms'])} ms in the last."
@@ -50,15 +50,29 @@ def _drawn(shown: Shown, told: list[Values]) -> Markup:
     )
     return figure(
         [Drawing(drawn.svg, "Minutes of the scenario sustained", says)],
-        "Percentiles of each minute's queries; the hottest zone, and the clock of the device.",
+        f"Percentiles of the queries of each {_length(told)}; the median of the hottest sensor, and of the clocks.",
         shown.names,
     )
 
 
-def _values(target: Values, key: str) -> tuple[list[float], list[float]]:
-    found = [(one["minute"], one.get(key)) for one in target["latency"]["sustained"]["minutes"]]
-    told = [(minute, value) for minute, value in found if value is not None]
-    return [minute for minute, _ in told], [value for _, value in told]
+def _length(told: list[Values]) -> str:
+    return "minute" if _in_minutes(told) else f"{max(map(_part_s, told)):.3g} s"
+
+
+def _in_minutes(told: list[Values]) -> bool:
+    """A run of a few minutes is cut into shorter parts."""
+    return all(_part_s(target) >= 60 for target in told)
+
+
+def _part_s(target: Values) -> float:
+    return float(target["latency"]["sustained"].get("part_s") or 60.0)
+
+
+def _values(target: Values, key: str, unit_s: float) -> tuple[list[float], list[float]]:
+    """The middle of each part that tells it, and what it tells."""
+    found, half = target["latency"]["sustained"]["minutes"], _part_s(target) / 2
+    told = [((one["from_s"] + half) / unit_s, one[key]) for one in found if one.get(key) is not None]
+    return [place for place, _ in told], [value for _, value in told]
 
 
 def _ends(told: list[Values]) -> Table:
@@ -84,8 +98,8 @@ def _ends(told: list[Values]) -> Table:
         )
     headings = [
         Heading("target"),
-        Heading("first", group="p50 ms of a minute"),
-        Heading("last", group="p50 ms of a minute"),
+        Heading("first", group="p50 ms"),
+        Heading("last", group="p50 ms"),
         Heading("drift"),
         Heading("steady from", figures=False),
         Heading("p50 ms, steady"),
@@ -94,7 +108,7 @@ def _ends(told: list[Values]) -> Table:
         Heading("MHz at the end"),
         Heading("marks", figures=False),
     ]
-    return Table("Sustained: first and last minute; in brackets 95 % intervals", headings, rows, folded=False)
+    return Table(f"Sustained: first and last {_length(told)}; in brackets 95 % intervals", headings, rows, folded=False)
 
 
 def _minutes(told: list[Values]) -> Table:
@@ -102,6 +116,7 @@ def _minutes(told: list[Values]) -> Table:
         [
             target["id"],
             Cell(str(one["minute"]), one["minute"]),
+            Cell(f"{one['from_s']:.0f}", one["from_s"]),
             *(_ms(one.get(key)) for key in ("p50_ms", "p90_ms", "p99_ms")),
             _plain(one.get("celsius")),
             _plain(one.get("mhz")),
@@ -109,8 +124,8 @@ def _minutes(told: list[Values]) -> Table:
         for target in told
         for one in target["latency"]["sustained"]["minutes"]
     ]
-    headings = [Heading("target"), *map(Heading, ("minute", "p50 ms", "p90 ms", "p99 ms", "°C", "MHz"))]
-    return Table("Every minute", headings, rows, folded=True)
+    headings = [Heading("target"), *map(Heading, ("minute", "from, s", "p50 ms", "p90 ms", "p99 ms", "°C", "MHz"))]
+    return Table(f"Every {_length(told)}", headings, rows, folded=True)
 
 
 def _ms(value: float | None) -> Cell:

@@ -61,6 +61,7 @@ def server(shown: Shown) -> Markup | None:
         return None
     headings = [
         Heading("target"),
+        Heading("times as fast"),
         Heading("queries a second that keep the bound"),
         Heading("bound, ms"),
         Heading("p99 ms at that rate"),
@@ -74,9 +75,10 @@ def server(shown: Shown) -> Markup | None:
         rows.append(
             [
                 target["id"],
-                Cell("no rate keeps it", 0) if kept is None else _rate(kept),
+                Cell(timed.ratio(timed.speedup_of(target, "server"))),
+                Cell("no rate keeps it", 0) if kept is None else Cell(timed.kept_rate(found), kept),
                 f"{found['bound_ms']:g}",
-                Cell(timed.told_ms(found.get("p99_ms")), found.get("p99_ms")),
+                Cell(timed.told_ms(found.get("p99_ms"), found.get("p99_ci95")), found.get("p99_ms")),
                 _whole(found.get("workers")),
                 timed.marked(target, "server") or "-",
             ]
@@ -84,6 +86,10 @@ def server(shown: Shown) -> Markup | None:
     return together(
         _rates(shown, told),
         Table("Queries that arrive at random, and a bound on p99", headings, rows, folded=False),
+        note(
+            "The largest rate whose p99, by its bound at 99 % confidence, keeps the bound; in brackets up to the least "
+            "rate that was tried and does not. p99 at that rate with its 95 % interval."
+        ),
         _tried(told),
     )
 
@@ -146,6 +152,7 @@ def _tried(told: list[Values]) -> Table:
             Cell(timed.told_ms(one["p99_ms"]), one["p99_ms"]),
             Cell(timed.told_ms(one.get("bound_p99_ms")), one.get("bound_p99_ms")),
             "yes" if one["keeps"] else "no",
+            "yes" if one.get("confirmed") else "-",
             _whole(one.get("queries")),
         ]
         for target in told
@@ -157,6 +164,7 @@ def _tried(told: list[Values]) -> Table:
         Heading("p99 ms"),
         Heading("p99 ms at most, with 99 % confidence"),
         Heading("keeps the bound", figures=False),
+        Heading("confirmed", figures=False),
         Heading("queries"),
     ]
     return Table("Rates that were tried", headings, rows, folded=True)
@@ -167,20 +175,23 @@ def sweep(shown: Shown) -> Markup | None:
     found = {target["id"]: swept for target in shown.targets if (swept := (target.get("timed") or {}).get("sweep"))}
     if not found:
         return None
-    threads = sorted({one["threads"] for swept in found.values() for one in swept})
+    measured = {name: [one for one in swept if one.get("images_per_s")] for name, swept in found.items()}
+    threads = sorted({one["threads"] for swept in measured.values() for one in swept})
     drawings = [
         Drawing(_swept(name, swept, threads), f"Throughput against latency, {name}", _best(swept))
-        for name, swept in found.items()
+        for name, swept in measured.items()
+        if swept
     ]
     rows = [
         [
             name,
             _whole(one["threads"]),
             _whole(one["batch"]),
-            _rate(one["images_per_s"]),
-            Cell(timed.told_ms(one["p50_ms"]), one["p50_ms"]),
+            _rate(one.get("images_per_s")),
+            Cell(timed.told_ms(one.get("p50_ms")), one.get("p50_ms")),
             Cell(timed.told_ms(one.get("p90_ms")), one.get("p90_ms")),
             _whole(one.get("queries")),
+            one.get("says") or "-",
         ]
         for name, swept in found.items()
         for one in swept
@@ -188,14 +199,15 @@ def sweep(shown: Shown) -> Markup | None:
     headings = [
         Heading("target"),
         *map(Heading, ("threads", "batch", "images a second", "p50 ms", "p90 ms", "queries")),
+        Heading("why not", figures=False),
     ]
+    caption = (
+        "Further right is more images a second, lower is sooner. The figures at the marks are batch sizes; a line "
+        "joins those of one number of threads."
+    )
+    legend = [f"{count} thread{'' if count == 1 else 's'}" for count in threads]
     return together(
-        figure(
-            drawings,
-            "Further right is more images a second, lower is sooner. The figures at the marks are batch sizes; a line "
-            "joins those of one number of threads.",
-            [f"{count} thread{'' if count == 1 else 's'}" for count in threads],
-        ),
+        figure(drawings, caption, legend) if drawings else None,
         Table("Batch sizes and threads", headings, rows, folded=True),
         note("Milliseconds are of a whole batch."),
     )

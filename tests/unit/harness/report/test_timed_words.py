@@ -1,0 +1,151 @@
+"""What was timed, in words: in the terminal at any width, in report.md, and in the files that CI systems read."""
+
+import io
+
+import pytest
+from rich.console import Console
+from summaries import make_summary, percentiles
+from timed_runs import NAMES, make_timed
+
+from seatrial.harness.report import timed, words
+from seatrial.harness.report.console import print_summary
+from seatrial.harness.report.files.bencher import benchmarks
+from seatrial.harness.report.files.markdown import markdown
+from seatrial.harness.report.files.metrics import metrics
+
+FP32, INT8, OTHER = NAMES
+
+
+def shown(summary, folder, width):
+    stream = io.StringIO()
+    print_summary(summary, folder, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_scenario_stands_whole_in_the_terminal(tmp_path, width):
+    text = shown(make_timed(), tmp_path, width)
+    assert "…" not in text
+    assert all(len(line) <= width for line in text.splitlines() if not line.startswith("Report: "))
+    one_line = " ".join(text.split())
+    for figure in ("1,058 [1,038, 1,077]", "865 [865, 1,298]", "+18.0 %", "180 s", "1.83 [1.74, 1.92]"):
+        assert figure in one_line
+    for title in (
+        "multi stream: eight images",
+        "offline: all images at once",
+        "server: one image",
+        "sustained: single",
+    ):
+        assert title in one_line
+    assert f"By p50, from the first minute to the last: {INT8}, {FP32}, {OTHER}." in one_line
+
+
+def test_a_table_of_the_terminal_has_the_largest_percentile_that_is_carried(tmp_path):
+    summary = make_timed(marked=[])
+    header, *_ = [line for line in shown(summary, tmp_path, 120).splitlines() if "realized" in line]
+    assert header.split()[-4:] == ["p50", "ms", "p99", "ms"]
+    for target in summary["targets"]:
+        target["latency"]["single_stream"] = percentiles(2.0, samples=129)
+    text = shown(summary, tmp_path, 120)
+    header, *_ = [line for line in text.splitlines() if "realized" in line]
+    assert header.split()[-4:] == ["p50", "ms", "p90", "ms"]
+    assert "single stream: 129 samples carry p90 and nothing beyond it; p99 needs 662." in " ".join(text.split())
+    summary["targets"][0]["latency"]["single_stream"] = percentiles(2.0, samples=9)
+    assert "9 samples carry no percentile" in " ".join(shown(summary, tmp_path, 120).split())
+
+
+def test_marks_are_sentences_the_worst_first(tmp_path):
+    text = " ".join(shown(make_timed(), tmp_path, 80).split())
+    titles = [
+        f"{title} ({INT8}, single stream): zone says so." for kind, title in timed.KINDS.items() if kind != "machine"
+    ]
+    places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+    assert "The machine: zone took 62 % of a core." in text
+
+
+def test_a_mark_ends_as_a_sentence_does():
+    assert timed.Mark("wrong", "", "12 answers are others").sentence == "12 answers are others."
+    assert timed.Mark("wrong", "", "A burner ran.").sentence == "A burner ran."
+
+
+def test_nothing_is_said_where_nothing_but_single_queries_was_timed(tmp_path):
+    text = shown(make_summary(), tmp_path, 80)
+    for word in ("multi stream", "offline", "sustained", "The machine", "carry"):
+        assert word not in text
+    assert "## Latency" not in markdown(make_summary())
+
+
+def test_untrue_answers_have_no_speed():
+    summary = make_timed()
+    assert "cannot be trusted, so its speed says nothing" in words.headline(summary, summary["targets"][1])
+    assert "1.55 times slower than fp32" in words.headline(summary, summary["targets"][2])
+    summary["targets"][2]["metrics"]["speedup"] = None
+    assert "is not known" in words.headline(summary, summary["targets"][2])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "says"),
+    [
+        ("single_stream", "p50 2.00 ms, p99 4.00 ms"),
+        ("multi_stream", "p50 15.0 ms, p95 28.8 ms"),
+        ("offline", "550 [540, 560] images/s"),
+        ("server", "450 [450, 675] queries/s within 15 ms"),
+        ("sustained", "p50 2.30 ms, drift +18.0 %, steady from 180 s"),
+        ("unknown", "-"),
+    ],
+)
+def test_figures_of_a_scenario_in_a_few_words(scenario, says):
+    assert timed.figures(make_timed()["targets"][0], scenario) == says
+
+
+def test_report_md_has_the_marks_and_every_scenario():
+    page = markdown(make_timed())
+    latency = page[page.index("## Latency") :]
+    assert "- The machine: zone took 62 % of a core." in latency
+    assert f"| `{INT8}` | offline | 1,058 \\[1,038, 1,077] images/s | 1.83 \\[1.74, 1.92] |" in latency
+    assert latency.index("Wrong answers") < latency.index("| target |")
+
+
+def test_metrics_have_every_figure_and_leave_out_what_is_null():
+    found = metrics(make_timed())
+    int8 = INT8.replace("@", "_")
+    expected = {
+        "latency/single_stream/p99_ms": 2.08,
+        "latency/single_stream/ci95/p50_ms/low": 1.04 * 0.98,
+        "latency/offline/images_per_s": 1100 / 1.04,
+        "latency/server/queries_per_s": 865,
+        "latency/server/ends/high": 865 * 1.5,
+        "latency/sustained/drift": 0.18,
+        "latency/end_to_end/contract/decode_ms": 1.2,
+        "latency/device/compute_ms": 0.52,
+        "metrics/speedups/offline/ci95/low": 1.9 / 1.04 * 0.95,
+        "timed/energy/zone/net_joules_per_image": 0.0104,
+        "timed/memory/host_bytes": 250_000_000,
+        "timed/sweep/threads_2_batch_16/p90_ms": 1.04 * 9,
+        "timed/loadgen/single_stream/p50_ms": 1.04 * 1.01,
+        "timed/marks": 9,
+    }
+    for name, value in expected.items():
+        assert found[f"{int8}/{name}"] == pytest.approx(value), name
+    assert f"{int8}/latency/single_stream/p99.9_ms" not in found
+    assert not [name for name in found if "/minutes" in name or "/tried" in name or name.endswith("/says")]
+
+
+def test_two_entries_of_a_list_are_no_interval():
+    summary = make_timed()
+    latency = summary["targets"][0]["latency"]
+    latency["server"]["tried"] = latency["server"]["tried"][:2]
+    latency["sustained"]["minutes"] = latency["sustained"]["minutes"][:2]
+    assert not [name for name in metrics(summary) if "/tried" in name or "/minutes" in name]
+
+
+def test_bencher_gets_every_scenario():
+    found = benchmarks(make_timed())[INT8]
+    assert found["p50-ms"] == pytest.approx({"value": 1.04, "lower_value": 1.04 * 0.98, "upper_value": 1.04 * 1.03})
+    assert found["multi-stream-p95-ms"]["value"] == pytest.approx(1.04 * 7.5 * (1 + 45 / 49))
+    assert found["offline-images-per-s"]["value"] == pytest.approx(1100 / 1.04)
+    assert found["server-queries-per-s"] == {"value": 865}
+    assert found["sustained-p50-ms"] == {"value": pytest.approx(1.04 * 1.15)}
+    assert found["joules-per-image-zone"] == {"value": pytest.approx(0.0123 * 1.04)}
+    assert "p99-9-ms" not in found
