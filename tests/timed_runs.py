@@ -7,7 +7,7 @@ from seatrial.harness.report.page.part import Shown
 from seatrial.harness.report.tracks import track
 
 NAMES = ("onnxruntime/fp32@cpu", "onnxruntime/int8@cpu", "openvino/int8@cpu")
-KINDS = ("wrong", "stale", "cached", "stalls", "drift", "load", "disturbed", "throttled", "wide")
+KINDS = ("wrong", "stale", "cached", "stalls", "differs", "drift", "load", "disturbed", "throttled", "wide")
 
 
 def latency(p50, name="jpeg"):
@@ -165,6 +165,7 @@ def reading(name="zone", celsius=45.5, load=0.4):
             "rails_watts": {name: 4.5},
         },
         "raspberry_pi": {"throttled": [name]},
+        "others": 0.7,
         "busiest": [{"name": name, "share": 0.62}],
     }
 

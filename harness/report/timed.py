@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "stale": "Stale answers",
     "cached": "Cached answers",
     "stalls": "Stalls",
+    "differs": "Other answers end to end",
     "load": "Slower under load",
     "drift": "Drift",
     "throttled": "Throttled",

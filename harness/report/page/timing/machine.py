@@ -92,6 +92,7 @@ _NUMBERS = (
 def _facts(reading: Values) -> Iterator[tuple[str, _Fact]]:
     """Each with its name; what is not told, or is no number where one should be, is missing."""
     yield from _numbers("load of the last minute", _first(reading.get("load")), f" on {reading.get('cores')} cores")
+    yield from _numbers("all other processes", reading.get("others"), " % of a core", 100)
     for one in _dicts(reading.get("busiest")):
         share = one.get("share")
         yield from _numbers(f"other process: {one.get('name')}", share, " % of a core", 100)

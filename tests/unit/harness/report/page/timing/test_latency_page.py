@@ -113,7 +113,7 @@ def test_answers_that_cannot_be_trusted_are_no_answer():
 def test_marks_are_words_in_the_list_and_in_the_row():
     body = whole()
     row = re.search(rf'<th scope="row"[^>]*>{INT8}</th>.*?</tr>', body)[0]
-    assert "wrong, stale, cached, stalls, load, drift, throttled, disturbed, wide<" in row
+    assert "wrong, stale, cached, stalls, differs, load, drift, throttled, disturbed, wide<" in row
     items = re.search('<ul class="marks">(.*?)</ul>', body, re.DOTALL)[1]
     assert items.count("<li>") == len(KINDS) + 1, "and the machine's"
 
