@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seatrial.engines.base import Engine
+from seatrial.engines.null import NullEngine
 from seatrial.engines.timing import loadgen
 from seatrial.engines.timing.answers import room
 from seatrial.engines.timing.block import Block, Counters, Timed
@@ -39,6 +40,7 @@ class TimingService:
         self._samples: Samples | None = None
         self._probes = Probes()
         self._meters: list[Meter] | None = None
+        self._nothing = NullEngine(dataclasses.replace(engine.request, precision="fp32", device="cpu"))
 
     @property
     def extra_bytes(self) -> int:
@@ -87,7 +89,10 @@ class TimingService:
             worker.stage_known(block.first)
             infer(worker.buffer)
         before = snapshot(self._joules)
-        (as_they_arrive if arriving else one_after_the_other)(infer, workers, block)
+        if arriving:
+            as_they_arrive(infer, workers, block, rehearse=self._nothing.infer)
+        else:
+            one_after_the_other(infer, workers, block)
         after, mhz = snapshot(self._joules), mhz_here()
         probes.append(self._probes.arithmetic())
         memory.append(self._probes.memory())
