@@ -14,8 +14,10 @@ from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.processors import describe_processors
 from seatrial.calib.quantizers import Quantizer, Request, needs_images, quantizer_for
 from seatrial.calib.recipes import Recipe, recipe_for
+from seatrial.calib.rest import with_half_rest
 from seatrial.calib.static import check_quantizable
 from seatrial.engines.cpu import processor
+from seatrial.engines.precision import is_quantized
 from seatrial.errors import BadInputError, UnsupportedError
 from seatrial.exporters.float_view import float_view
 from seatrial.exporters.model import DeployableModel
@@ -88,6 +90,8 @@ def _made(quantizer: Quantizer, request: Request) -> DeployableModel:
     model = quantizer(request)
     if request.recipe.narrow:
         model = narrowed(model)
+    if (request.options.rest or request.recipe.rest) == "fp16" and is_quantized(model.precision):
+        model = with_half_rest(request, model)
     if request.recipe.sums_in_16_bits:
         describe_processors(model.proto)
     return model

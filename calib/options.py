@@ -11,6 +11,7 @@ RANGES = ("minmax", "percentile", "entropy", "mse")
 OURS = "seatrial"
 QUANTIZERS = (OURS, "onnxruntime", "modelopt", "nncf", "nncf-accuracy")
 INT4_METHODS = ("gptq", "rtn")
+RESTS = ("fp32", "fp16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,8 @@ class QuantizeOptions:
     the values, kept by the range method of that name. equalize: cross-layer equalisation before. bias_correction:
     afterwards. keep_float: names of nodes that stay float. keep_float_below_db: nodes whose quantization alone leaves
     less signal to noise at the output than this stay float, None for none. int4_method: how 4-bit weights are rounded.
-    portable: a file for all processors, and not for the one at hand alone.
+    portable: a file for all processors, and not for the one at hand alone. rest: what is not quantized is written in;
+    None for the recipe's own.
     """
 
     quantizer: str = OURS
@@ -31,6 +33,7 @@ class QuantizeOptions:
     keep_float_below_db: float | None = None
     int4_method: str = "gptq"
     portable: bool = False
+    rest: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for unknown names and impossible numbers."""
@@ -38,9 +41,10 @@ class QuantizeOptions:
             ("--quantizer", self.quantizer, QUANTIZERS),
             ("--ranges", self.ranges, RANGES),
             ("--int4-method", self.int4_method, INT4_METHODS),
+            ("--rest", self.rest, (None, *RESTS)),
         ):
             if value not in known:
-                raise UsageError(f"{flag} {value!r} is unknown. Known: {', '.join(known)}.")
+                raise UsageError(f"{flag} {value!r} is unknown. Known: {', '.join(filter(None, known))}.")
         if self.keep_float_below_db is not None and not math.isfinite(self.keep_float_below_db):
             raise UsageError(f"--keep-float-below-db is {self.keep_float_below_db}; it must be a number.")
         if not 50 < self.percentile <= 100:

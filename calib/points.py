@@ -15,6 +15,7 @@ import onnx
 
 from seatrial.calib.fold import node_input, read_constant, readers_of
 from seatrial.calib.recipes import Recipe
+from seatrial.calib.tactics import RULES, Product
 from seatrial.calib.types import float_values
 from seatrial.exporters.folding import constant_values
 from seatrial.exporters.graphs import attribute_of
@@ -146,6 +147,7 @@ class _Finder:
             return False
         constant = self.reader.is_constant(node.input[1])
         transposed = attribute_of(node, "transA")
+        slow = self._without_tactic(node) if constant and self.recipe.tactics is not None else None
         if self.reader.is_constant(node.input[0]):
             reason = "its first operand is a constant"
         elif node.op_type != "MatMul" and not constant:
@@ -158,8 +160,8 @@ class _Finder:
             reason = f"{self.recipe.engine} has no integer kernel for {lacks_kernel(node, self.recipe)}"
         elif node.output[0] not in self.floats:
             reason = "it multiplies integers"
-        elif constant and self._channels(node) < self.recipe.least_channels:
-            reason = f"its weight has fewer than {self.recipe.least_channels} channels"
+        elif slow is not None:
+            reason = slow
         elif node.op_type == "Gemm" and node_input(node, 2) and read_constant(self.graph, node.input[2]) is None:
             reason = "its bias is computed while the graph runs"
         else:
@@ -167,10 +169,19 @@ class _Finder:
         self.left_float[node.name] = reason
         return False
 
-    def _channels(self, node: onnx.NodeProto) -> int:
-        """The smaller of the first two extents of a weight: 1 for a depthwise convolution."""
+    def _without_tactic(self, node: onnx.NodeProto) -> str | None:
+        """Why the recipe's rule leaves it float."""
         weight = read_constant(self.graph, node.input[1])
-        return 0 if weight is None else min(weight.shape[:2])
+        if weight is None or weight.ndim < 2:
+            return None
+        group = attribute_of(node, "group")
+        rows, columns = weight.shape[:2]
+        outputs, inputs = (columns, rows) if node.op_type in ("ConvTranspose", "MatMul") else (rows, columns)
+        if node.op_type in ("Gemm", "MatMul"):
+            return RULES[str(self.recipe.tactics)](Product(outputs, inputs))
+        first = node.input[0] in {value.name for value in self.graph.input}
+        groups = 1 if group is None else group.i
+        return RULES[str(self.recipe.tactics)](Product(outputs, inputs, tuple(weight.shape[2:]), groups, first))
 
     def _chain(self) -> list[onnx.NodeProto]:
         """The integer nodes of the style with outputs; fills `activations`."""

@@ -32,7 +32,9 @@ def kept_float_of(model: DeployableModel) -> dict[str, str]:
 
 
 def calibration_of(model: DeployableModel) -> dict[str, Any]:
-    """What the file says of its calibration: images, ranges, warnings, kept_float; empty where it says nothing."""
+    """What the file says of its calibration: images, ranges, warnings, kept_float, and where the rest is smaller than
+    float32 `rest` and kept_float32; empty where it says nothing.
+    """
     for entry in model.proto.metadata_props:
         if entry.key == KEY:
             found: dict[str, Any] = json.loads(entry.value)
@@ -55,6 +57,15 @@ def describe(
     del proto.metadata_props[:]
     proto.metadata_props.extend(others)
     proto.metadata_props.add(key=KEY, value=json.dumps(value))
+
+
+def describe_rest(proto: onnx.ModelProto, rest: str, float32: Mapping[str, str]) -> None:
+    """Adds what the values that are not quantized are written in. float32: nodes that stay so all the same -> why."""
+    found: dict[str, Any] = next((json.loads(entry.value) for entry in proto.metadata_props if entry.key == KEY), {})
+    others = [entry for entry in proto.metadata_props if entry.key != KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(others)
+    proto.metadata_props.add(key=KEY, value=json.dumps({**found, "rest": rest, "kept_float32": dict(float32)}))
 
 
 def find_warnings(

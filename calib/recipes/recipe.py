@@ -23,11 +23,12 @@ class Recipe:
     stays float. quantize_outputs: Q/DQ behind an operator, too, and not only before those that multiply. block_size:
     weights along the inner axis that share a scale, None for whole channels. quantize_residuals: without
     quantize_outputs, Q/DQ on the shortcut of a residual Add, too. integer_operators: with quantize_outputs, those that
-    have integer kernels besides the ones that multiply and the ones that only move values. least_channels: a weight
-    with fewer input or output channels stays float (a depthwise convolution has 1 per group). no_kernel: operators that
+    have integer kernels besides the ones that multiply and the ones that only move values. tactics: whose rule
+    (`calib.tactics`) says which products stay float, since no fast kernel takes them. no_kernel: operators that
     multiply and have no integer kernel, "grouped" before the name for those with groups alone. sums_in_16_bits: the
     engine's kernels can saturate on x86 processors without VNNI. narrow: weights such that they cannot, see
-    `calib.overflow`.
+    `calib.overflow`. rest: what is not quantized is written in, "fp32" or "fp16"; for engines that leave the types of a
+    file as they are.
     """
 
     engine: str
@@ -42,10 +43,11 @@ class Recipe:
     quantize_outputs: bool = True
     block_size: int | None = None
     quantize_residuals: bool = True
-    least_channels: int = 0
+    tactics: str | None = None
     no_kernel: tuple[str, ...] = ()
     sums_in_16_bits: bool = False
     narrow: bool = False
+    rest: str = "fp32"
     integer_operators: tuple[str, ...] = (
         *("Add", "Mul", "AveragePool", "GlobalAveragePool", "Concat", "Sigmoid", "LeakyRelu"),
     )

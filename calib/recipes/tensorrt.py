@@ -26,6 +26,10 @@ _FLOAT_BIAS = (
     "Int8, or UInt8')"
 )
 _PER_CHANNEL = "one weight scale per output channel: costs nothing at run time; activations have one per tensor"
+_REST = (
+    "float16 for what is not quantized: strong typing forbids TensorRT to choose it, and int8 beside float16 is what "
+    "is deployed (Model Optimizer writes fp8 so, too); what leaves float16's range stays float32"
+)
 _POSITIVE = "every scale above zero, those of dead channels, too: 'Scale coefficients must all be positive'"
 
 
@@ -62,7 +66,10 @@ def _recipes(engine: str) -> tuple[Recipe, ...]:
             per_channel=True,
             quantize_bias=False,
             quantize_outputs=False,
+            tactics="int8",
+            rest="fp16",
             reasons=(
+                _REST,
                 _TYPED,
                 "symmetric int8 activations: 'Non-zero zero point is not supported', and uint8 is read as int8 with no "
                 "more than a warning",
@@ -70,6 +77,8 @@ def _recipes(engine: str) -> tuple[Recipe, ...]:
                 _FLOAT_BIAS,
                 _POSITIVE,
                 _PLACEMENT,
+                "products of fewer than 16 channels stay float where TensorRT's int8 kernels do not take them (Model "
+                "Optimizer's rule)",
             ),
         ),
         Recipe(
@@ -82,10 +91,12 @@ def _recipes(engine: str) -> tuple[Recipe, ...]:
             per_channel=True,
             quantize_bias=False,
             quantize_outputs=False,
-            least_channels=16,
+            tactics="fp8",
+            rest="fp16",
             reasons=(
-                "layers of fewer than 16 channels stay float, depthwise convolutions among them: three bits of "
-                "mantissa leave them too little (MobileNet v1: 58.5 instead of 81.5 %); so does Model Optimizer",
+                _REST,
+                "layers of up to 16 channels stay float, depthwise convolutions among them: their fp8 kernels are slow "
+                "or missing, and three bits of mantissa leave them too little (MobileNet v1: 58.5 instead of 81.5 %)",
                 _TYPED,
                 "E4M3 for weights and activations alike: it is TensorRT's only 8-bit float, and operands of different "
                 "types are refused (MyelinCheckException: dtype == W.type())",
@@ -105,7 +116,9 @@ def _recipes(engine: str) -> tuple[Recipe, ...]:
             quantize_bias=False,
             quantize_outputs=False,
             block_size=64,
+            rest="fp16",
             reasons=(
+                _REST,
                 "weights alone, of matrix products: convolutions by int4 weights are dequantized when the engine is "
                 "built and run in float, and with int8 activations they do not build",
                 "signed and symmetric: UINT4 is refused ('Failed to import initializer')",

@@ -22,8 +22,9 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
     for target in plan.targets:
         if target.id not in audit["targets"]:
             continue
-        warnings = audit["targets"][target.id].get("calibration", {}).get("warnings", ())
-        notes.extend(f"{target.id}: {warning}" for warning in warnings)
+        calibration = audit["targets"][target.id].get("calibration", {})
+        notes.extend(f"{target.id}: {warning}" for warning in calibration.get("warnings", ()))
+        notes.extend(_rest(target.id, calibration))
         processors = audit["targets"][target.id].get("processors")
         notes.extend([] if processors is None else [f"{target.id}: {processors['says']}."])
         notes.extend(audit["targets"][target.id].get("cautions", ()))
@@ -35,3 +36,12 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
     if plan.released is not None:
         notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
     return notes
+
+
+def _rest(target: str, calibration: Mapping[str, Any]) -> list[str]:
+    """What the values that are not quantized are written in, where that is not float32."""
+    if calibration.get("rest", "fp32") == "fp32":
+        return []
+    float32 = calibration["kept_float32"]
+    but = f", but for {len(float32)} nodes in fp32, whose values leave its range" if float32 else ""
+    return [f"{target}: what is not quantized is {calibration['rest']}{but} (--rest fp32 writes all of it in fp32)."]

@@ -131,7 +131,8 @@ def test_the_least_capabilities_are_those_at_which_tensorrt_begins(trt, world, p
     """gtsrbnet64 has a Gemm, without which 7.5 would take float32."""
     built = build(trt, world.made("gtsrbnet64", precision).onnx_bytes, capability)
     number = (int(capability[2]), int(capability[3]))
-    if LEAST["tensorrt-rtx"][precision] <= number:
+    # Beside float16, int8 builds for 7.5, too; NVIDIA's matrix leaves it out there.
+    if LEAST["tensorrt-rtx"][precision] <= number or (precision, capability) == ("int8", "SM75"):
         assert isinstance(built, int), built
     else:
         assert not isinstance(built, int)
@@ -165,7 +166,7 @@ def test_float16_and_8_bits_answer_like_float32_on_real_images(world, name, poin
     top1 = (expected == labels).mean()
     for precision, allowed in points.items():
         answers = world.answers(name, precision)
-        assert abs((answers == labels).mean() - top1) <= allowed / 100, precision
+        assert abs((answers == labels).mean() - top1) <= allowed / 100 + 1e-9, precision
         assert (answers != expected).any(), f"{precision} changed nothing: was it quantized?"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
+from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, RESTS, QuantizeOptions
 from seatrial.harness.command.flags.parser import Given, replaced
 
 _AS_GIVEN = (
@@ -16,6 +16,7 @@ _AS_GIVEN = (
     "keep_float_below_db",
     "int4_method",
     "portable",
+    "rest",
 )
 
 
@@ -38,6 +39,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--portable", action="store_true", help="int8 files for all processors (default: for that of this machine)"
+    )
+    group.add_argument(
+        "--rest",
+        metavar="NAME",
+        help=f"what is not quantized is written in: {', '.join(RESTS)} (default: fp16 for TensorRT, else fp32)",
     )
     group.add_argument("--int4-method", metavar="NAME", help=f"{', '.join(INT4_METHODS)} (default: gptq)")
 

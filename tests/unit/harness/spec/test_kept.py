@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, QuantizeOptions
+from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, RESTS, QuantizeOptions
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.places import Limits
 from seatrial.engines.precision import BITS
@@ -102,6 +102,7 @@ files = {
         keep_float_below_db=maybe(numbers),
         int4_method=st.sampled_from(INT4_METHODS),
         portable=st.booleans(),
+        rest=maybe(st.sampled_from(RESTS)),
     ),
     "seed": seeds,
     "work": work,
