@@ -18,6 +18,8 @@ __version__ = "0.3.0"
 # ONNX Runtime reads it when it is imported: else it writes a number of this device into the user's cache, and what it
 # is used for.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# CUDA reads it when it starts: GPUs are numbered as nvidia-smi and NVML number them, and not by their speed.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 __all__ = ["__version__", "build", "compare", "load", "quantize", "run"]
 
 

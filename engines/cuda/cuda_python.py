@@ -38,20 +38,22 @@ class CudaPython(Cuda):
         """What the GPU is."""
         driver = self._driver
         kinds = driver.CUdevice_attribute
-        major, minor = (
-            self._ask("cuDeviceGetAttribute", kind, self._device)
+        major, minor, integrated = (
+            int(self._ask("cuDeviceGetAttribute", kind, self._device))
             for kind in (
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
                 kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+                kinds.CU_DEVICE_ATTRIBUTE_INTEGRATED,
             )
         )
         name = self._ask("cuDeviceGetName", 256, self._device)
         version = int(self._ask("cuDriverGetVersion"))
         return DeviceInfo(
             name=name.split(b"\0")[0].decode(),
-            compute_capability=(int(major), int(minor)),
+            compute_capability=(major, minor),
             memory=int(self._ask("cuDeviceTotalMem", self._device)),
             driver=version_words(version),
+            integrated=bool(integrated),
         )
 
     def push(self) -> None:
@@ -61,6 +63,10 @@ class CudaPython(Cuda):
     def pop(self) -> None:
         """Makes that the thread's context which was it before `push`."""
         self._ask("cuCtxPopCurrent")
+
+    def free_memory(self) -> int:
+        """Bytes that are free."""
+        return int(self._ask("cuMemGetInfo")[0])
 
     def allocate(self, size: int) -> int:
         """Address of `size` bytes of the GPU's memory."""

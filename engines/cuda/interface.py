@@ -16,12 +16,15 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class DeviceInfo:
-    """A GPU: name, compute capability as in (8, 9), memory in bytes, and the CUDA version of its driver ("13.1")."""
+    """A GPU: name, compute capability as in (8, 9), memory in bytes, the CUDA version of its driver ("13.1"), and
+    whether it is integrated: its memory is then the processor's, too, as on Jetson.
+    """
 
     name: str
     compute_capability: tuple[int, int]
     memory: int
     driver: str
+    integrated: bool = False
 
 
 class Cuda(abc.ABC):
@@ -54,6 +57,10 @@ class Cuda(abc.ABC):
     @abc.abstractmethod
     def pop(self) -> None:
         """Makes that the thread's context which was it before `push`."""
+
+    @abc.abstractmethod
+    def free_memory(self) -> int:
+        """Bytes of the GPU's memory that nobody has taken."""
 
     @abc.abstractmethod
     def allocate(self, size: int) -> int:

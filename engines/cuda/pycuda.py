@@ -70,6 +70,7 @@ class PyCuda(Cuda):
                 compute_capability=(int(major), int(minor)),
                 memory=int(self._device.total_memory()),
                 driver=f"{version // 1000}.{version % 1000 // 10}",
+                integrated=bool(self._device.get_attribute(self._driver.device_attribute.INTEGRATED)),
             )
 
     def push(self) -> None:
@@ -81,6 +82,11 @@ class PyCuda(Cuda):
         """Makes that the thread's context which was it before `push`."""
         with self._errors():
             self._driver.Context.pop()
+
+    def free_memory(self) -> int:
+        """Bytes that are free."""
+        with self._errors():
+            return int(self._driver.mem_get_info()[0])
 
     def allocate(self, size: int) -> int:
         """Address of `size` bytes of the GPU's memory."""

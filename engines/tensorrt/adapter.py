@@ -14,7 +14,7 @@ import onnx
 from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Logits
 from seatrial.engines.compiled import CompiledEngine
-from seatrial.engines.cuda import open_cuda
+from seatrial.engines.cuda import DeviceInfo, open_cuda
 from seatrial.engines.onnxruntime_profile import named_nodes
 from seatrial.engines.tensorrt.audit import audit_layers
 from seatrial.engines.tensorrt.build import batch_range, build_plan
@@ -29,6 +29,9 @@ from seatrial.engines.tensorrt.versions import installed_version, numbers
 from seatrial.errors import UnsupportedError
 
 _CHECKED_FROM = (10, 3)
+# Where the GPU has no memory of its own, TensorRT would take all of the system's for scratch. Kernels of image
+# classifiers want some megabytes; a gibibyte is what Ultralytics gives them there, too.
+_INTEGRATED_WORKSPACE_MIB = 1024
 
 
 class TensorRtAdapter(CompiledEngine):
@@ -80,9 +83,12 @@ class TensorRtAdapter(CompiledEngine):
         if request.builder.compute_capability is not None:
             return build_plan(trt, cls._dialect(), named)
         cuda = open_cuda(gpu_index(request.device))
+        builder = dataclasses.replace(request.builder, workspace_mib=_workspace(request, cuda.info()))
         try:
             with cuda.current():
-                return build_plan(trt, cls._dialect(), named, timing=cls._timing(request))
+                return build_plan(
+                    trt, cls._dialect(), dataclasses.replace(named, builder=builder), timing=cls._timing(request)
+                )
         finally:
             cuda.close()
 
@@ -111,7 +117,11 @@ class TensorRtAdapter(CompiledEngine):
             dla_core=core,
         )
         try:
+            with self._cuda.current():
+                before = self._cuda.free_memory()
             self._session = self._open(compiled, self._loading)
+            with self._cuda.current():
+                self._device_bytes = max(0, before - self._cuda.free_memory())
         except BaseException:
             self._cuda.close()
             raise
@@ -189,7 +199,10 @@ class TensorRtAdapter(CompiledEngine):
             "tf32": False,
             "profile": {"min": least, "opt": chosen, "max": largest},
             "level": options.level,
-            "workspace_mib": options.workspace_mib,
+            "workspace_mib": _workspace(self.request, self._gpu),
+            "integrated": self._gpu.integrated,
+            # By the driver, while it was loaded: it lies outside what the system counts as the process's memory.
+            "device_bytes": self._device_bytes,
             "timing_cache": self._timing(self.request) is not None,
             "version_compatible": options.version_compatible,
             "hardware_compatible": options.hardware_compatible,
@@ -202,3 +215,9 @@ class TensorRtAdapter(CompiledEngine):
 def _named(request: BuildRequest, **changes: Any) -> BuildRequest:
     """The request with a name for every node: by these the audit finds them in the plan."""
     return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes), **changes)
+
+
+def _workspace(request: BuildRequest, gpu: DeviceInfo) -> int | None:
+    """MiB of scratch memory for a layer; None for TensorRT's own limit, all of the GPU's memory."""
+    asked = request.builder.workspace_mib
+    return _INTEGRATED_WORKSPACE_MIB if asked is None and gpu.integrated else asked

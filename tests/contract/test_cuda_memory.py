@@ -28,7 +28,9 @@ with cuda.current():
     empty = cuda.pinned((0, 3), np.float16)
     assert (source.shape, source.dtype, empty.shape) == ((4, 5), np.float32, (0, 3))
     source[:], target[:] = np.arange(20).reshape(4, 5), 0
+    unused = cuda.free_memory()
     memory, stream, events = cuda.allocate(source.nbytes), cuda.stream(), [cuda.event() for _ in range(2)]
+    assert unused - cuda.free_memory() == source.nbytes
     cuda.record(events[0], stream)
     cuda.copy_in(memory, source, stream)
     cuda.copy_out(target[1:3], memory, stream)
@@ -130,6 +132,14 @@ def test_a_function_that_the_driver_does_not_have_yet_fails_as_every_call_does(t
     """Also where the driver's number would let it through."""
     told = stubs.run_python(NEWER, stubs.cuda_environment("cuda-13", tmp_path, "-DDRIVER=12060"))
     assert told.startswith("CUDA failed: cuEventElapsedTime cannot be called (")
+
+
+@pytest.mark.parametrize("version", stubs.CUDA)
+@pytest.mark.parametrize("integrated", [0, 1])
+def test_memory_that_is_the_processors_too_is_told(tmp_path, version, integrated):
+    code = "from seatrial.engines.cuda import open_cuda; print(open_cuda().info().integrated)"
+    env = stubs.cuda_environment(version, tmp_path, f"-DINTEGRATED={integrated}")
+    assert stubs.run_python(code, env).split() == [str(bool(integrated))]
 
 
 @pytest.mark.parametrize("version", stubs.CUDA)

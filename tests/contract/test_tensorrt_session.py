@@ -174,6 +174,8 @@ with Copying(request) as engine:
     np.testing.assert_array_equal(engine.infer(many[:1]), many[:1])
     assert set(engine.phases(many)) == {"h2d", "compute", "d2h"}
     told = engine.describe()
+    assert told["device_bytes"] > 0
+    assert (told["integrated"], told["workspace_mib"]) == (False, None)
     assert json.loads(json.dumps(told)) == told
     assert (told["version"], told["gpu"], told["gpu_compute_capability"]) == ("11.4.0", "Stub GPU", "8.9")
     assert told["profile"] == {"min": 1, "opt": 1, "max": 8}
@@ -215,4 +217,17 @@ assert raw.dtype == np.float32
 expected = images[:1].view(np.uint16).reshape(2, 5).astype(np.uint32) << 16
 np.testing.assert_array_equal(raw, expected.view(np.float32))
 session.close()
+""")
+
+
+def test_scratch_memory_has_a_limit_where_it_is_the_systems(run):
+    run("""
+import dataclasses
+from seatrial.engines.cuda import DeviceInfo
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.tensorrt.adapter import _workspace
+request = BuildRequest(b"", "input", "logits", (5,), 5)
+orin, card = DeviceInfo("Orin", (8, 7), 1 << 35, "12.6", integrated=True), cuda.info()
+asked = dataclasses.replace(request, builder=dataclasses.replace(request.builder, workspace_mib=64))
+assert [_workspace(one, gpu) for one in (request, asked) for gpu in (orin, card)] == [1024, None, 64, 64]
 """)

@@ -1,8 +1,12 @@
 /* A CUDA driver without a GPU, for tests: its device memory is the host's, and what is queued in a stream is done at
  * once. It shows that the calls of engines/cuda reach the driver with the right arguments, in the right order; how a GPU
  * behaves it cannot show. Built without -DWITHOUT_DEVICE it has one device, 0, of compute capability 8.9; with
- * -DDRIVER=12060 it is a driver of CUDA 12.6, which refuses functions in the form of a later version, as real ones do.
+ * -DDRIVER=12060 it is a driver of CUDA 12.6, which refuses functions in the form of a later version, as real ones do;
+ * with -DINTEGRATED=1 its memory is the processor's.
  */
+#ifndef INTEGRATED
+#define INTEGRATED 0
+#endif
 #ifndef DRIVER
 #define DRIVER 13010
 #endif
@@ -47,7 +51,7 @@ Result cuDeviceGet(int *device, int index) { *device = index; return index ? INV
 Result cuDeviceGetName(char *name, int length, int device) { strncpy(name, "Stub GPU", length); return SUCCESS; }
 Result cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = (size_t)1 << 34; return SUCCESS; }
 Result cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? 8 : attribute == 76 ? 9 : 0;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 9 : attribute == 18 ? INTEGRATED : 0;
     return SUCCESS;
 }
 Result cuDeviceComputeCapability(int *major, int *minor, int device) { *major = 8; *minor = 9; return SUCCESS; }
@@ -63,14 +67,29 @@ Result cuCtxSetCurrent(Handle *which) { depth = which != 0; return SUCCESS; }
 Result cuCtxGetDevice(int *device) { *device = 0; return ready(); }
 Result cuCtxSynchronize(void) { return ready(); }
 
+static size_t taken;                          /* bytes of the device's memory */
+Result cuMemGetInfo_v2(size_t *unused, size_t *total) {
+    *total = (size_t)1 << 34;
+    *unused = *total - taken;
+    return ready();
+}
 Result cuMemAlloc_v2(uint64_t *address, size_t bytes) {
     if (ready()) return ready();
     if (bytes > (size_t)1 << 34) return OUT_OF_MEMORY;
-    *address = (uint64_t)(uintptr_t)malloc(bytes);
+    size_t *block = malloc(bytes + 64);       /* its size lies before it */
+    *block = bytes;
+    *address = (uint64_t)(uintptr_t)block + 64;
+    taken += bytes;
     live++;
     return SUCCESS;
 }
-Result cuMemFree_v2(uint64_t address) { free((void *)(uintptr_t)address); live--; return ready(); }
+Result cuMemFree_v2(uint64_t address) {
+    size_t *block = (size_t *)(uintptr_t)(address - 64);
+    taken -= *block;
+    free(block);
+    live--;
+    return ready();
+}
 Result cuMemHostAlloc(void **address, size_t bytes, unsigned flags) {
     if (ready()) return ready();
     *address = malloc(bytes);
@@ -173,7 +192,7 @@ Result cuGetProcAddress_v2(const char *, void **, int, uint64_t, int *);
 static const Symbol symbols[] = {
     PLAIN(cuInit), PLAIN(cuDriverGetVersion), PLAIN(cuDeviceGetCount), PLAIN(cuDeviceGet), PLAIN(cuDeviceGetName),
     V2(cuDeviceTotalMem), PLAIN(cuDeviceGetAttribute), PLAIN(cuDevicePrimaryCtxRetain), V2(cuDevicePrimaryCtxRelease),
-    V2(cuCtxPushCurrent), V2(cuCtxPopCurrent), PLAIN(cuCtxGetCurrent), PLAIN(cuCtxSetCurrent), V2(cuMemAlloc),
+    V2(cuCtxPushCurrent), V2(cuCtxPopCurrent), PLAIN(cuCtxGetCurrent), PLAIN(cuCtxSetCurrent), V2(cuMemAlloc), V2(cuMemGetInfo),
     V2(cuMemFree), PLAIN(cuMemHostAlloc), PLAIN(cuMemFreeHost), PLAIN(cuStreamCreate), V2(cuStreamDestroy),
     PLAIN(cuStreamSynchronize), V2(cuMemcpyHtoDAsync), V2(cuMemcpyDtoHAsync), V2(cuMemcpyDtoDAsync),
     PLAIN(cuEventCreate), V2(cuEventDestroy), PLAIN(cuEventRecord), PLAIN(cuEventElapsedTime), V2(cuStreamBeginCapture), PLAIN(cuStreamEndCapture),
