@@ -13,6 +13,8 @@ from seatrial.engines.machine.system import System, printable
 # Shares below this are the system's own breathing.
 LEAST_SHARE = 0.01
 MOST_NAMED = 5
+# The system counts in ticks: a process that takes one of fewer than these seems to take more than a tenth of a core.
+LEAST_TICKS = 10
 _NUMBER = re.compile(r"^[0-9]{1,10}$")
 # Programs that run others' programs: the one that they run says more.
 _RUNS_OTHERS = re.compile(r"^(python|pypy|bash|sh|dash|zsh|perl|ruby|node|java)[0-9.]*$")
@@ -75,15 +77,18 @@ def family(number: int, processes: Mapping[int, Process]) -> set[int]:
     return found
 
 
-def busiest(system: System, first: Look, second: Look, ours: Collection[int]) -> tuple[list[dict[str, Any]], float]:
+def busiest(
+    system: System, first: Look, second: Look, ours: Collection[int]
+) -> tuple[list[dict[str, Any]], float] | None:
     """(name and share of the busiest processes, largest first; those of one name together, as the jobs of a
     compilation; the share of all). Shares are of one core, in the time between two looks.
 
     ours: process numbers that are left out. A process that started between the looks counts with all that it took.
+    None where the looks are too close to say something: LEAST_TICKS.
     """
     seconds = second.at - first.at
-    if seconds <= 0:
-        return [], 0.0
+    if not second.processes or seconds < LEAST_TICKS / second.ticks_per_second:
+        return None
     shares: dict[str, float] = {}
     together = 0.0
     for number, process in second.processes.items():

@@ -39,7 +39,7 @@ class Watch:
     """Readings one after the other: each tells who was busy since the last.
 
     run_by: number of a process that, with all that it started, is the run's own, as `os.getppid()` for an engine's
-    process; None for this one. clock, sleep: seconds.
+    process; None for this one. look_s: the shortest look; None for LEAST_LOOK_S. clock, sleep: seconds.
     """
 
     def __init__(
@@ -47,30 +47,32 @@ class Watch:
         system: System | None = None,
         *,
         run_by: int | None = None,
+        look_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._system = system or System()
         self._run_by = os.getpid() if run_by is None else run_by
+        self._look_s = LEAST_LOOK_S if look_s is None else look_s
         self._clock, self._sleep = clock, sleep
         self._last: Look | None = None
 
     def reading(self) -> dict[str, Any]:
-        """As the function `reading`. Waits where the last one is less than LEAST_LOOK_S ago."""
+        """As the function `reading`. Waits where the last one is less than `look_s` seconds ago."""
         first = self._last or look(self._system, self._clock())
-        left = LEAST_LOOK_S - (self._clock() - first.at)
+        left = self._look_s - (self._clock() - first.at)
         if left > 0 and first.processes:
             self._sleep(left)
         second = look(self._system, self._clock())
         self._last = second
         ours: Collection[int] = family(self._run_by, {**first.processes, **second.processes})
-        named, together = busiest(self._system, first, second, ours)
-        told = bool(second.processes)
+        found = busiest(self._system, first, second, ours)
+        named, together = (None, None) if found is None else found
         return {
             **describe(self._system),
-            "busiest": named if told else None,
-            "others": together if told else None,
-            "busiest_s": round(second.at - first.at, 3) if told else None,
+            "busiest": named,
+            "others": together,
+            "busiest_s": None if found is None else round(second.at - first.at, 3),
         }
 
 

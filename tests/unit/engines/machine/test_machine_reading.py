@@ -18,13 +18,16 @@ from seatrial.engines.machine.heat import hottest, slowed, temperatures, throttl
 from seatrial.engines.machine.memory import describe_memory
 from seatrial.engines.machine.processor import describe_processor, parse_cores
 from seatrial.engines.machine.rails import find_rails, total, watts_by_rail, whole
-from seatrial.engines.machine.reading import LEAST_LOOK_S, Watch, describe
+from seatrial.engines.machine.reading import Watch, describe
 from seatrial.engines.machine.system import System, run_command
 
 CONTRACT = {
     *("load", "cores", "affinity", "governor", "mhz", "mhz_max", "celsius", "throttled", "gpus", "jetson"),
     *("raspberry_pi", "busiest"),
 }
+
+
+LEAST_LOOK_S = 0.3
 
 
 def watch(system):
@@ -34,7 +37,7 @@ def watch(system):
     def sleep(seconds):
         now[0] += seconds
 
-    return Watch(system, run_by=100, clock=lambda: now[0], sleep=sleep)
+    return Watch(system, run_by=100, look_s=LEAST_LOOK_S, clock=lambda: now[0], sleep=sleep)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -257,6 +260,17 @@ def test_the_busiest_are_others_with_their_share_of_a_core(tmp_path):
     assert one.reading()["busiest"] == [], "since the last look nobody worked"
 
 
+def test_looks_that_are_too_close_tell_nothing_of_others(tmp_path):
+    system = machine("virtual", tmp_path)
+    now = [0.0]
+    one = Watch(system, run_by=100, look_s=0.0, clock=lambda: now[0])
+    one.reading()
+    write(tmp_path, "proc/1/stat", (tmp_path / "proc/1/stat").read_text().replace(" 794 1151 ", " 795 1151 "))
+    now[0] = 0.001
+    found = one.reading()
+    assert (found["busiest"], found["others"], found["busiest_s"]) == (None, None, None)
+
+
 def test_a_number_that_was_taken_again_is_another_process(tmp_path):
     system = machine("virtual", tmp_path)
     one = watch(system)
@@ -294,7 +308,7 @@ def test_a_process_that_burns_beside_the_run_is_named_and_the_runs_own_is_not(tm
     try:
         # Each is another's process to the other's run.
         for number, other, own in ((burner.pid, "ours.py", "burner.py"), (run.pid, "burner.py", "ours.py")):
-            one, names = Watch(run_by=number), []
+            one, names = Watch(run_by=number, look_s=LEAST_LOOK_S), []
             for _ in range(100):  # until a loaded machine has let both begin
                 names = [entry["name"].split()[-1] for entry in one.reading()["busiest"]]
                 assert own not in names
