@@ -24,9 +24,9 @@ def weights(*shape, scale=1.0):
 def saved(folder, *, gain=1.0, second=1.0):
     """conv1 - Relu - conv2 - pool - fc; `gain` multiplies what conv2 gives, which the fc takes back."""
     tensors = {
-        "w1": weights(16, 3, 3, 3),
-        "w2": weights(64, 16, 3, 3, scale=gain * second),
-        "w3": weights(64, 10, scale=1 / gain),
+        "w1": weights(32, 3, 3, 3),
+        "w2": weights(64, 32, 3, 3, scale=gain * second),
+        "w3": weights(64, 16, scale=1 / gain),
     }
     nodes = [
         helper.make_node("Conv", ["input", "w1"], ["c1"], name="conv1", pads=[1] * 4),
@@ -40,7 +40,7 @@ def saved(folder, *, gain=1.0, second=1.0):
         nodes,
         "rest",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, 16, 16])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 10])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 16])],
         [numpy_helper.from_array(value, name) for name, value in tensors.items()],
     )
     path = folder / "m.onnx"
