@@ -16,6 +16,7 @@ CLOCK_FELL = 0.1
 BUSY, LOOK_S = 0.25, 1.0
 # Of each core, by all others together: the services of a large machine add up.
 BUSY_TOGETHER = 0.05
+_NAMED = 4
 # Of what a machine's processors can do: settings leave a hundredth to rounding.
 _ROUNDING = 0.99
 _STEP = re.compile(r", step \d+( of \d+)?")
@@ -79,9 +80,14 @@ def _others(readings: Sequence[Reading]) -> Iterator[str]:
             if process["name"] is not None and (process["share"] or 0) >= BUSY:
                 met.setdefault(process["name"], []).append((process["share"], one["busiest_s"] or 0.0))
     sure = {name: max(looks)[0] for name, looks in met.items() if len(looks) > 1 or looks[0][1] >= LOOK_S}
-    for name, share in sorted(sure.items(), key=lambda pair: -pair[1]):
+    named = [f"`{name}` {share:.2f}" for name, share in sorted(sure.items(), key=lambda pair: -pair[1])]
+    if len(named) == 1:
+        ((name, share),) = sure.items()
         yield f"Another process, `{name}`, took {share:.2f} of a core."
-    if not sure:
+    elif named:
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        yield f"Other processes took, of a core: {', '.join(named[:_NAMED])}{more}."
+    else:
         yield from _together(readings)
 
 

@@ -108,6 +108,18 @@ def test_others_are_named_with_their_largest_share(calm):
     assert changes(calm, [at(busy, busiest_s=1.0)], calm) == says
 
 
+def test_several_stand_in_one_sentence_the_largest_first(calm):
+    busy = [{"name": name, "share": share} for name, share in (("a", 0.9), ("b", 0.5), ("c", 0.3))]
+    more = [{"name": name, "share": 0.4} for name in ("d", "e", "f")]
+    assert changes(calm, [at(calm, busiest=busy, busiest_s=1.0)], calm) == [
+        "Other processes took, of a core: `a` 0.90, `b` 0.50, `c` 0.30."
+    ]
+    one, two = (at(calm, busiest=names, busiest_s=1.0) for names in (busy, more))
+    assert changes(calm, [one, two], calm) == [
+        "Other processes took, of a core: `a` 0.90, `b` 0.50, `d` 0.40, `e` 0.40 and 2 more."
+    ]
+
+
 def test_many_that_take_little_are_told_together(calm):
     few = [{"name": name, "share": 0.18} for name in ("a", "b", "c")]
     busy = at(calm, busiest=few, others=1.6, busiest_s=0.3)
@@ -204,6 +216,13 @@ def test_the_sentences_of_the_guide_are_those_that_are_said(calm):
     )
     jetson = at(calm, jetson={"power_mode": "15W", "jetson_clocks": False})
     many = at(calm, busiest=[{"name": name, "share": 0.18} for name in "abc"], others=1.6, busiest_s=1.0)
-    said = [*changes(before, [after], after), *changes(jetson, [], jetson), *changes(calm, [many], calm)]
+    two = [{"name": "burner", "share": 0.98}, {"name": "backup", "share": 0.4}]
+    several = at(calm, busiest=two, busiest_s=1.0)
+    said = [
+        *changes(calm, [several], calm),
+        *changes(before, [after], after),
+        *changes(jetson, [], jetson),
+        *changes(calm, [many], calm),
+    ]
     assert len(written) == len(set(written)) > 10
     assert sorted(written) == sorted(said)
