@@ -75,7 +75,7 @@ def _server(told: Sequence[Values]) -> Listing:
 
 
 def _sustained(told: Sequence[Values]) -> Listing:
-    title = f"{_title('sustained')}; p50 in ms, of the first minute and of the last"
+    title = f"{_title('sustained')}; p50 in ms, of the first {timed.part_name(told)} and of the last"
     headings = figures("first", "last", "drift")
     table = Listing(title, name("target"), *headings, text("steady from"), *figures("times as fast"))
     for target in told:

@@ -236,9 +236,24 @@ def ranking(summary: Values) -> str | None:
     if len(told) < 2:
         return None
     first, last = (sorted(told, key=lambda name: told[name][place]["p50_ms"]) for place in (0, -1))
+    part = part_name([target for target in summary["targets"] if target["id"] in told])
     if first == last:
-        return f"By p50, from the first minute to the last: {', '.join(first)}."
-    return f"By p50, in the first minute: {', '.join(first)}; in the last one: {', '.join(last)}."
+        return f"By p50, in the first {part} and in the last: {', '.join(first)}."
+    return f"By p50, in the first {part}: {', '.join(first)}; in the last: {', '.join(last)}."
+
+
+MINUTE_S = 60.0
+
+
+def part_s(target: Values) -> float:
+    """Seconds of what stands for a minute of the scenario sustained: of a short run, less."""
+    return float(target["latency"]["sustained"].get("part_s") or MINUTE_S)
+
+
+def part_name(targets: Sequence[Values]) -> str:
+    """What it is called, as in "first minute", "first 1.2 s"."""
+    longest = max(map(part_s, targets))
+    return "minute" if longest >= MINUTE_S else f"{longest:.3g} s"
 
 
 def drift(share: float | None) -> str:

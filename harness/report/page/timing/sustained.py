@@ -32,16 +32,17 @@ def sustained(shown: Shown) -> Markup | None:
 
 
 def _drawn(shown: Shown, told: list[Values]) -> Markup:
+    unit_s = timed.MINUTE_S if all(timed.part_s(target) >= timed.MINUTE_S for target in told) else 1.0
     panes = [pane for pane in _PANES if any(_values(target, pane[2], 1)[1] for target in told)]
     with stack([height for height, _, _ in panes], 6.4) as drawn:
         for axis, (_, label, key) in zip(drawn.axes, panes, strict=True):
             for target in told:
-                places, values = _values(target, key, 60 if _in_minutes(told) else 1)
+                places, values = _values(target, key, unit_s)
                 style = line_style(shown.names.index(target["id"]))
                 axis.plot(places, values, markersize=3.5, linewidth=1.3, **style)
             axis.set_ylabel(label)
             axis.margins(y=0.15)
-        drawn.axes[-1].set_xlabel("minutes" if _in_minutes(told) else "seconds")
+        drawn.axes[-1].set_xlabel("minutes" if unit_s == timed.MINUTE_S else "seconds")
     says = " ".join(
         f"{target['id']}: p50 {milliseconds(minutes[0]['p50_ms'])} ms in the first minute, "
         f"{milliseconds(minutes[-1]['p50_ms'])} ms in the last."
@@ -50,27 +51,14 @@ def _drawn(shown: Shown, told: list[Values]) -> Markup:
     )
     return figure(
         [Drawing(drawn.svg, "Minutes of the scenario sustained", says)],
-        f"Percentiles of the queries of each {_length(told)}; the median of the hottest sensor, and of the clocks.",
+        f"Percentiles of the queries of each {timed.part_name(told)}; medians of the hottest sensor and the clocks.",
         shown.names,
     )
 
 
-def _length(told: list[Values]) -> str:
-    return "minute" if _in_minutes(told) else f"{max(map(_part_s, told)):.3g} s"
-
-
-def _in_minutes(told: list[Values]) -> bool:
-    """A run of a few minutes is cut into shorter parts."""
-    return all(_part_s(target) >= 60 for target in told)
-
-
-def _part_s(target: Values) -> float:
-    return float(target["latency"]["sustained"].get("part_s") or 60.0)
-
-
 def _values(target: Values, key: str, unit_s: float) -> tuple[list[float], list[float]]:
     """The middle of each part that tells it, and what it tells."""
-    found, half = target["latency"]["sustained"]["minutes"], _part_s(target) / 2
+    found, half = target["latency"]["sustained"]["minutes"], timed.part_s(target) / 2
     told = [((one["from_s"] + half) / unit_s, one[key]) for one in found if one.get(key) is not None]
     return [place for place, _ in told], [value for _, value in told]
 
@@ -108,15 +96,16 @@ def _ends(told: list[Values]) -> Table:
         Heading("MHz at the end"),
         Heading("marks", figures=False),
     ]
-    return Table(f"Sustained: first and last {_length(told)}; in brackets 95 % intervals", headings, rows, folded=False)
+    return Table(
+        f"Sustained: first and last {timed.part_name(told)}; in brackets 95 % intervals", headings, rows, folded=False
+    )
 
 
 def _minutes(told: list[Values]) -> Table:
     rows = [
         [
             target["id"],
-            Cell(str(one["minute"]), one["minute"]),
-            Cell(f"{one['from_s']:.0f}", one["from_s"]),
+            Cell(f"{one['from_s']:.4g}", one["from_s"]),
             *(_ms(one.get(key)) for key in ("p50_ms", "p90_ms", "p99_ms")),
             _plain(one.get("celsius")),
             _plain(one.get("mhz")),
@@ -124,8 +113,8 @@ def _minutes(told: list[Values]) -> Table:
         for target in told
         for one in target["latency"]["sustained"]["minutes"]
     ]
-    headings = [Heading("target"), *map(Heading, ("minute", "from, s", "p50 ms", "p90 ms", "p99 ms", "°C", "MHz"))]
-    return Table(f"Every {_length(told)}", headings, rows, folded=True)
+    headings = [Heading("target"), *map(Heading, ("from, s", "p50 ms", "p90 ms", "p99 ms", "°C", "MHz"))]
+    return Table(f"Every {timed.part_name(told)}", headings, rows, folded=True)
 
 
 def _ms(value: float | None) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -121,27 +122,31 @@ def _rates(shown: Shown, told: list[Values]) -> Markup | None:
             found = [one for one in tries if one["p99_ms"] is not None]
             rates, late = [one["rate"] for one in found], [one["p99_ms"] for one in found]
             axis.plot(rates, late, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
-            for keeps in (True, False):
+            for keeps, confirmed in itertools.product((True, False), repeat=2):
+                these = [one for one in found if (bool(one["keeps"]), bool(one.get("confirmed"))) == (keeps, confirmed)]
                 axis.plot(
-                    [one["rate"] for one in found if bool(one["keeps"]) is keeps],
-                    [one["p99_ms"] for one in found if bool(one["keeps"]) is keeps],
+                    [one["rate"] for one in these],
+                    [one["p99_ms"] for one in these],
                     **{**style, "linestyle": "none"},
                     markerfacecolor=style["color"] if keeps else "none",
-                    markersize=5,
+                    markersize=8 if confirmed else 4,
                 )
         logarithmic(axis, "y")
         axis.set_xlim(left=0)
         axis.set_xlabel("queries a second that arrive")
         axis.set_ylabel("p99, milliseconds")
-    says = " ".join(f"{name}: {_told(tries)}." for name, tries in tried.items())
-    caption = "Each mark is a rate that was tried: full where the bound is kept, hollow where it is not."
+    says = " ".join(f"{target['id']}: {_told(target)}." for target in told if target["id"] in tried)
+    caption = (
+        "Each mark is a rate that was tried: full where the bound is kept, hollow where it is not; large where it was "
+        "asked with as many queries as p99 takes."
+    )
     return figure([Drawing(drawn.svg, "Latency against the rate of arrivals", says)], caption, shown.names)
 
 
-def _told(tries: Sequence[Values]) -> str:
-    kept = [one["rate"] for one in tries if one["keeps"]]
-    least = f"keeps the bound up to {rate(max(kept))} queries a second" if kept else "keeps the bound at no rate"
-    return f"{least}, of {len(tries)} rates that were tried"
+def _told(target: Values) -> str:
+    most = target["latency"]["server"]["queries_per_s"]
+    kept = "keeps the bound at no rate" if most is None else f"keeps the bound up to {rate(most)} queries a second"
+    return f"{kept}; {len(_tries(target))} tries"
 
 
 def _tried(told: list[Values]) -> Table:

@@ -24,6 +24,10 @@ _BELOW: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("others' share\nof a core", {"others": "others"}),
     ("MHz", {"mhz": "MHz"}),
 )
+# Scenarios in which each target is asked from a beginning of its own.
+_APART = ("sustained",)
+_ONE_BY_ONE = "Targets are asked one after the other, each from its own beginning."
+_IN_TURNS = "Targets take turns. Every other round is shaded; a hatched one was disturbed, and may not count."
 _LINES = (("-", "o"), ((0, (3, 2)), "s"))
 
 
@@ -39,11 +43,11 @@ def timeline(shown: Shown, scenario: str, *, folded: bool = False) -> Markup | N
     says = " ".join(f"{name}: {_told(one)}." for name, one in tracks.items())
     drawing = Drawing(_drawn(shown, scenario, tracks, found), title, f"{says} {' '.join(map(_spoken, found))}".strip())
     caption = "From the fastest to the slowest query of a stretch, thick at their median; milliseconds, logarithmic. "
-    caption += "Every other round is shaded; a hatched one is not counted. Targets take turns within a round."
-    drawn = figure([drawing], caption if found else caption.partition(" Every")[0])
+    caption += _ONE_BY_ONE if scenario in _APART else _IN_TURNS
+    drawn = figure([drawing], caption)
     return together(
         folded_away(title, drawn) if folded else drawn,
-        listed([_spoken(one) for one in found if not one.kept or one.reasons]),
+        listed([_spoken(one) for one in found if _is_disturbed(one)]),
     )
 
 
@@ -53,15 +57,20 @@ def _told(one: Track) -> str:
     return f"median {half} ms, the slowest query {most} ms after {one.at_s[worst]:.1f} s"
 
 
+def _is_disturbed(one: Round) -> bool:
+    return bool(one.reasons) or not one.kept
+
+
 def _spoken(one: Round) -> str:
+    what = "is not counted" if not one.kept else "was disturbed, and counts" if one.reasons else "counts"
     why = f": {'; '.join(one.reasons)}" if one.reasons else ""
-    return f"Round {one.number} {'counts' if one.kept else 'is not counted'}{why}."
+    return f"Round {one.number} {what}{why}."
 
 
 def _drawn(shown: Shown, scenario: str, tracks: Mapping[str, Track], found: Sequence[Round]) -> Markup:
     below = [
         (label, told)
-        for label, names in _BELOW
+        for label, names in (() if scenario in _APART else _BELOW)
         if (told := {says: of for name, says in names.items() if (of := beside(shown.timing, scenario, name))})
     ]
     with stack([*[_TARGET] * len(tracks), *[_BESIDE] * len(below)]) as drawn:
@@ -103,22 +112,23 @@ def _draw_beside(axis: Any, label: str, told: Mapping[str, Beside]) -> None:
         look = {"color": INK, "linestyle": line, "marker": marker, "label": says} if len(told) > 1 else {"color": INK}
         axis.plot(one.at_s, one.values, markersize=2, linewidth=0.9, **look)
     if len(told) > 1:
-        axis.legend(fontsize=7, frameon=False, loc="upper right", ncols=len(told), borderpad=0)
+        corner = {"loc": "lower right", "bbox_to_anchor": (1, 0.98), "borderaxespad": 0, "borderpad": 0}
+        axis.legend(fontsize=7, frameon=False, ncols=len(told), **corner)
     axis.set_ylabel(label, fontsize=7)
     axis.margins(y=0.25)
 
 
 def _shade(axis: Any, found: Sequence[Round], *, named: bool) -> None:
     for place, one in enumerate(found):
-        if not one.kept:
+        if _is_disturbed(one):
             axis.axvspan(one.begin_s, one.end_s, facecolor="none", edgecolor=INK, hatch="////", alpha=0.28, linewidth=0)
         elif place % 2:
             axis.axvspan(one.begin_s, one.end_s, color=INK, alpha=0.06, linewidth=0)
-        if named and not one.kept:
+        if named and _is_disturbed(one):
             axis.text(
                 (one.begin_s + one.end_s) / 2,
                 1.28,
-                f"round {one.number} not counted",
+                f"round {one.number} {'disturbed' if one.kept else 'not counted'}",
                 transform=axis.get_xaxis_transform(),
                 ha="center",
                 va="bottom",

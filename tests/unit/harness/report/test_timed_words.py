@@ -37,7 +37,7 @@ def test_every_scenario_stands_whole_in_the_terminal(tmp_path, width):
         "sustained: single",
     ):
         assert title in one_line
-    assert f"By p50, from the first minute to the last: {INT8}, {FP32}, {OTHER}." in one_line
+    assert f"By p50, in the first minute and in the last: {INT8}, {FP32}, {OTHER}." in one_line
 
 
 def test_a_table_of_the_terminal_has_the_largest_percentile_that_is_carried(tmp_path):
