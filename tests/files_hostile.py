@@ -35,6 +35,7 @@ def evil_summary():
     summary["gate"] = {**summary["gate"], "reasons": [EVIL], "checks": [check.to_dict() for check in checks]}
     change = {"images": 9, "before": 0.9, "after": 0.8, "delta": -0.1, "ci95": [-0.2, 0.0], "agreement": 0.9}
     changes = {"conditions": {"clean": change, EVIL: change}, "corrupted": change, "classes": {EVIL: change}}
+    changes["speed"] = {"before": 1.93, "after": 1.7, "ratio": 0.881, "ci95": [0.802, 0.963]}
     changes["likeness"] = {EVIL: likeness(EVIL)}
     baseline = {
         "first": EVIL,

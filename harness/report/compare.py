@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.harness.report.unlabelled import flips
+from seatrial.harness.report.words import change_of_speed
 from seatrial.harness.typeset.numbers import percent, points
 from seatrial.harness.typeset.tables import Listing, figures, long_name
 from seatrial.harness.typeset.terminal import say
@@ -26,6 +27,8 @@ def print_baseline(found: Mapping[str, Any], console: Console) -> None:
     for condition, why in found["left_out"].items():
         say(console, f"{condition} is left out: {why}", indent=2)
     for target, change in found["targets"].items():
+        if change.get("speed"):
+            say(console, f"{target}: {change_of_speed(change['speed'])}.")
         if change["likeness"]:
             _print_likeness(target, change["likeness"], console)
             continue

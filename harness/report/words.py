@@ -140,3 +140,12 @@ def pace(speedup: Mapping[str, Any]) -> str:
     if ratio >= 1:
         return f"{ratio:.2f} times as fast as fp32 ({low:.2f} to {high:.2f})"
     return f"{1 / ratio:.2f} times slower than fp32 ({1 / high:.2f} to {1 / low:.2f})"
+
+
+def change_of_speed(found: Mapping[str, Any]) -> str:
+    """Since the baseline: "1.93 -> 1.70 times as fast as fp32, 88.1 % of what it was (80.2 to 96.3)"."""
+    low, high = (end * 100 for end in found["ci95"])
+    return (
+        f"{found['before']:.2f} -> {found['after']:.2f} times as fast as fp32, {found['ratio'] * 100:.1f} % of what it "
+        f"was ({low:.1f} to {high:.1f})"
+    )

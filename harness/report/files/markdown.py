@@ -152,7 +152,12 @@ def _baseline(found: Mapping[str, Any]) -> Iterator[str]:
         for target, change in found["targets"].items()
         for condition, one in list(change["likeness"].items())[:1]
     ]
-    told = [*alike, *(f"changed: {path}" for path in found["changed"]), *found["alone"]]
+    faster = [
+        f"{target}: {words.change_of_speed(change['speed'])}"
+        for target, change in found["targets"].items()
+        if change.get("speed")
+    ]
+    told = [*alike, *faster, *(f"changed: {path}" for path in found["changed"]), *found["alone"]]
     if told:
         yield _listed([text(_short(one)) for one in told])
 

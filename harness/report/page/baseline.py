@@ -8,6 +8,7 @@ from seatrial.harness.conditions.condition import CLEAN
 from seatrial.harness.conditions.kinds.registry import title_of
 from seatrial.harness.report.page.accuracy import beyond_chance
 from seatrial.harness.report.page.part import Part, Shown, Values, together
+from seatrial.harness.report.words import change_of_speed
 from seatrial.harness.typeset.numbers import percent, points, probability
 from seatrial.harness.typeset.page import Cell, Heading, Table, listed, note
 
@@ -31,6 +32,11 @@ def baseline(shown: Shown) -> Part | None:
     ]
     otherwise = [[path, _short(before), _short(now)] for path, (before, now) in found["changed"].items()]
     told = [*found["alone"], *(f"{title_of(name)} is left out: {why}" for name, why in found["left_out"].items())]
+    speeds = [
+        f"{target}: {change_of_speed(change['speed'])}."
+        for target, change in found["targets"].items()
+        if change.get("speed")
+    ]
     return Part(
         f"Since {found['first']}",
         together(
@@ -39,6 +45,7 @@ def baseline(shown: Shown) -> Part | None:
                 for what, rows, folded in _tables(found)
             ),
             note("A negative flip is an image that was right and is wrong now."),
+            listed(speeds),
             listed([shown.readable(one) for one in told]),
             Table(
                 "What is otherwise than it was",

@@ -12,6 +12,7 @@ from seatrial.harness.report.console import print_summary
 from seatrial.harness.report.files.bencher import benchmarks
 from seatrial.harness.report.files.markdown import markdown
 from seatrial.harness.report.files.metrics import metrics
+from seatrial.harness.report.html import render_report
 
 FP32, INT8, OTHER = NAMES
 
@@ -149,3 +150,20 @@ def test_bencher_gets_every_scenario():
     assert found["sustained-p50-ms"] == {"value": pytest.approx(1.04 * 1.15)}
     assert found["joules-per-image-zone"] == {"value": pytest.approx(0.0123 * 1.04)}
     assert "p99-9-ms" not in found
+
+
+def test_a_change_of_speed_since_the_baseline_is_told_everywhere(tmp_path):
+    change = {"images": 9, "before": 0.9, "after": 0.9, "delta": 0.0, "ci95": [-0.1, 0.1], "agreement": 1.0, "p": 1.0}
+    flips = {"negative_flips": 0.0, "positive_flips": 0.0}
+    speed = {"before": 1.93, "after": 1.7, "ratio": 0.881, "ci95": [0.802, 0.963]}
+    target = {"conditions": {"clean": {**change, **flips}}, "corrupted": None, "classes": {}, "likeness": {}}
+    summary = make_summary()
+    found = {"first": "old", "second": "new", "changed": {}, "alone": [], "left_out": {}}
+    summary["baseline"] = {**found, "targets": {"new/x@cpu": {**target, "speed": speed}}}
+    says = "1.93 -> 1.70 times as fast as fp32, 88.1 % of what it was (80.2 to 96.3)"
+    assert f"new/x@cpu: {says}." in " ".join(shown(summary, tmp_path, 80).split())
+    assert says.replace(">", "&gt;") in render_report(summary)
+    assert "1.93 -> 1.70 times as fast as fp32" in markdown(summary)
+    assert metrics(summary)["new/x_cpu/baseline/speed/ratio"] == 0.881
+    summary["baseline"]["targets"]["new/x@cpu"]["speed"] = None
+    assert "of what it was" not in render_report(summary) + shown(summary, tmp_path, 80) + markdown(summary)
