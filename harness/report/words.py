@@ -11,6 +11,7 @@ from seatrial.harness.report import unlabelled
 from seatrial.harness.report.timed import is_wrong
 from seatrial.harness.results.checks.built import BUILT
 from seatrial.harness.results.shares import spelled
+from seatrial.harness.results.slower import is_slower, slower
 from seatrial.harness.typeset.numbers import milliseconds, percent
 
 
@@ -119,13 +120,23 @@ def headline(summary: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     scores = f"scores {' and '.join(parts)}" if parts else unlabelled.headline(target)
     if target.get("simulated"):
         return f"{target['id']}, simulated, {scores}. Its speed says nothing of the precision."
-    return f"{target['id']} {scores}. {_pace(target)}"
+    return f"{target['id']} {scores}. {_pace(target, _fallback(summary, target))}"
 
 
-def _pace(target: Mapping[str, Any]) -> str:
+def _fallback(summary: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = next(
+        (one["fallback"] for one in summary["gate"]["checks"] if one["target"] == target["id"] and one.get("fallback")),
+        None,
+    )
+    return found
+
+
+def _pace(target: Mapping[str, Any], fallback: Mapping[str, Any] | None) -> str:
     if is_wrong(target):
         return "Its answers while it was timed cannot be trusted, so its speed says nothing."
     speedup = target["metrics"].get("speedup")
+    if is_slower(speedup) and target.get("precision", "fp32") != "fp32":
+        return f"{slower(target['precision'], 'fp32', speedup, fallback)}."
     return "How fast it answers against fp32 is not known." if speedup is None else f"It answers {pace(speedup)}."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from seatrial.harness.results.causes import calibration, files, reference, running
+from seatrial.harness.results.causes import calibration, files, reference, running, timing
 from seatrial.harness.results.causes.case import Case
 from seatrial.harness.results.finding import Finding, ranked
 
@@ -20,6 +20,10 @@ CAUSES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     running.fallback,
     running.rebuilds,
     running.too_few,
+    timing.untrue,
+    timing.behaviour,
+    timing.slow,
+    timing.wide,
 )
 
 

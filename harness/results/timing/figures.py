@@ -64,6 +64,8 @@ def _server(run: TimedRun, build: str) -> dict[str, Any]:
     """
     entry = run.entry(build, SERVER)
     rate, samples = entry.get("rate"), run.kept(build, SERVER)
+    # Rates that were confirmed in vain are kept, too: what stands is the rate that was found.
+    samples = samples.where(np.char.equal(samples.setting, "" if rate is None else f"rate={rate:.6g}"))
     taken = samples.taken
     tells = rate is not None and 99 in carried(len(taken))
     span = interval(taken, 99, blocks=samples.block) if tells else None

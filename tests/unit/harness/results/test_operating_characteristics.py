@@ -46,6 +46,7 @@ def result(name, right):
         likeness={},
         metrics={"share_as_requested": 1.0},
         latency={"single_stream": {"p50_ms": 1.0}},
+        timed={},
     )
 
 
