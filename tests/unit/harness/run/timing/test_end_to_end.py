@@ -1,6 +1,7 @@
 """From the stored image to the answer: pipelines that are asked for, the run's own answers, times that add up."""
 
 import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +25,8 @@ from seatrial.harness.run.images import run_images
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.timing import end_to_end as timing
-from seatrial.harness.run.timing.feeds import feeds_of
+from seatrial.harness.run.timing import feeds
+from seatrial.harness.run.timing.feeds import feed, feeds_of, stored
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 
@@ -215,6 +217,30 @@ def test_a_place_that_cannot_is_told_and_its_target_goes_on(files, monkeypatch):
     assert files.progress.told == [f"{null} is not timed from the stored image on with contract: {says}"]
     assert found[null] == []
     assert [entry["feed"] for entry in found[reference]] == ["contract"]
+
+
+def test_images_that_come_corrupted_are_fed_as_they_are(plans):
+    """They have the model's size, whatever the contract does to others."""
+    plan = plans["arrays"]
+    plan = dataclasses.replace(plan, released={one.id: plan.data for one in plan.conditions})
+    with pytest.raises(UsageError, match="the images come corrupted"):
+        feeds_of(plan, ["pipeline/color=bgr"])
+    resized = dataclasses.replace(plan.model.contract, resize="short-side", resize_to=20)
+    plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, contract=resized))
+    given = feed(plan, feeds_of(plan, ["contract"]).pipelines["contract"], resized, stored(plan, 3))
+    assert given.way.images.resize == "none"
+    assert (given.kind, len(given.arrays)) == ("array", 3)
+    pixels = np.stack(given.arrays)
+    np.testing.assert_array_equal(given.feeder(2)[0], resized.normalise(pixels[2:]))
+
+
+def test_images_that_are_many_bytes_are_fewer(plans, monkeypatch):
+    plan = plans["arrays"]
+    contract, payloads = feeds_of(plan, ["contract"]).pipelines["contract"], stored(plan, 8)
+    size = payloads[0].content.nbytes
+    for most, kept in ((size * 3, 3), (size // 2, 1), (size * 100, 8)):
+        monkeypatch.setattr(feeds, "_MOST_BYTES", most)
+        assert len(feed(plan, contract, plan.model.contract, payloads).payloads) == kept
 
 
 def test_a_target_that_fails_meanwhile_is_missing_and_the_others_are_not(plans, monkeypatch):
