@@ -37,7 +37,7 @@ from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
-from seatrial.harness.run.timing.feeds import Feeds, feeds_of
+from seatrial.harness.run.timing.asked import Asked, asked_of
 from seatrial.harness.run.timing.missing import is_timed
 from seatrial.harness.run.timing.time_targets import time_targets
 from seatrial.harness.run.trials import remaining
@@ -92,9 +92,8 @@ def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summa
     """Runs what is left, and sums up."""
     directory.check(directory.description(), plan.identity.to_dict())
     if not _finished(with_following(plan, directory.trials), directory):
-        feeds = feeds_of(plan, plan.spec.timing.end_to_end)
-        with started(plan) as fleet, run_images(plan, progress) as (images, calibration):
-            _measure(Session(plan, directory, images, calibration, fleet, progress), feeds)
+        with asked_of(plan) as timing, started(plan) as fleet, run_images(plan, progress) as (images, calibration):
+            _measure(Session(plan, directory, images, calibration, fleet, progress), timing)
     return summed_up(with_following(plan, directory.trials), directory)
 
 
@@ -150,7 +149,7 @@ def _whole(plan: Plan, directory: RunDirectory, failed: Collection[str] = ()) ->
     )
 
 
-def _measure(session: Session, feeds: Feeds) -> None:
+def _measure(session: Session, timing: Asked) -> None:
     """Builds, asks, times and answers; all of it goes into the run directory."""
     directory = session.directory
     findings = settle_models(session)
@@ -164,7 +163,7 @@ def _measure(session: Session, feeds: Feeds) -> None:
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
     write_values(directory.audit, audits)
     session.tell_failures()
-    time_targets(session, feeds)
+    time_targets(session, timing)
     answer(session, remaining(session.plan, directory))
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are

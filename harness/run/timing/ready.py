@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.engines.base import Batch
+from seatrial.engines.machine import Meter
 from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.engines.timing.answers import COMPOSED, spread
+from seatrial.engines.timing.block import Block, Timed
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.processes import start
 from seatrial.harness.run.session import Session
+from seatrial.harness.run.timing.metered import metered
 
 # trtexec's warm-up.
 WARM_UP_S = 0.2
@@ -27,13 +30,14 @@ STAGE = "latency"
 class Ready:
     """target: whose engine may be of another process than the run's own. seconds: median of a query. differs: queries
     whose answer is not the one that the run's own engine gives in a batch. unsteady: whether some were answered
-    otherwise when they were asked again.
+    otherwise when they were asked again. meter: of this machine's, read beside its blocks.
     """
 
     target: BuiltTarget
     seconds: float
     differs: int
     unsteady: bool
+    meter: Meter | None = None
 
     @property
     def id(self) -> str:
@@ -45,12 +49,16 @@ class Ready:
         """What is asked."""
         return self.target.engine
 
+    def time(self, block: Block) -> Timed:
+        """As `PlacedEngine.time`."""
+        return metered(lambda: self.engine.time(block), self.meter)
+
 
 class Preparing:
     """Prepares engines with the run's first images."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, meter: Meter | None = None) -> None:
+        self._session, self._meter = session, meter
         reader = session.first_images()
         self._images = reader.read(0, min(QUERIES, len(reader)))
         self._own: dict[str, npt.NDArray[np.float32]] = {}
@@ -81,7 +89,8 @@ class Preparing:
             self._own[target.id] = engine.infer(batch)
         own = self._own[target.id]
         differs = np.abs(engine.expected() - own).max(axis=1) > COMPOSED * spread(own)
-        return Ready(target, seconds, int(np.count_nonzero(differs)), bool(engine.unsteady().any()))
+        unsteady = bool(engine.unsteady().any())
+        return Ready(target, seconds, int(np.count_nonzero(differs)), unsteady, self._meter)
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[dict[str, Ready]]:

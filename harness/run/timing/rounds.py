@@ -81,7 +81,7 @@ class InTurns:
         )
         assert self._begin_ns is not None
         begin_ns = time.monotonic_ns() - self._begin_ns
-        takings.append(Taking(number, begin_ns, ready.engine.time(block)))
+        takings.append(Taking(number, begin_ns, ready.time(block)))
 
     def _sized(self, ready: Mapping[str, Ready]) -> Lengths:
         """The same in all rounds, by what the first finds."""
@@ -166,6 +166,9 @@ class Hooks:
     def note(self, says: str) -> None:
         """What is at work now."""
 
+    def timed(self) -> None:
+        """A round of a scenario is done."""
+
     def finished(self, scenario: InTurns) -> None:
         """A scenario needs no further round."""
 
@@ -203,3 +206,4 @@ def _round(
 ) -> None:
     for one in wanting:
         one.round(number, alive(session, ready), machine, hooks.note)
+        hooks.timed()

@@ -55,7 +55,7 @@ def seconds_of(scene: Scene, ready: Ready, *, seed: int) -> float:
     """
     if scene.samples == scene.workers == 1:
         return ready.seconds
-    timed = ready.engine.time(scene.block(seed=seed, seconds=BLOCK_S))
+    timed = ready.time(scene.block(seed=seed, seconds=BLOCK_S))
     return elapsed(timed) / max(1, len(timed.taken))
 
 

@@ -19,10 +19,10 @@ from seatrial.harness.run.timing.takings import Taking
 
 # By MLPerf Inference's rules for the server scenario.
 PERCENT = 99.0
-# Rates are told apart to this factor; it is what a confirmation that fails goes down by.
+# Rates are told apart to this factor, confirmed ones to its square.
 STEP = 1.05
 # Of the rate that the engine could answer if queries came evenly: where the search begins, and how far it goes down.
-BEGIN, LEAST = 0.5, 0.005
+BEGIN, LEAST = 0.5, 0.02
 # A try of the search: queries, and seconds at least and at most. A queue that grows is seen after some times the bound.
 _SEARCHED, _LEAST_S, _SEARCHED_S = 330, 0.5, 10.0
 _TIMES_BOUND = 20
@@ -30,9 +30,10 @@ _TIMES_BOUND = 20
 # too long; then the fewest, if they take no longer than MLPerf's least duration.
 _LEAST_CONFIRMED_S = 3.0
 _CONFIRMED, _CONFIRMED_S, _LONGEST_S = 2, 60.0, 600.0
-_CONFIRMATIONS = 6
-# Of one try.
+_CONFIRMATIONS = 8
+# Of one try; and seconds of a target, after which what is confirmed stands.
 _MOST = 500_000
+BUDGET_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Try:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """rate: the largest that keeps the bound, None where none does. searched: indices of the takings that only looked
-    for it.
+    """rate: the largest that keeps the bound, None where none of `tried` is confirmed to. searched: indices of the
+    takings that only looked for it.
     """
 
     rate: float | None
@@ -74,6 +75,7 @@ class Search:
         self._most = workers / max(service_s, 1e-7)
         self._service_s = service_s
         self._begin = time.monotonic_ns()
+        self._spent_s = 0.0
         self._tried: list[Try] = []
         self._takings: list[Taking] = []
         self._searched: set[int] = set()
@@ -86,14 +88,24 @@ class Search:
         while low is not None and high / low > STEP:
             middle = math.sqrt(low * high)
             low, high = (middle, high) if self._try(middle).keeps else (low, middle)
-        rate = low
-        for _ in range(_CONFIRMATIONS):
-            if rate is None or self._try(rate, confirmed=True).keeps:
-                break
-            rate = rate / STEP
-        else:
-            rate = None
+        rate = None if low is None else self._confirmed(low)
         return Found(rate, tuple(self._tried), tuple(self._takings), frozenset(self._searched))
+
+    def _confirmed(self, rate: float) -> float | None:
+        """Down in growing steps until a rate is kept, then closer to the one above by bisection."""
+        high: float | None = None
+        for steps in range(1, _CONFIRMATIONS + 1):
+            if self._spent_s > BUDGET_S:
+                return None
+            if self._try(rate, confirmed=True).keeps:
+                break
+            high, rate = rate, rate / STEP**steps
+        else:
+            return None
+        while high is not None and high / rate > STEP**2 and self._spent_s <= BUDGET_S:
+            middle = math.sqrt(rate * high)
+            rate, high = (middle, high) if self._try(middle, confirmed=True).keeps else (rate, middle)
+        return rate
 
     def _bracket(self) -> tuple[float | None, float]:
         """A rate that is kept, None where even a rare query is not, and one that is not."""
@@ -118,6 +130,7 @@ class Search:
 
     def _try(self, rate: float, *, confirmed: bool = False) -> Try:
         queries = _queries(rate, self._bound_ms / 1e3, confirmed=confirmed)
+        self._spent_s += queries / rate
         timed = self._ask(rate, queries)
         taken, whole = timed.taken, len(timed.taken) >= queries
         p99 = nearest_rank(taken, PERCENT) / 1e6 if len(taken) else math.inf
@@ -157,7 +170,7 @@ def serve(ready: Ready, scene: Scene, *, bound_ms: float, seed: int, note: Calla
         note(f"{rate:.4g} queries/s")
         # All of them arrive within these seconds: six standard deviations more than they take on average.
         seconds = (queries + 6 * math.sqrt(queries) + 20) / rate
-        return ready.engine.time(scene.block(seed=seed, queries=queries, seconds=seconds, rate=rate))
+        return ready.time(scene.block(seed=seed, queries=queries, seconds=seconds, rate=rate))
 
     return Search(ask, service_s=ready.seconds, workers=scene.workers, bound_ms=bound_ms).find()
 

@@ -32,7 +32,7 @@ def sustain(
     while (spent := clock() - begin) < seconds:
         note(f"{spent / 60:.0f} of {seconds / 60:.0f} min")
         length = min(BLOCK_S, seconds - spent)
-        timed = ready.engine.time(scene.block(seed=seed, first=first, seconds=length))
+        timed = ready.time(scene.block(seed=seed, first=first, seconds=length))
         takings.append(Taking(1, int(spent * 1e9), timed))
         first += len(timed.taken)
         reading = machine.look(every_s=0.9 * length)

@@ -6,14 +6,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.engines.machine import idle_watts, meters
+from seatrial.engines.machine import Meter, idle_watts, meters
 from seatrial.engines.places import LOCAL
+from seatrial.engines.timing.scenario import SCENARIOS
+from seatrial.errors import UnsupportedError
 from seatrial.harness.progress import Update
 from seatrial.harness.run.session import Session
+from seatrial.harness.run.timing.asked import Asked
+from seatrial.harness.run.timing.cool_down import CoolDown
 from seatrial.harness.run.timing.device import device_phases
 from seatrial.harness.run.timing.end_to_end import end_to_end
 from seatrial.harness.run.timing.energy import energy_of
 from seatrial.harness.run.timing.feeds import Feeds
+from seatrial.harness.run.timing.loadgen import ask_loadgen
 from seatrial.harness.run.timing.machine import Machine
 from seatrial.harness.run.timing.missing import PARTS, held_by, part_shaped_by, shaped_by
 from seatrial.harness.run.timing.ready import STAGE, Preparing, Ready, alive
@@ -27,36 +32,38 @@ from seatrial.harness.run.timing.sweep import sweep
 from seatrial.harness.run.timing.takings import Taking, entry_of, of_rounds, samples_of
 from seatrial.harness.spec.timing import TimingOptions
 
+# For so many seconds nothing runs, so that meters tell what is drawn then.
+IDLE_S = 2.0
 # Single queries are those that energy is told of.
 _ENERGY_OF = "single_stream"
 
 
-def time_targets(session: Session, feeds: Feeds) -> None:
-    """Times the targets that are alive, as far as the run directory lacks it; targets that fail meanwhile are missing.
-
-    feeds: the pipelines that are timed from the stored image on.
-    """
+def time_targets(session: Session, asked: Asked) -> None:
+    """Times the targets that are alive, as far as the run directory lacks it. Those that fail are missing."""
     options, held = session.plan.spec.timing, held_by(session.directory)
     builds = [target.build for target in session.alive()]
     lacking = {name: held.lack(options, name, builds) for name in held.scenarios(options)}
     parts = {part: held.lack_part(options, part, builds) for part in PARTS}
     if any(lacking.values()) or any(parts.values()):
-        _Timing(session, lacking, parts).run(feeds)
+        _Timing(session, lacking, parts, asked).run(asked.feeds)
 
 
 class _Timing:
     """lacking: scenario -> ids of the builds to be timed. parts: the same of what stands beside the scenarios."""
 
-    def __init__(self, session: Session, lacking: Mapping[str, list[str]], parts: Mapping[str, list[str]]) -> None:
+    def __init__(
+        self, session: Session, lacking: Mapping[str, list[str]], parts: Mapping[str, list[str]], asked: Asked
+    ) -> None:
         self._session, self._lacking, self._parts = session, lacking, parts
         self._options: TimingOptions = session.plan.spec.timing
         engine = session.alive()[0].engine
         self._machine = Machine(engine)
+        self._cool_down = CoolDown(self._options, self._machine)
         self._store = Store(session.directory, self._machine)
         self._store.set("options", dataclasses.asdict(self._options))
         self._store.set("place", describe_place(engine))
-        self._idle_watts = _idle(session)
-        self._preparing = Preparing(session)
+        self._idle_watts = _idle(session, asked.power)
+        self._preparing = Preparing(session, asked.power)
         self._update: Update = lambda done, note="": None
         self._done = self._total = 0
 
@@ -64,7 +71,7 @@ class _Timing:
         turns = [name for name in IN_TURNS if self._lacking.get(name)]
         apart = [name for name in self._lacking if name not in IN_TURNS and self._lacking[name]]
         self._total = self._options.starts * len(turns) + sum(len(self._lacking[name]) for name in apart)
-        self._total += len(self._parts["sweep"])
+        self._total += len(self._parts["sweep"]) + len(self._parts["loadgen"])
         with self._session.progress.stage("Timing", self._total, "steps") as update:
             self._update = update
             if turns:
@@ -73,6 +80,8 @@ class _Timing:
                 self._apart(name)
             if self._parts["sweep"]:
                 self._sweep()
+            if self._parts["loadgen"]:
+                self._loadgen()
             update(self._total)
         if self._parts["end_to_end"]:
             self._end_to_end(feeds)
@@ -81,11 +90,21 @@ class _Timing:
         """Says what is at work."""
         self._update(self._done, says)
 
-    def _step(self, steps: int = 1) -> None:
+    def step(self, steps: int = 1) -> None:
+        """So many are done; rounds beyond those that are asked for are not counted."""
         self._done = min(self._total, self._done + steps)
 
+    def cool_down(self, before: str, ready: Ready | None = None) -> None:
+        """Waits where that is asked; ready: of the machine that is waited for, the first target's without one."""
+        if self._options.cool_down is None:
+            return
+        self.note(f"waiting for the machine before {before}")
+        engine = self._session.alive()[0].engine if ready is None else ready.engine
+        self._cool_down.wait(before, engine)
+        self._store.set("cool_down", self._cool_down.waited)
+
     def _in_turns(self, scenarios: list[str]) -> None:
-        time_in_rounds(self._session, self._preparing, scenarios, self._machine, _Hooks(self, len(scenarios)))
+        time_in_rounds(self._session, self._preparing, scenarios, self._machine, _Hooks(self))
         ready = self._preparing.own()
         for name, phases in device_phases(self._session, ready, self._preparing.queries).items():
             self._store.target(name)["device"] = phases
@@ -93,7 +112,7 @@ class _Timing:
             with self._session.noting(name, STAGE):
                 self._store.target(name)["memory"] = {
                     "host_bytes": one.engine.memory_bytes(),
-                    "device_bytes": None,
+                    "device_bytes": one.engine.device_memory_bytes(),
                 }
         self._store.write()
 
@@ -116,10 +135,11 @@ class _Timing:
                 continue
             self.note(f"{scenario}: {name}")
             with self._session.noting(name, STAGE):
+                self.cool_down(name, ready)
                 scene = scene_of(self._session, scenario, ready)
                 takings, searched, entry = self._one(scenario, ready, scene)
                 self._file_one(scenario, ready, scene, takings, searched, entry)
-            self._step()
+            self.step()
 
     def _one(self, scenario: str, ready: Ready, scene: Scene) -> tuple[list[Taking], frozenset[int], dict[str, Any]]:
         options, seed = self._options, self._session.plan.spec.seed
@@ -164,7 +184,29 @@ class _Timing:
             if target.id in self._parts["sweep"]:
                 found = sweep(self._session, self._preparing, target, self.note)
                 self._file_part("sweep", {target.id: found}, [target.id])
-                self._step()
+                self.step()
+
+    def _loadgen(self) -> None:
+        """Where it is missing at a target's place, that is told, and nothing else is lost."""
+        for name in self._parts["loadgen"]:
+            ready = self._preparing.own().get(name)
+            if ready is None:
+                continue
+            found: dict[str, Any] = {}
+            with self._session.noting(name, STAGE):
+                for scenario in self._options.timed:
+                    self.note(f"MLPerf's load generator, {scenario}: {name}")
+                    rate = self._store.target(name).get("server", {}).get("rate")
+                    try:
+                        entry = ask_loadgen(self._session, ready, scenario, rate)
+                    except UnsupportedError as error:
+                        self._session.progress.tell(f"{name} is not asked by MLPerf's load generator: {error}")
+                        break
+                    if entry is not None:
+                        found[SCENARIOS[scenario].key] = entry
+            if not self._session.lost(name):
+                self._file_part("loadgen", {name: found} if found else {}, [name])
+            self.step()
 
     def _end_to_end(self, feeds: Feeds) -> None:
         seconds = self._options.duration_s * self._options.starts
@@ -178,8 +220,14 @@ class _Timing:
 
 
 class _Hooks(Hooks):
-    def __init__(self, timing: _Timing, scenarios: int) -> None:
-        self._timing, self._scenarios = timing, scenarios
+    def __init__(self, timing: _Timing) -> None:
+        self._timing = timing
+
+    def before_round(self, number: int) -> None:
+        self._timing.cool_down(f"round {number}")
+
+    def timed(self) -> None:
+        self._timing.step()
 
     def note(self, says: str) -> None:
         self._timing.note(says)
@@ -188,13 +236,11 @@ class _Hooks(Hooks):
         self._timing.file(scenario)
 
 
-def _idle(session: Session) -> dict[str, float]:
-    """Watts by meter while nothing runs, of this machine; empty where nothing measures them."""
-    if any(target.engine.place is not LOCAL for target in session.alive()):
-        return {}
-    found = meters()
-    try:
-        return idle_watts(found) if found else {}
-    finally:
-        for meter in found:
-            meter.close()
+def _idle(session: Session, power: Meter | None) -> dict[str, float]:
+    """Watts by meter while nothing runs; empty where nothing measures them."""
+    found = {} if power is None else idle_watts([power])
+    target = session.alive()[0]
+    with session.noting(target.id, STAGE):
+        if target.engine.place is not LOCAL or meters():
+            found.update(target.engine.idle_watts(IDLE_S))
+    return found
