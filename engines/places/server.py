@@ -176,6 +176,7 @@ class _Server:
         self._engine: Engine | None = None
         self._fed: Fed | None = None
         self._service: TimingService | None = None
+        self._peak_before = 0
         self._watch: Watch | None = None
         self._asks: dict[str, Callable[[Message, list[Array]], Answer]] = {
             "about": self._about,
@@ -282,6 +283,7 @@ class _Server:
         return {"median_s": self._timing.warm_up(message["seconds"])}, []
 
     def _time(self, message: Message, arrays: list[Array]) -> Answer:
+        self._note_peak()
         return timed_message(self._timing.time(block_of(message["block"])))
 
     def _machine(self, message: Message, arrays: list[Array]) -> Answer:
@@ -292,6 +294,7 @@ class _Server:
         return {"machine": self._watch.reading()}, []
 
     def _loadgen(self, message: Message, arrays: list[Array]) -> Answer:
+        self._note_peak()
         return self._timing.loadgen(block_of(message["block"]), message["bound_ms"])
 
     def _phases(self, message: Message, arrays: list[Array]) -> Answer:
@@ -299,8 +302,14 @@ class _Server:
         return {"phases": self._built.phases(filled(query, self._built.request.fixed_batch or len(query)))}, []
 
     def _memory(self, message: Message, arrays: list[Array]) -> Answer:
-        peak, extra = peak_memory(), 0 if self._service is None else self._service.extra_bytes
-        return {"peak_bytes": None if peak is None else peak - extra}, []
+        peak = peak_memory()
+        if peak is not None and self._service is not None:  # without what only timing needs, or before it was needed
+            peak = max(self._peak_before, peak - self._service.extra_bytes)
+        return {"peak_bytes": peak}, []
+
+    def _note_peak(self) -> None:
+        if not self._timing.extra_bytes:
+            self._peak_before = peak_memory() or 0
 
     def _device_memory(self, message: Message, arrays: list[Array]) -> Answer:
         from seatrial.engines.machine import device_peak_bytes

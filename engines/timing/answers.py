@@ -35,13 +35,11 @@ def room(samples: int, classes: int) -> int:
 
 
 class Answers:
-    """Copies of answers, compared where no clock runs: when `compare` is called, or, where none may be left out, when
-    there is no room for more.
-    """
+    """Copies of answers, compared where no clock runs: when `compare` is called, or when there is no room for more."""
 
-    def __init__(self, expected: Logits, samples: int, *, every: int = 1) -> None:
-        """expected: [S, classes]. samples: images of a query. every: only each so many-th answer is kept, and what does
-        not fit is left out; 1 for all.
+    def __init__(self, expected: Logits, samples: int, *, every: int | None = None) -> None:
+        """expected: [S, classes]. samples: images of a query. every: where nothing may be compared between queries,
+        since others wait: only each so many-th answer is kept, and what does not fit is left out. None for all.
         """
         self._expected, self._spread = expected, spread(expected)
         self._every, self._seen, self._filled = every, 0, 0
@@ -56,11 +54,11 @@ class Answers:
     def keep(self, answer: Logits, asked: Integers, fresh: bool) -> None:
         """answer: [samples, classes]. asked: their numbers, [samples]."""
         self._seen += 1
-        if self._seen % self._every:
+        if self._every is not None and self._seen % self._every:
             return
         at = self._filled
         if at == len(self._kept):
-            if self._every > 1:
+            if self._every is not None:
                 return
             self.compare()
             at = 0

@@ -83,9 +83,7 @@ def as_they_arrive(
         raise ValueError("Arrivals need a rate.")
     time = of or Time()
     clock, sleep, give_way = time.clock, time.sleep, time.give_way
-    schedule = arrivals(
-        block.seed, block.first, min(block.queries, MOST_QUERIES), block.seconds, rate=block.rate
-    ).tolist()
+    schedule = arrivals(block.seed, block.first, min(block.queries, MOST_QUERIES), block.seconds, rate=block.rate)
     coming = iter(enumerate(schedule, block.first))
     turn = threading.Lock()  # one of them waits for the next arrival; the others sleep, or wait for the engine
     limit = int(PATIENCE * block.seconds * 1e9)
@@ -95,7 +93,8 @@ def as_they_arrive(
         stage, note, buffer = worker.stage, worker.note, worker.buffer
         while True:
             with turn:
-                number, due = next(coming, (0, -1))
+                number, arrival = next(coming, (0, -1))
+                due = int(arrival)
                 if due < 0:
                     break
                 stage(number)

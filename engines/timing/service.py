@@ -81,7 +81,9 @@ class TimingService:
         samples, infer = self._prepared(), self.engine.infer
         arriving = block.scenario == "server"
         per_worker = expected_queries(block) / block.workers
-        every = max(1, round(np.ceil(per_worker / room(block.samples, samples.expected.shape[1])))) if arriving else 1
+        every = (
+            max(1, round(np.ceil(per_worker / room(block.samples, samples.expected.shape[1])))) if arriving else None
+        )
         workers = [Worker(samples, block, every=every) for _ in range(block.workers)]
         self._joules()
         probes, memory = [self._probes.arithmetic()], [self._probes.memory()]

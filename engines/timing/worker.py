@@ -23,7 +23,7 @@ class Worker:
     waited: seconds that a thread which has ended since waited for a processor.
     """
 
-    def __init__(self, samples: Samples, block: Block, *, every: int = 1) -> None:
+    def __init__(self, samples: Samples, block: Block, *, every: int | None = None) -> None:
         """every: of the answers, as `Answers`."""
         self._samples, self._block = samples, block
         self.buffer: npt.NDArray[Any] = np.empty((block.samples, *samples.inputs.shape[1:]), samples.inputs.dtype)

@@ -161,6 +161,19 @@ def test_a_limit_is_that_of_one_call(unruly, request_small, batch):
         assert (engine.time(Block("single-stream", queries=20)).taken > 90_000_000).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("segfaults", "SIGSEGV"), ("sleeps", "did not answer"), ("exits", "status 7"), ("gives-nan", "NaN")],
+)
+def test_what_an_engine_does_while_it_is_timed_is_told(unruly, request_small, batch, name, says):
+    """Queries of eight images are the first that it misbehaves at."""
+    with build(name, request_small, QUICK) as engine:
+        engine.prepare([batch[:1], batch[1:2]], 0.01)
+        assert engine.time(Block("single-stream", queries=20)).wrong == 0
+        with pytest.raises(DeviceError, match=says):
+            engine.time(Block("multi-stream", samples=8, seconds=0.2))
+
+
 def test_an_interrupted_call_ends_the_engine(request_small, batch, monkeypatch):
     """Its answer would be the next call's."""
     import seatrial.engines.places.process as module

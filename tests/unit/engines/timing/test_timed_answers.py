@@ -70,3 +70,13 @@ def test_where_comparing_has_to_wait_every_so_many_is_kept():
         answers.keep(EXPECTED[number % 3], np.asarray([number % 3]), False)
     answers.compare()
     assert (answers.checked, answers.wrong) == (3, 0)
+
+
+def test_where_comparing_has_to_wait_what_has_no_room_is_left_out():
+    expected = np.arange(20_000, dtype=np.float32).reshape(2, 10_000)
+    answers = Answers(expected, 1, every=1)
+    for _ in range(room(1, 10_000) + 5):
+        answers.keep(expected[0], np.asarray([0]), False)
+        assert answers.checked == 0
+    answers.compare()
+    assert answers.checked == room(1, 10_000)
