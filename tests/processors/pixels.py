@@ -103,7 +103,7 @@ def _parts() -> tuple[types.ModuleType, ...]:
 def _without_what_pixels_do_not_need() -> None:
     # These packages import runtimes and file formats, whose wheels are many and whose import takes an emulated
     # processor a minute; the modules below them that make pixels need neither.
-    rooms = ("", ".conditions", ".conditions.kinds", ".conditions.kinds.pipeline", ".pipeline", ".data")
+    rooms = ("", ".conditions", ".pipeline", ".data")
     for name in (f"seatrial.harness{room}" for room in rooms):
         package = types.ModuleType(name)
         package.__path__ = [str(ROOT.joinpath(*name.split(".")))]
