@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from conftest import make_folders, make_model
-from quick_timing import time_quickly
+from quick_timing import time_quickly, untimed
 from specs import flat
 
 from seatrial.errors import SeatrialError
@@ -31,7 +31,7 @@ from seatrial.harness.spec.targets import TargetSpec
 TARGETS = (TargetSpec("onnxruntime", "int8"), TargetSpec("openvino", "fp32"))
 CONDITIONS = ("clean", "corruption/gaussian_noise@3", "pipeline/resize=opencv-nearest", "attack/fgsm-linf@8+qdq")
 # Of what is measured anew with an engine, nothing else.
-_TIMES = ("latency", "timing", "build_s", "seconds", "speedup", "memory_bytes")
+_TIMES = ("latency", "timing", "timed", "machine", "build_s", "seconds", "speedup", "speedups", "memory_bytes")
 _SHARE = 0.7
 OUTPUTS = ("summary.json", "report.html", "report.md", "junit.xml", "metrics.json", "bencher.json")
 
@@ -143,6 +143,8 @@ def flip(path: Path, rng: np.random.Generator) -> bytes:
 
 def _untimed(value: Any) -> Any:
     if isinstance(value, dict):
+        if "findings" in value:
+            value = {**value, "findings": untimed(value["findings"])}
         return {name: _untimed(part) for name, part in value.items() if name not in _TIMES}
     return [_untimed(part) for part in value] if isinstance(value, list) else value
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from seatrial.harness.run.timing import ready, rounds
 from seatrial.harness.spec import timing
 
 # The same as flags, for a command that runs in a process of its own.
 QUICK_TIMING = ("--starts", "1", "--duration", "0.001", "--timing-budget", "0", "--end-to-end", "none")
+
+# What findings about time are called: of a few queries on a machine that does other things, they say what they may.
+OF_TIMING = frozenset({"stalls", "drift", "load", "slower", "wide"})
+
+
+def untimed(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The findings that are not about time."""
+    return [finding for finding in findings if finding["cause"] not in OF_TIMING]
 
 
 def time_quickly(set_: Callable[[object, str, object], None] = setattr) -> None:
