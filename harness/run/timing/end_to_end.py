@@ -12,6 +12,8 @@ import numpy.typing as npt
 from seatrial.engines.timing.answers import SAME, spread
 from seatrial.engines.timing.fed import HOST, TimedFed
 from seatrial.errors import BadInputError, UnsupportedError
+from seatrial.harness.conditions import Condition
+from seatrial.harness.data.source import Payload
 from seatrial.harness.metrics.early_stopping import minimum
 from seatrial.harness.metrics.percentiles import nearest_rank
 from seatrial.harness.pipeline.feeding import FEEDER, STEPS
@@ -45,8 +47,7 @@ def end_to_end(session: Session, asked: Feeds, *, seconds: float) -> dict[str, l
             update(done, name)
             fed: dict[str, _Fed] = {}
             for target in _first_builds(session):
-                given = feeds.feed(session.plan, condition, target.model.contract, payloads)
-                begun = _begun(session, target, name, given)
+                begun = _begun(session, target, condition, payloads)
                 if begun is not None:
                     fed[target.id] = begun
             _in_turns(session, fed, seconds)
@@ -127,15 +128,16 @@ def _count(session: Session, seconds: float) -> int:
     return max(FEWEST, min(MOST, int(seconds / max(slowest, 1e-9))))
 
 
-def _begun(session: Session, target: BuiltTarget, name: str, given: Fed) -> _Fed | None:
+def _begun(session: Session, target: BuiltTarget, condition: Condition, payloads: Sequence[Payload]) -> _Fed | None:
     """None where the target cannot be fed so, which is told."""
     with session.noting(target.id, "latency"):
         try:
+            given = feeds.feed(session.plan, condition, target.model.contract, payloads)
             answers = target.engine.feed(FEEDER, given.description, given.arrays)
             here = given.feeder
             own = np.concatenate([target.engine.infer(here(index)[0]) for index in range(len(given.payloads))])
         except (UnsupportedError, BadInputError) as error:
-            session.progress.tell(f"{target.id} is not timed from the stored image on with {name}: {error}")
+            session.progress.tell(f"{target.id} is not timed from the stored image on with {condition.id}: {error}")
             return None
         return _Fed(target, given, int(np.count_nonzero(~_alike(answers, own))))
     return None

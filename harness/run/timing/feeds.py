@@ -157,10 +157,13 @@ def _image_side(plan: Plan) -> InputContract:
 
 
 def _formats(payloads: Sequence[Payload]) -> str:
-    """As in `jpeg`, or `jpeg, png`."""
+    """As in `jpeg`, or `jpeg, png`; `unknown` for what is no image, of which the decoder has more to say."""
     found = set()
     for payload in payloads:
         assert isinstance(payload.content, bytes)
-        with opened(payload.content) as image:
-            found.add(str(image.format).lower())
+        try:
+            with opened(payload.content) as image:
+                found.add(str(image.format).lower())
+        except Exception:  # Pillow raises what it likes
+            found.add("unknown")
     return ", ".join(sorted(found))

@@ -15,6 +15,7 @@ from seatrial.engines.timing.fed import TimedFed
 from seatrial.errors import DeviceError, UnsupportedError, UsageError
 from seatrial.exporters.contract import DECODERS
 from seatrial.harness.conditions.kinds.pipeline.options import pipeline_options
+from seatrial.harness.data.source import Payload
 from seatrial.harness.pipeline import decoders
 from seatrial.harness.pipeline.numbers import tensor
 from seatrial.harness.plan.making import make_plan
@@ -241,6 +242,14 @@ def test_images_that_are_many_bytes_are_fewer(plans, monkeypatch):
     for most, kept in ((size * 3, 3), (size // 2, 1), (size * 100, 8)):
         monkeypatch.setattr(feeds, "_MOST_BYTES", most)
         assert len(feed(plan, contract, plan.model.contract, payloads).payloads) == kept
+
+
+def test_an_image_that_does_not_decode_is_told_and_ends_nothing(files, monkeypatch):
+    monkeypatch.setattr(feeds, "stored", lambda plan, count: [Payload("broken.jpg", b"nothing")])
+    found = timing.end_to_end(files, feeds_of(files.plan, ["contract"]), seconds=0.01)
+    assert files.failures == []
+    assert [("broken.jpg is not an image that decodes" in told) for told in files.progress.told] == [True, True]
+    assert list(found.values()) == [[], []]
 
 
 def test_a_target_that_fails_meanwhile_is_missing_and_the_others_are_not(plans, monkeypatch):
