@@ -13,6 +13,8 @@ from seatrial.harness.typeset.tables import words as text
 from seatrial.harness.typeset.terminal import say
 
 Values = Mapping[str, Any]
+# The worst: more than a screenful helps nobody.
+_MOST_MARKS = 12
 _FAST = "times as fast, 95 %"
 
 
@@ -31,9 +33,13 @@ def print_scenarios(summary: Values, console: Console) -> None:
 
 def print_marks(summary: Values, console: Console) -> None:
     """What was seen while it was timed, the worst first; and which samples carry no p99."""
-    for mark in timed.marks(summary):
+    found = timed.marks(summary)
+    for mark in found[:_MOST_MARKS]:
         style = "bold red" if mark.kind in timed.WORST else "bold yellow"
         say(console, (mark.title, style), f": {mark.sentence}")
+    rest = len(found) - _MOST_MARKS
+    if rest > 0:
+        say(console, f"and {rest} more mark{'' if rest == 1 else 's'}, in the report")
     for scenario in timed.STREAMS:
         for sentence in timed.uncarried(summary["targets"], scenario):
             say(console, sentence)

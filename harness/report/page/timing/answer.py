@@ -6,7 +6,10 @@ from markupsafe import Markup
 
 from seatrial.harness.report import timed, words
 from seatrial.harness.report.page.part import Shown, Values, together
-from seatrial.harness.typeset.page import listed, paragraph
+from seatrial.harness.typeset.page import folded_away, listed, paragraph
+
+# The worst: of many targets in many scenarios, the others would push the answer out of sight.
+_MOST_MARKS = 10
 
 
 def marks(shown: Shown) -> Markup | None:
@@ -20,7 +23,11 @@ def marks(shown: Shown) -> Markup | None:
         )
         for mark in found
     ]
-    return listed(items, "marks")
+    more = items[_MOST_MARKS:]
+    return together(
+        listed(items[:_MOST_MARKS], "marks"),
+        folded_away(f"{len(more)} more mark{'' if len(more) == 1 else 's'}", listed(more, "marks")) if more else None,
+    )
 
 
 def answer(shown: Shown) -> Markup:

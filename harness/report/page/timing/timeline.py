@@ -28,6 +28,8 @@ _BELOW: tuple[tuple[str, Mapping[str, str]], ...] = (
 _APART = ("sustained",)
 _ONE_BY_ONE = "Targets are asked one after the other, each from its own beginning."
 _IN_TURNS = "Targets take turns. Every other round is shaded; a hatched one was disturbed, and may not count."
+# Points of a line that are marked each: of more, marks would hide the line.
+_MARKED = 120
 _LINES = (("-", "o"), ((0, (3, 2)), "s"))
 
 
@@ -109,6 +111,7 @@ def _level(one: Track) -> tuple[Any, Any]:
 
 def _draw_beside(axis: Any, label: str, told: Mapping[str, Beside]) -> None:
     for (says, one), (line, marker) in zip(told.items(), _LINES, strict=False):
+        marker = marker if len(one.values) <= _MARKED else ""
         look = {"color": INK, "linestyle": line, "marker": marker, "label": says} if len(told) > 1 else {"color": INK}
         axis.plot(one.at_s, one.values, markersize=2, linewidth=0.9, **look)
     if len(told) > 1:

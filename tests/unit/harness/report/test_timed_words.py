@@ -167,3 +167,11 @@ def test_a_change_of_speed_since_the_baseline_is_told_everywhere(tmp_path):
     assert metrics(summary)["new/x_cpu/baseline/speed/ratio"] == 0.881
     summary["baseline"]["targets"]["new/x@cpu"]["speed"] = None
     assert "of what it was" not in render_report(summary) + shown(summary, tmp_path, 80) + markdown(summary)
+
+
+def test_of_many_marks_the_worst_stand_in_the_terminal(tmp_path):
+    many = [{"kind": "wide", "scenario": f"s{number}", "says": "so"} for number in range(20)]
+    text = shown(make_timed(marked=[*many, {"kind": "wrong", "scenario": None, "says": "others"}]), tmp_path, 80)
+    one_line = " ".join(text.split())
+    assert one_line.index(f"Wrong answers ({INT8}): others.") < one_line.index("Interval wider than asked")
+    assert "and 10 more marks, in the report" in one_line
