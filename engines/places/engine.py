@@ -161,7 +161,9 @@ class PlacedEngine:
         A process that is silent for longer than the block and two calls may last has hung.
         """
         call_s = self.process.limits.call_s
-        lasts = min(PATIENCE * block.seconds, call_s * block.queries)
+        lasts = PATIENCE * block.seconds
+        if block.rate is None:  # arrivals are waited for
+            lasts = min(lasts, call_s * block.queries)
         answer, arrays = self.process.ask({"ask": "time", "block": block.to_dict()}, limit_s=lasts + 2 * call_s)
         with self._well_formed():
             return timed_of(answer, arrays, block)
@@ -170,7 +172,7 @@ class PlacedEngine:
         """Has MLPerf's load generator ask, in its process, at least `queries` and for at least `seconds`; both must be
         given. Takes `seed`, `samples` and `workers` of the block, and `rate` and `bound_ms` in the scenario server.
 
-        PackageError where it is missing there, UnsupportedError for a scenario that it does not have.
+        UnsupportedError where it is missing there, and for a scenario that it does not have.
         """
         limits = self.process.limits
         ask = {"ask": "loadgen", "block": block.to_dict(), "bound_ms": bound_ms}

@@ -185,9 +185,11 @@ def test_what_was_not_prepared_is_not_known():
 
 
 def test_a_block_has_a_deadline():
-    """Two calls longer than it may last by its seconds, or by its queries."""
+    """Two calls longer than it may last by its seconds, or by its queries where nothing has to arrive."""
     engine = placed(time=timed_message(TIMED))
-    for block, limit_s in ((BLOCK, 2 * 2.0 + 14), (Block("single-stream", queries=3), 3 * 7 + 14)):
+    rare = Block("server", queries=3, seconds=400.0, rate=0.01)
+    expected = ((BLOCK, 2 * 2.0 + 14), (Block("single-stream", queries=3), 3 * 7 + 14), (rare, 800 + 14))
+    for block, limit_s in expected:
         engine.time(block)
         assert engine.process.limits_s["time"] == limit_s
 
