@@ -86,7 +86,9 @@ class Preparing:
         batch, engine = self.batch(target), target.engine
         seconds = engine.prepare([batch[index : index + 1] for index in range(len(batch))], WARM_UP_S)
         if target.id not in self._own:
-            self._own[target.id] = engine.infer(batch)
+            size = self._session.plan.spec.work.batch_size
+            parts = [engine.infer(batch[start : start + size]) for start in range(0, len(batch), size)]
+            self._own[target.id] = np.concatenate(parts)
         own = self._own[target.id]
         differs = np.abs(engine.expected() - own).max(axis=1) > COMPOSED * spread(own)
         unsteady = bool(engine.unsteady().any())
