@@ -8,6 +8,9 @@ from seatrial.harness.report.page.part import Shown, Values, together
 from seatrial.harness.typeset.numbers import milliseconds, percent, size
 from seatrial.harness.typeset.page import Cell, Heading, Table, note
 
+# Below this, in the units of the table, is what a meter's rounding leaves.
+_LEAST = 1e-3
+
 
 def costs(shown: Shown) -> Markup:
     """Tables; the energy's is missing where nothing measures it."""
@@ -53,7 +56,7 @@ def _scaled(value: float | None, by: float) -> float | None:
 
 
 def _cell(value: float | None) -> Cell:
-    return Cell("-") if value is None else Cell(f"{value:.3g}", value)
+    return Cell("-") if value is None else Cell(f"{value:.3g}" if abs(value) >= _LEAST else "0", value)
 
 
 def _sizes(shown: Shown) -> Table:

@@ -42,10 +42,10 @@ def _explained(told: list[Values], scenario: str) -> Markup:
 def _table(told: list[Values], scenario: str) -> Table:
     headings = [
         Heading("target"),
+        Heading("marks", figures=False),
         Heading("times as fast"),
         *map(Heading, timed.PERCENTILES),
         Heading("samples"),
-        Heading("marks", figures=False),
     ]
     rows = []
     for target in told:
@@ -54,10 +54,10 @@ def _table(told: list[Values], scenario: str) -> Table:
         rows.append(
             [
                 target["id"],
+                timed.marked(target, scenario) or "-",
                 Cell(timed.ratio(speedup), (speedup or {}).get("ratio")),
                 *(_ms(found.get(f"{name}_ms"), spans.get(f"{name}_ms")) for name in timed.PERCENTILES),
                 Cell(_counted(found), found["samples"]),
-                timed.marked(target, scenario) or "-",
             ]
         )
     caption = f"Latency in milliseconds, {timed.scenario_name(scenario)}; in brackets 95 % intervals"

@@ -73,6 +73,7 @@ def _ends(told: list[Values]) -> Table:
         rows.append(
             [
                 target["id"],
+                timed.marked(target, "sustained") or "-",
                 _ms(first["p50_ms"]),
                 _ms(last["p50_ms"]),
                 Cell(timed.drift(found.get("drift")), found.get("drift")),
@@ -81,11 +82,11 @@ def _ends(told: list[Values]) -> Table:
                 Cell(timed.ratio(speedup), (speedup or {}).get("ratio")),
                 _plain(last.get("celsius")),
                 _plain(last.get("mhz")),
-                timed.marked(target, "sustained") or "-",
             ]
         )
     headings = [
         Heading("target"),
+        Heading("marks", figures=False),
         Heading("first", group="p50 ms"),
         Heading("last", group="p50 ms"),
         Heading("drift"),
@@ -94,7 +95,6 @@ def _ends(told: list[Values]) -> Table:
         Heading("times as fast"),
         Heading("°C at the end"),
         Heading("MHz at the end"),
-        Heading("marks", figures=False),
     ]
     return Table(
         f"Sustained: first and last {timed.part_name(told)}; in brackets 95 % intervals", headings, rows, folded=False

@@ -25,22 +25,22 @@ def offline(shown: Shown) -> Markup | None:
         rows.append(
             [
                 target["id"],
+                timed.marked(target, "offline") or "-",
                 _rate(found["images_per_s"], found.get("ci95")),
                 Cell(timed.ratio(speedup), (speedup or {}).get("ratio")),
                 _whole(found.get("batch")),
                 _whole(found.get("workers")),
                 _whole(found.get("images")),
-                timed.marked(target, "offline") or "-",
             ]
         )
     headings = [
         Heading("target"),
+        Heading("marks", figures=False),
         Heading("images a second"),
         Heading("times as fast"),
         Heading("batch"),
         Heading("workers"),
         Heading("images"),
-        Heading("marks", figures=False),
     ]
     return together(Table("Throughput, offline; in brackets 95 % intervals", headings, rows, folded=False))
 
@@ -62,12 +62,12 @@ def server(shown: Shown) -> Markup | None:
         return None
     headings = [
         Heading("target"),
+        Heading("marks", figures=False),
         Heading("times as fast"),
         Heading("queries a second that keep the bound"),
         Heading("bound, ms"),
         Heading("p99 ms at that rate"),
         Heading("workers"),
-        Heading("marks", figures=False),
     ]
     rows = []
     for target in told:
@@ -76,12 +76,12 @@ def server(shown: Shown) -> Markup | None:
         rows.append(
             [
                 target["id"],
+                timed.marked(target, "server") or "-",
                 Cell(timed.ratio(timed.speedup_of(target, "server"))),
                 Cell("no rate keeps it", 0) if kept is None else Cell(timed.kept_rate(found), kept),
                 f"{found['bound_ms']:g}",
                 Cell(timed.told_ms(found.get("p99_ms"), found.get("p99_ci95")), found.get("p99_ms")),
                 _whole(found.get("workers")),
-                timed.marked(target, "server") or "-",
             ]
         )
     return together(
