@@ -17,6 +17,8 @@ Samples = npt.NDArray[np.int64]
 # Arrivals at random find caches and branch predictors colder than a loop does, by a tenth or so.
 MATTERS = 1.2
 _STRETCHES, _QUERIES = 10, 4
+# Of the time that its workers have, from where on they hardly sleep.
+_BUSY = 0.7
 _TAIL = 0.0005
 
 
@@ -43,14 +45,16 @@ def loaded(alone: Samples, service: Mapping[float, Samples], workers: int = 1) -
     engine's own time, in the order asked, without waiting for one's turn. workers: queries that it answers at once.
     None for too few.
 
-    An engine that sleeps between arrivals wakes up slowly, which is no load: what the largest rate is held against is
-    the slower of single queries and the smallest rate.
+    An engine that sleeps between arrivals wakes up slowly, which is no load: a largest rate that leaves it idle is held
+    against the slower of single queries and the smallest rate; one that keeps it busy against single queries, which
+    follow each other likewise.
     """
     known = {rate: samples for rate, samples in service.items() if len(samples) >= 2 * _QUERIES}
     if not known or len(alone) < 2 * _QUERIES:
         return None
     most = max(known)
-    bases = [alone, *([known[min(known)]] if len(known) > 1 else [])]
+    busy_share = most * float(np.median(known[most])) / 1e9 / workers
+    bases = [alone, *([known[min(known)]] if len(known) > 1 and busy_share < _BUSY else [])]
     base = max(bases, key=lambda one: float(np.median(one)))
     busy, calm = _levels(known[most]), _levels(base)
     centre = statistics.fmean(busy) - statistics.fmean(calm)
