@@ -131,6 +131,12 @@ def test_an_engine_that_computes_is_not_said_to_keep_answers():
     assert caching(np.full(100, 7), np.ones(100, bool)) is None
 
 
+def test_nanoseconds_of_a_call_that_takes_a_microsecond_are_no_answer_that_is_kept():
+    fresh = np.arange(400) % 2 == 1
+    assert not caching(np.where(fresh, 1_300, 1_000), fresh).called
+    assert caching(np.where(fresh, 13_000, 1_000), fresh).called
+
+
 def test_an_engine_that_slows_down_under_load_is_seen():
     rng = np.random.default_rng(11)
     alone, idle, busy = (noisy(rng, 200) * pace for pace in (1, 1.1, 1.6))
