@@ -96,12 +96,19 @@ class Line:
         self._buffer = np.empty((size, *samples.inputs.shape[1:]), samples.inputs.dtype)
 
     def ask(self, infer: Infer, indices: Sequence[int]) -> None:
-        """At most `size` samples; a call that would be shorter is filled up with the last of them."""
-        asked = np.full(len(self._buffer), indices[-1], np.int64)
+        """At most `size` samples; a call that would be shorter is filled up with the last of them.
+
+        The load generator's clock runs by now, since the sample was named: a single one is read where it was loaded,
+        several have to be put together.
+        """
+        asked = np.full(self.size, indices[-1], np.int64)
         asked[: len(indices)] = indices
-        self._inputs.take(asked, axis=0, out=self._buffer, mode="clip")
+        if self.size == 1:
+            batch = self._inputs[indices[0] : indices[0] + 1]
+        else:
+            batch = self._inputs.take(asked, axis=0, out=self._buffer, mode="clip")
         begin = time.perf_counter_ns()
-        answer = infer(self._buffer)
+        answer = infer(batch)
         self.service.append(time.perf_counter_ns() - begin)
         self.answers.keep(answer, asked, False)
 
