@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import time
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -14,6 +16,7 @@ from seatrial.engines.machine import Meter
 from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.engines.timing.answers import COMPOSED, spread
 from seatrial.engines.timing.block import Block, Timed
+from seatrial.harness.data.source import Pixels
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.processes import start
 from seatrial.harness.run.session import Session
@@ -23,6 +26,8 @@ from seatrial.harness.run.timing.metered import metered
 WARM_UP_S = 0.2
 # Images that are asked, in a drawn order: more would only take memory.
 QUERIES = 32
+# Each process answers all of them twice: for about so many seconds at most, unless there were fewer than these.
+PREPARE_S, FEWEST = 5.0, 4
 STAGE = "latency"
 
 
@@ -59,10 +64,23 @@ class Preparing:
 
     def __init__(self, session: Session, meter: Meter | None = None) -> None:
         self._session, self._meter = session, meter
-        reader = session.first_images()
-        self._images = reader.read(0, min(QUERIES, len(reader)))
         self._own: dict[str, npt.NDArray[np.float32]] = {}
         self._ready: dict[str, Ready] = {}
+
+    @functools.cached_property
+    def _images(self) -> Pixels:
+        """Fewer where a target is so slow that asking all of them would take longer than timing it."""
+        session, slowest = self._session, 0.0
+        reader = session.first_images()
+        images = reader.read(0, min(QUERIES, len(reader)))
+        for target in session.alive():
+            with session.noting(target.id, STAGE):
+                one = target.model.contract.normalise(images[:1])
+                target.engine.infer(one)
+                begin = time.perf_counter()
+                target.engine.infer(one)
+                slowest = max(slowest, time.perf_counter() - begin)
+        return images[: fitting(slowest)]
 
     @property
     def queries(self) -> int:
@@ -112,6 +130,15 @@ class Preparing:
                         engine = PlacedEngine(processes[target.id], target.engine.request)
                         found[target.id] = self.prepare(dataclasses.replace(target, engine=engine))
             yield found
+
+
+def fitting(seconds: float) -> int:
+    """How many queries are prepared, where one takes so long.
+
+    >>> fitting(0.001), fitting(0.5), fitting(60.0)
+    (32, 5, 4)
+    """
+    return max(FEWEST, min(QUERIES, int(PREPARE_S / (2 * max(seconds, 1e-9)))))
 
 
 def alive(session: Session, found: Mapping[str, Ready]) -> dict[str, Ready]:

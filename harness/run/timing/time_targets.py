@@ -25,7 +25,7 @@ from seatrial.harness.run.timing.ready import STAGE, Preparing, Ready, alive
 from seatrial.harness.run.timing.rounds import Hooks, InTurns, time_in_rounds
 from seatrial.harness.run.timing.scenes import IN_TURNS, Scene, scene_of
 from seatrial.harness.run.timing.server import entry_of_search, serve
-from seatrial.harness.run.timing.stopping import judged, standing
+from seatrial.harness.run.timing.stopping import Round, judged
 from seatrial.harness.run.timing.store import Store, describe_place
 from seatrial.harness.run.timing.sustained import sustain
 from seatrial.harness.run.timing.sweep import sweep
@@ -66,6 +66,8 @@ class _Timing:
         self._preparing = Preparing(session, asked.power)
         self._update: Update = lambda done, note="": None
         self._done = self._total = 0
+        # Of a scenario that targets have one after the other.
+        self._spent_s, self._reasons = 0.0, dict[str, None]()
 
     def run(self, feeds: Feeds) -> None:
         turns = [name for name in IN_TURNS if self._lacking.get(name)]
@@ -129,6 +131,8 @@ class _Timing:
         self._store.scenario(found.key, record, found.samples(), entries)
 
     def _apart(self, scenario: str) -> None:
+        """One target after the other; each is filed at once."""
+        self._spent_s, self._reasons = 0.0, dict[str, None]()
         for name in self._lacking[scenario]:
             ready = self._preparing.own().get(name)
             if ready is None:
@@ -171,9 +175,11 @@ class _Timing:
             "reasons": list(rounds[0].reasons),
             **entry,
         }
+        self._spent_s += sum(one.timed.counters.wall_s for one in takings)
+        self._reasons.update(dict.fromkeys(rounds[0].reasons))
         record = {
-            "rounds": [one.to_dict() for one in standing(rounds, 1)],
-            "spent_s": sum(one.timed.counters.wall_s for one in takings),
+            "rounds": [Round(1, tuple(self._reasons), kept=True).to_dict()],
+            "spent_s": round(self._spent_s, 3),
             "stopped": "asked",
             "asked": shaped_by(self._options, scenario),
         }

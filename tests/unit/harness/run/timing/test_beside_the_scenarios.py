@@ -20,7 +20,7 @@ from seatrial.harness.run.timing.device import device_phases
 from seatrial.harness.run.timing.loadgen import ask_loadgen, entry_of, folder_of, keep_logs
 from seatrial.harness.run.timing.machine import Machine
 from seatrial.harness.run.timing.metered import metered
-from seatrial.harness.run.timing.ready import Ready
+from seatrial.harness.run.timing.ready import Ready, fitting
 from seatrial.harness.run.timing.sweep import figures
 from seatrial.harness.spec.timing import TimingOptions
 from seatrial.packages import PackageError
@@ -250,3 +250,7 @@ def test_what_is_missing_is_told_before_anything_is_built(monkeypatch):
         assert found.power is None
     with asked_of(plan(power_command="echo 12.5")) as found:
         assert found.power.joules() >= 0
+
+
+def test_slow_engines_are_prepared_with_fewer_queries():
+    assert [fitting(seconds) for seconds in (0.0, 0.01, 0.1, 0.5, 1.0, 60.0)] == [32, 32, 25, 5, 4, 4]
