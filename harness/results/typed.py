@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.harness.metrics import Comparison
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclasses.dataclass(frozen=True)
