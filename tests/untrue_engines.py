@@ -6,7 +6,6 @@ around them is that of a good engine.
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from typing import ClassVar
@@ -113,16 +112,12 @@ class Hasty(Untrue):
 
 @ENGINES.register("stalls")
 class Stalls(Untrue):
-    """Sleeps for 20 ms in one of a hundred queries."""
+    """Sleeps for 20 ms in each hundredth query."""
 
     name = "stalls"
 
-    def _build(self):
-        super()._build()
-        self._random = random.Random(0)
-
     def alone(self, batch):
-        if self._random.random() < 0.01:
+        if self._calls % 100 == 0:
             time.sleep(0.02)
         return self.true(batch)
 

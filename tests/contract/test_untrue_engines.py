@@ -57,7 +57,7 @@ def test_an_engine_that_is_hasty_when_asked_often_is_wrong(untrue, request_small
 
 def test_sleeping_in_a_hundredth_of_the_queries_leaves_the_median(untrue, request_small, queries):
     found, _ = timed("stalls", request_small, queries)
-    assert 1 <= np.count_nonzero(found.taken > 20_000_000) <= 30
+    assert 3 <= np.count_nonzero(found.taken >= 20_000_000) <= 30
     assert np.median(found.taken) < 20_000_000
     assert found.wrong == 0
 

@@ -267,7 +267,7 @@ def test_the_real_one_asks_as_much(block):
     pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen has no wheel for this machine, or is not installed")
     import dataclasses
 
-    block = dataclasses.replace(block, seconds=0.2)
+    block = dataclasses.replace(block, seconds=0.3)
     found = loadgen.run(scores, SAMPLES, block, EXPECTED)
     result = figures(found.logs["mlperf_log_detail.txt"], block.scenario)
     assert sum(one.answers.wrong for one in found.lines) == 0
@@ -276,7 +276,7 @@ def test_the_real_one_asks_as_much(block):
         assert result["images_per_s"] > 0
         assert calls >= 200 / 4
     else:
-        assert result["queries"] == calls >= 30
+        assert result["queries"] == calls + found.unasked >= 30
         assert 0 < result["milliseconds"]["p50"] <= result["milliseconds"]["p90"] <= result["milliseconds"]["p99"]
     assert entries(found.logs["mlperf_log_detail.txt"])["loadgen_version"].partition(".")[0].isdigit()
     assert f"Scenario : {loadgen.SCENARIOS[block.scenario]}" in found.logs["mlperf_log_summary.txt"]
