@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,16 +110,21 @@ class InTurns:
         """Decides whether there are rounds enough."""
         self.finished = stopped(self.rounds, budget, self._narrow)
 
-    def _narrow(self, kept: Collection[int]) -> bool:
+    def _narrow(self, kept: Sequence[Round]) -> bool:
         takings = self._alive()
         rounds = [
             {
                 name: np.concatenate(
-                    [one.timed.taken for one in found if one.round == number] or [np.empty(0, np.int64)]
+                    [
+                        one.timed.taken
+                        for index, one in enumerate(found)
+                        if one.round == round_.number and (name, index) not in round_.left_out
+                    ]
+                    or [np.empty(0, np.int64)]
                 )
                 for name, found in takings.items()
             }
-            for number in kept
+            for round_ in kept
         ]
         targets: dict[str, list[str]] = {}
         for target in self._session.alive():
@@ -132,8 +137,14 @@ class InTurns:
 
     def samples(self) -> dict[str, Samples]:
         """Build id -> all queries, of the targets that are alive."""
-        kept = {one.number for one in standing(self.rounds, self._options.starts) if one.kept}
-        return {name: samples_of(found, kept) for name, found in self._alive().items() if found}
+        rounds = [one for one in standing(self.rounds, self._options.starts) if one.kept]
+        kept = {one.number for one in rounds}
+        left_out = {one for round_ in rounds for one in round_.left_out}
+        return {
+            name: samples_of(found, kept, {index for target, index in left_out if target == name})
+            for name, found in self._alive().items()
+            if found
+        }
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """Build id -> what timing.json says of it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from seatrial.harness.metrics.disturbance import disturbed
+from seatrial.harness.metrics.disturbance import calm_blocks, disturbed, enough
 
 Stopped = Literal["narrow", "budget", "asked"]
 # Fewer undisturbed rounds do not stand alone: a single one does not tell what processes differ by.
@@ -15,26 +15,42 @@ LEAST_KEPT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """number: from 1. reasons: what disturbed it. kept: its samples stand."""
+    """number: from 1. reasons: what disturbed it. kept: its samples stand, but for blocks that are left out: (build id,
+    index of the block). blocks: of all targets.
+    """
 
     number: int
     reasons: tuple[str, ...]
     kept: bool
+    left_out: frozenset[tuple[str, int]] = frozenset()
+    blocks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
-        return {"number": self.number, "kept": self.kept, "reasons": list(self.reasons)}
+        return {
+            "number": self.number,
+            "kept": self.kept,
+            "reasons": list(self.reasons),
+            "blocks": self.blocks,
+            "left_out": len(self.left_out),
+        }
 
 
 def judged(blocks: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[Round]:
-    """blocks: number of a round -> blocks of all targets, as in timing.json. Each round is held against all others: a
-    calm one tells what an earlier one lacked.
+    """blocks: number of a round -> blocks of all targets, as `takings.of_rounds` gives them. Each round is held against
+    all others: a calm one tells what an earlier one lacked.
     """
     found = []
     for number, own in blocks.items():
         others = [block for other, theirs in blocks.items() if other != number for block in theirs]
-        reasons = disturbed(own, others)
-        found.append(Round(number, reasons, kept=not reasons))
+        calm = calm_blocks(own, others)
+        stands = enough(own, calm)
+        reasons = disturbed(own, others, by_calm_blocks=stands)
+        left_out: frozenset[tuple[str, int]] = frozenset()
+        if stands and not reasons:
+            noisy = (block for block, quiet in zip(own, calm, strict=True) if not quiet)
+            left_out = frozenset((block["target"], block["block"]) for block in noisy)
+        found.append(Round(number, reasons, kept=not reasons, left_out=left_out, blocks=len(own)))
     return found
 
 
@@ -44,7 +60,7 @@ def standing(rounds: Sequence[Round], starts: int) -> list[Round]:
     """
     if sum(one.kept for one in rounds) >= min(starts, LEAST_KEPT):
         return list(rounds)
-    return [dataclasses.replace(one, kept=True) for one in rounds]
+    return [dataclasses.replace(one, kept=True, left_out=frozenset()) for one in rounds]
 
 
 @dataclasses.dataclass
@@ -68,11 +84,11 @@ class Budget:
         return self.spent + self.last <= self.seconds
 
 
-def stopped(rounds: Sequence[Round], budget: Budget, narrow: Callable[[Collection[int]], bool]) -> Stopped | None:
-    """Why no further round is needed, None where one is. narrow: whether the kept rounds, by number, tell closely."""
+def stopped(rounds: Sequence[Round], budget: Budget, narrow: Callable[[Sequence[Round]], bool]) -> Stopped | None:
+    """Why no further round is needed, None where one is. narrow: whether the kept rounds tell closely."""
     if len(rounds) < budget.starts:
         return None
-    kept = [one.number for one in rounds if one.kept]
+    kept = [one for one in rounds if one.kept]
     if len(kept) >= budget.starts and narrow(kept):
         return "narrow"
     if not budget.seconds:

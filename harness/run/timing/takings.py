@@ -27,12 +27,12 @@ class Taking:
         return float(self.timed.taken.sum()) / 1e9
 
 
-def samples_of(takings: Sequence[Taking], kept: Collection[int], searched: Collection[int] = ()) -> Samples:
-    """All queries, in the order taken. kept: numbers of the rounds that are. searched: indices of blocks that looked
-    for something, and are not kept. ValueError for no blocks.
+def samples_of(takings: Sequence[Taking], kept: Collection[int], left_out: Collection[int] = ()) -> Samples:
+    """All queries, in the order taken. kept: numbers of the rounds that are. left_out: indices of blocks that are not
+    all the same: they were disturbed, or looked for something. ValueError for no blocks.
     """
     return concatenate(
-        [_rows(one, index, one.round in kept and index not in searched) for index, one in enumerate(takings)]
+        [_rows(one, index, one.round in kept and index not in left_out) for index, one in enumerate(takings)]
     )
 
 
@@ -64,9 +64,12 @@ def block_of(taking: Taking, index: int) -> dict[str, Any]:
 
 
 def of_rounds(found: Mapping[str, Sequence[Taking]], number: int) -> list[dict[str, Any]]:
-    """The blocks of one round, of all targets, as JSON values."""
+    """The blocks of one round, of all targets, as JSON values, each with its `target`."""
     return [
-        block_of(one, index) for takings in found.values() for index, one in enumerate(takings) if one.round == number
+        {"target": name, **block_of(one, index)}
+        for name, takings in found.items()
+        for index, one in enumerate(takings)
+        if one.round == number
     ]
 
 

@@ -10,6 +10,7 @@ from seatrial.engines.machine import Meter, idle_watts, meters
 from seatrial.engines.places import LOCAL
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import UnsupportedError
+from seatrial.harness.metrics.disturbance import disturbed
 from seatrial.harness.progress import Update
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.timing.asked import Asked
@@ -25,7 +26,7 @@ from seatrial.harness.run.timing.ready import STAGE, Preparing, Ready, alive
 from seatrial.harness.run.timing.rounds import Hooks, InTurns, time_in_rounds
 from seatrial.harness.run.timing.scenes import IN_TURNS, Scene, scene_of
 from seatrial.harness.run.timing.server import entry_of_search, serve
-from seatrial.harness.run.timing.stopping import Round, judged
+from seatrial.harness.run.timing.stopping import Round
 from seatrial.harness.run.timing.store import Store, describe_place
 from seatrial.harness.run.timing.sustained import sustain
 from seatrial.harness.run.timing.sweep import sweep
@@ -167,16 +168,16 @@ class _Timing:
         searched: frozenset[int],
         entry: dict[str, Any],
     ) -> None:
-        rounds = judged({1: of_rounds({ready.id: takings}, 1)})
+        reasons = disturbed(of_rounds({ready.id: takings}, 1))
         whole = {
             **entry_of(takings),
             "unsteady": ready.unsteady,
             "expected_differs": ready.differs,
-            "reasons": list(rounds[0].reasons),
+            "reasons": list(reasons),
             **entry,
         }
         self._spent_s += sum(one.timed.counters.wall_s for one in takings)
-        self._reasons.update(dict.fromkeys(rounds[0].reasons))
+        self._reasons.update(dict.fromkeys(reasons))
         record = {
             "rounds": [Round(1, tuple(self._reasons), kept=True).to_dict()],
             "spent_s": round(self._spent_s, 3),

@@ -11,13 +11,17 @@ Values = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """begin_s, end_s: since the scenario began. kept: it counts. reasons: why it does not, in words."""
+    """begin_s, end_s: since the scenario began. kept: it counts. reasons: why it does not, in words. blocks: of all
+    targets; left_out: those of them that do not count although the round does.
+    """
 
     number: int
     begin_s: float
     end_s: float
     kept: bool
     reasons: Sequence[str]
+    blocks: int = 0
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +47,18 @@ def rounds(timing: Values, scenario: str) -> list[Round]:
     for block in blocks(timing, scenario):
         begin, end = ends.get(block["round"], (block["begin_s"], 0.0))
         ends[block["round"]] = min(begin, block["begin_s"]), max(end, block["begin_s"] + _wall(block))
-    return [
-        Round(
-            number, *span, kept=told.get(number, {}).get("kept", True), reasons=told.get(number, {}).get("reasons", ())
-        )
-        for number, span in sorted(ends.items())
-    ]
+    return [_round(number, span, told.get(number, {})) for number, span in sorted(ends.items())]
+
+
+def _round(number: int, span: tuple[float, float], told: Values) -> Round:
+    return Round(
+        number,
+        *span,
+        kept=told.get("kept", True),
+        reasons=told.get("reasons", ()),
+        blocks=told.get("blocks", 0),
+        left_out=told.get("left_out", 0),
+    )
 
 
 def beside(timing: Values, scenario: str, name: str) -> Beside | None:

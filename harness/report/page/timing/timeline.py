@@ -49,7 +49,7 @@ def timeline(shown: Shown, scenario: str, *, folded: bool = False) -> Markup | N
     drawn = figure([drawing], caption)
     return together(
         folded_away(title, drawn) if folded else drawn,
-        listed([_spoken(one) for one in found if _is_disturbed(one)]),
+        listed([*_blocks_left_out(found), *(_spoken(one) for one in found if _is_disturbed(one))]),
     )
 
 
@@ -67,6 +67,17 @@ def _spoken(one: Round) -> str:
     what = "is not counted" if not one.kept else "was disturbed, and counts" if one.reasons else "counts"
     why = f": {'; '.join(one.reasons)}" if one.reasons else ""
     return f"Round {one.number} {what}{why}."
+
+
+def _blocks_left_out(found: Sequence[Round]) -> list[str]:
+    kept = [one for one in found if one.kept]
+    left, all_ = sum(one.left_out for one in kept), sum(one.blocks for one in kept)
+    if not left:
+        return []
+    return [
+        f"Of the rounds that count, {left} of {all_} blocks are left out: known work before or behind them took longer "
+        "than at calm moments."
+    ]
 
 
 def _drawn(shown: Shown, scenario: str, tracks: Mapping[str, Track], found: Sequence[Round]) -> Markup:

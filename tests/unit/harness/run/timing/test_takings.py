@@ -20,7 +20,7 @@ def takings():
 
 
 def test_rows_say_when_in_which_round_and_whether_they_stand():
-    found = samples_of(takings(), {2}, searched={2})
+    found = samples_of(takings(), {2}, left_out={2})
     assert found.taken.tolist() == [10, 20, 30, 40, 50, 60]
     assert found.begin.tolist() == [0, 10, 30, 5_000, 5_040, 9_000]
     assert found.round.tolist() == [1, 1, 1, 2, 2, 2]
