@@ -29,6 +29,12 @@ from seatrial.exporters.contract import embed
 from seatrial.exporters.model import DeployableModel
 from seatrial.exporters.own_precision import own_precision
 
+# A model whose products are all too small is quantized all the same: it was asked for.
+_SLOW = (
+    "No product of this model is large enough for the fast {precision} kernels of {engine}: all are quantized all the "
+    "same, and may be slower than in fp16."
+)
+
 
 @dataclasses.dataclass
 class _Calibration:
@@ -73,6 +79,11 @@ def quantize_integer(request: Request) -> DeployableModel:
             if decibels < options.keep_float_below_db:
                 keep[name] = f"{decibels:.1f} dB at the scores when it alone is quantized"
     places = calibration.places(keep)
+    slow = recipe.tactics is not None and not (places.multiplying and places.weights)
+    if slow:
+        recipe = dataclasses.replace(recipe, tactics=None)
+        calibration.request = dataclasses.replace(request, recipe=recipe)
+        places = calibration.places(keep)
     if not places.multiplying or not places.weights:
         raise BuildError(f"{model.name}: no layer is left to quantize for the recipe {recipe.name}.")
     grids = calibration.grids(places)
@@ -93,6 +104,8 @@ def quantize_integer(request: Request) -> DeployableModel:
     warnings = find_warnings(
         len(calibration.images), seen, _ceilings(calibration.proto.graph), calibration.not_equalized
     )
+    if slow:
+        warnings.append(_SLOW.format(engine=recipe.engine, precision=recipe.precision))
     describe(proto, images=len(calibration.images), options=options, warnings=warnings, kept=left)
     return dataclasses.replace(model, proto=proto, precision=own_precision(proto, Path(model.name)))
 

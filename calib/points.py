@@ -172,8 +172,10 @@ class _Finder:
     def _without_tactic(self, node: onnx.NodeProto) -> str | None:
         """Why the recipe's rule leaves it float."""
         weight = read_constant(self.graph, node.input[1])
-        if weight is None or weight.ndim < 2:
+        if weight is None:
             return None
+        if weight.ndim < 2:
+            return RULES[str(self.recipe.tactics)](Product(1, weight.size))
         group = attribute_of(node, "group")
         rows, columns = weight.shape[:2]
         outputs, inputs = (columns, rows) if node.op_type in ("ConvTranspose", "MatMul") else (rows, columns)

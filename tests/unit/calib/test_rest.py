@@ -135,3 +135,17 @@ def test_beside_a_node_stay_what_is_dequantized_for_it_and_its_other_readers():
 def test_an_unknown_rest_is_told():
     with pytest.raises(calib.options.UsageError, match=r"--rest 'fp64' is unknown\. Known: fp32, fp16"):
         calib.QuantizeOptions(rest="fp64")
+
+
+def test_a_model_without_a_product_large_enough_is_quantized_all_the_same_and_told(tmp_path):
+    model = saved(tmp_path)
+    small = onnx.ModelProto()
+    small.CopyFrom(model.proto)
+    for tensor in small.graph.initializer:
+        cut = {"w1": (7, 3, 3, 3), "w2": (7, 7, 3, 3), "w3": (7, 10)}[tensor.name]
+        tensor.CopyFrom(numpy_helper.from_array(weights(*cut), tensor.name))
+    small.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 10
+    made = made_of(dataclasses.replace(model, proto=small))
+    assert made.precision == "int8"
+    assert any("large enough for the fast int8 kernels of tensorrt" in one for one in calibration_of(made)["warnings"])
+    assert not any("large enough" in one for one in calibration_of(made_of(model))["warnings"])
