@@ -130,7 +130,7 @@ def _point(name: str, operator: str | None, reader: Reader, originals: dict[str,
     if producer is not None and producer.op_type == Q:
         rounded = _rounded(name, reader, originals)
         return None if rounded is None else Point(None, rounded, stands_in=True)
-    quantizer = next((node for node in reader.consumers.get(name, ()) if node.op_type == Q), None)
+    quantizer = _quantizer_behind(name, reader)
     rounded = _rounded(name if quantizer is None else quantizer.output[0], reader, originals)
     if rounded is None:
         return Point(name)
@@ -138,6 +138,14 @@ def _point(name: str, operator: str | None, reader: Reader, originals: dict[str,
     replaced = producer is not None and operator in _RELUS and producer.op_type != operator
     limits = None if quantizer is None or replaced else _limits(reader, quantizer, rounded)
     return Point(None if replaced else name, rounded, limits)
+
+
+def _quantizer_behind(name: str, reader: Reader) -> onnx.NodeProto | None:
+    """The QuantizeLinear that reads a value, or reads it in another float type, behind a Cast."""
+    following = reader.consumers.get(name, [])
+    casts = (node.output[0] for node in following if node.op_type == "Cast")
+    behind = (node for value in casts for node in reader.consumers.get(value, ()))
+    return next((node for node in (*following, *behind) if node.op_type == Q), None)
 
 
 def _quantizer_before(node: onnx.NodeProto, reader: Reader) -> onnx.NodeProto | None:

@@ -90,7 +90,9 @@ def test_every_target_is_timed(run):
     targets, *_ = run
     for target in targets.values():
         stream = target["latency"]["single_stream"]
-        assert 0 < stream["p50_ms"] <= stream["p90_ms"] <= stream["p99_ms"]
+        told = [stream[name] for name in ("p50_ms", "p90_ms", "p95_ms", "p99_ms") if stream[name] is not None]
+        assert told[0] > 0
+        assert told == sorted(told)
 
 
 def test_labels_of_two_engines_differ_seldom(run):

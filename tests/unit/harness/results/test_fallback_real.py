@@ -50,7 +50,7 @@ def reasons(model, made):
             "cifar10_resnet20",
             "for tensorrt",
             20,
-            {"a Relu between it and its Q/DQ": 10, "its result is read in float": 9, "a float bias": 1},
+            {"a Relu between it and its Q/DQ": 10, "its result is read in float": 9, "left in float in the file": 1},
         ),
         ("imagenet_squeezenet1_1", "own", 26, {}),
         ("imagenet_squeezenet1_1", "symmetric", 26, {"int8 activations that several operators read": 16}),
