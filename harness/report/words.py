@@ -140,13 +140,20 @@ def _pace(target: Mapping[str, Any], fallback: Mapping[str, Any] | None) -> str:
     return "How fast it answers against fp32 is not known." if speedup is None else f"It answers {pace(speedup)}."
 
 
+# Beyond it, nobody would call two speeds alike.
+_ALIKE = 0.5
+
+
 def pace(speedup: Mapping[str, Any]) -> str:
     """How fast, against the reference: "1.86 times as fast as fp32 (1.80 to 1.93)"; where the interval holds 1, "as
-    fast as fp32, within 12 %".
+    fast as fp32, within 12 %", or where it says next to nothing, "somewhere between 0.41 and 2.7 times as fast as
+    fp32".
     """
     ratio, (low, high) = speedup["ratio"], speedup["ci95"]
     if low <= 1 <= high:
         within = max(high, 1 / low) - 1
+        if within > _ALIKE:
+            return f"somewhere between {low:.2g} and {high:.2g} times as fast as fp32"
         return f"as fast as fp32, within {math.ceil(within * 100)} %"
     if ratio >= 1:
         return f"{ratio:.2f} times as fast as fp32 ({low:.2f} to {high:.2f})"

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from seatrial.harness.metrics.disturbance import calm_blocks, disturbed, enough
 
 Stopped = Literal["narrow", "budget", "asked"]
-# Fewer undisturbed rounds do not stand alone: a single one does not tell what processes differ by.
-LEAST_KEPT = 2
+# Fewer undisturbed rounds do not stand alone: one does not tell what processes differ by, and two tell it so badly that
+# Student's t, of one degree of freedom, gives no interval worth the name.
+LEAST_KEPT = 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,6 +146,7 @@ def test_the_report_says_whether_an_engine_computes_what_its_file_says():
         (0.5, 0.4, 0.8, "2.00 times slower than fp32 (1.25 to 2.50)"),
         (0.97, 0.885, 1.08, "as fast as fp32, within 13 %"),
         (1.2, 0.99, 1.455, "as fast as fp32, within 46 %"),
+        (1.1, 0.412, 2.68, "somewhere between 0.41 and 2.7 times as fast as fp32"),
     ],
 )
 def test_a_pace_is_told_with_its_interval(ratio, low, high, says):

@@ -100,4 +100,4 @@ def test_calm_blocks_beside_a_burner_do_not_save_a_round():
 def test_what_all_rounds_stand_for_leaves_no_block_out():
     noisy = Round(1, (), True, frozenset({("a", 1)}), 6)
     assert standing([noisy, *rounds(False, False)], 3)[0].left_out == frozenset()
-    assert standing([noisy, *rounds(True)], 3)[0].left_out == {("a", 1)}
+    assert standing([noisy, *rounds(True, True)], 3)[0].left_out == {("a", 1)}
