@@ -62,7 +62,7 @@ def test_no_answer_was_another_while_it_was_timed(demo_run):
 def test_the_page_and_the_terminal_tell_all_of_them(demo_run):
     out, done = demo_run
     page, shown = html.unescape((out / "report.html").read_text()), " ".join(done.stdout.split())
-    for words in ("single-stream", "multi-stream", "offline", "server", "sustained", "Decoder: opencv"):
+    for words in (">Single stream<", ">Multi stream<", ">Offline<", ">Server<", ">Sustained<", "Decoder: opencv"):
         assert words in page
     assert "p50 ms" in shown
 
