@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from emulated import EMULATOR, HASWELL, python_of
@@ -23,6 +24,7 @@ from PIL import Image
 from quick_timing import QUICK_TIMING, time_quickly
 
 from seatrial.__main__ import main
+from seatrial.engines import BuildRequest
 from seatrial.engines.cpu import processor
 from seatrial.engines.registry import ENGINES
 
@@ -163,6 +165,19 @@ def make_folders(root: Path, *, classes: int = 4, images: int = 6, size: int = 2
 def model_file(tmp_path: Path) -> Path:
     """A small classifier of 4 classes, 16 x 16 px."""
     return make_model(tmp_path / "small.onnx")
+
+
+@pytest.fixture
+def request_small(model_file: Path) -> BuildRequest:
+    """To build the small model."""
+    return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
+
+
+@pytest.fixture
+def queries() -> list[npt.NDArray[np.float32]]:
+    """Five inputs of the small model, which it answers differently."""
+    rng = np.random.default_rng(3)
+    return [rng.standard_normal((1, 3, 16, 16), np.float32) * scale for scale in (0.5, 1, 2, 3, 4)]
 
 
 @pytest.fixture

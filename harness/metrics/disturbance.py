@@ -38,28 +38,32 @@ BLOCK = 1.1
 ENOUGH = 0.25
 
 
-def disturbed(
-    blocks: Sequence[Block], before: Sequence[Block] = (), *, by_calm_blocks: bool = False
-) -> tuple[str, ...]:
-    """Reasons, in words; none where the machine was quiet, as far as its counters tell. by_calm_blocks: it stands by
-    its calm blocks alone, so that what known work tells of the others is no reason.
+def disturbed(blocks: Sequence[Block], before: Sequence[Block] = ()) -> tuple[str, ...]:
+    """Reasons, in words; none where the machine was quiet, as far as its counters tell.
 
     blocks: of one round, of all targets, as in timing.json: `counters` as of `engines.timing.block.Counters`. before:
     those of earlier rounds of the same run, and of the same scenario, which tell what the machine does when calm.
     """
-    found = [one["counters"] for one in blocks if one.get("counters")]
-    all_ = [*(one["counters"] for one in before if one.get("counters")), *found]
-    if not found:
-        return ()
-    told = (_others(found), _waited(found), _stolen(found))
-    felt = (
-        _slower(found, all_, "probe_ns", PROBE, "known arithmetic took {times:.2f} times as long as at calm moments"),
-        _slower(
-            found, all_, "memory_ns", MEMORY, "copying in memory took {times:.2f} times as long as at calm moments"
-        ),
+    return (*seen(blocks), *felt(blocks, before))
+
+
+def seen(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Of `disturbed`, what the system counts: who else ran, and who had to wait."""
+    found = _counters(blocks)
+    return _told(_others(found), _waited(found), _stolen(found))
+
+
+def felt(blocks: Sequence[Block], before: Sequence[Block] = ()) -> tuple[str, ...]:
+    """Of `disturbed`, what known work and the clock tell, against calm moments."""
+    found = _counters(blocks)
+    all_ = [*_counters(before), *found]
+    arithmetic = "known arithmetic took {times:.2f} times as long as at calm moments"
+    copying = "copying in memory took {times:.2f} times as long as at calm moments"
+    return _told(
+        _slower(found, all_, "probe_ns", PROBE, arithmetic),
+        _slower(found, all_, "memory_ns", MEMORY, copying),
         _clock(found, all_),
     )
-    return tuple(reason for reason in (*told, *(() if by_calm_blocks else felt)) if reason is not None)
 
 
 def calm_blocks(blocks: Sequence[Block], before: Sequence[Block] = ()) -> list[bool]:
@@ -69,7 +73,7 @@ def calm_blocks(blocks: Sequence[Block], before: Sequence[Block] = ()) -> list[b
     """
     levels: dict[Any, list[tuple[str, float, float]]] = {}
     for target in {one.get("target") for one in blocks}:
-        counters = [one["counters"] for one in (*before, *blocks) if one.get("target") == target and one["counters"]]
+        counters = _counters([one for one in (*before, *blocks) if one.get("target") == target])
         levels[target] = [
             (name, most, float(np.quantile(ever, CALM)))
             for name, most in (("probe_ns", BLOCK), ("memory_ns", MEMORY))
@@ -91,6 +95,14 @@ def enough(blocks: Sequence[Block], calm: Sequence[bool]) -> bool:
     for block, one in zip(blocks, calm, strict=True):
         of.setdefault(block.get("target"), []).append(one)
     return all(sum(found) >= max(1, ENOUGH * len(found)) for found in of.values())
+
+
+def _counters(blocks: Sequence[Block]) -> list[Block]:
+    return [one["counters"] for one in blocks if one.get("counters")]
+
+
+def _told(*reasons: str | None) -> tuple[str, ...]:
+    return tuple(reason for reason in reasons if reason is not None)
 
 
 def _others(found: Sequence[Block]) -> str | None:

@@ -5,7 +5,6 @@ import importlib.util
 import numpy as np
 import pytest
 
-from seatrial.engines import BuildRequest
 from seatrial.engines.places import Limits, build
 from seatrial.engines.timing.block import Block
 from seatrial.errors import DeviceError, UnsupportedError
@@ -13,17 +12,6 @@ from seatrial.errors import DeviceError, UnsupportedError
 HERE = importlib.util.find_spec("mlperf_loadgen") is not None
 needed = pytest.mark.skipif(not HERE, reason="mlcommons-loadgen has no wheel for this machine, or is not installed")
 SINGLE = Block("single-stream", queries=300, seconds=0.1)
-
-
-@pytest.fixture
-def request_small(model_file):
-    return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
-
-
-@pytest.fixture
-def queries():
-    rng = np.random.default_rng(3)
-    return [rng.standard_normal((1, 3, 16, 16), np.float32) * scale for scale in (0.5, 1, 2, 3, 4)]
 
 
 @needed

@@ -3,22 +3,10 @@
 import numpy as np
 import pytest
 
-from seatrial.engines import BuildRequest
 from seatrial.engines.places import build
 from seatrial.engines.timing.block import Block
 
 SINGLE = Block("single-stream", queries=300, seconds=20)
-
-
-@pytest.fixture
-def request_small(model_file):
-    return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
-
-
-@pytest.fixture
-def queries():
-    rng = np.random.default_rng(3)
-    return [rng.standard_normal((1, 3, 16, 16), np.float32) * scale for scale in (0.5, 1, 2, 3, 4)]
 
 
 def timed(name, request, queries, block=SINGLE):

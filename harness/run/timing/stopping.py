@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from seatrial.harness.metrics.disturbance import calm_blocks, disturbed, enough
+from seatrial.harness.metrics.disturbance import calm_blocks, enough, felt, seen
 
 Stopped = Literal["narrow", "budget", "asked"]
 # Fewer undisturbed rounds do not stand alone: one does not tell what processes differ by, and two tell it so badly that
@@ -46,7 +46,8 @@ def judged(blocks: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[Round]:
         others = [block for other, theirs in blocks.items() if other != number for block in theirs]
         calm = calm_blocks(own, others)
         stands = enough(own, calm)
-        reasons = disturbed(own, others, by_calm_blocks=stands)
+        # What known work tells of the other blocks is no reason where those are left out.
+        reasons = seen(own) if stands else (*seen(own), *felt(own, others))
         left_out: frozenset[tuple[str, int]] = frozenset()
         if stands and not reasons:
             noisy = (block for block, quiet in zip(own, calm, strict=True) if not quiet)
