@@ -209,9 +209,6 @@ def test_openvinos_benchmark_app_agrees(case, name):
 def test_onnxruntimes_perf_test_agrees(case, name):
     program = shutil.which("onnxruntime_perf_test")
     if program is None:
-        pytest.skip(
-            "no onnxruntime_perf_test on the path: no package of PyPI or Debian carries it, it is built from ONNX "
-            "Runtime's sources"
-        )
+        pytest.skip("no onnxruntime_perf_test on the path, it is built from ONNX Runtime's sources")
     one = case(name, "onnxruntime")
     compared(one, "onnxruntime_perf_test", once(functools.partial(one.perf_test, program)), COARSE)
