@@ -11,7 +11,7 @@ from seatrial.engines.places import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts, facts_here
-from seatrial.engines.places.place import Link, Place
+from seatrial.engines.places.place import Link, Place, ProcessLink
 from seatrial.engines.registry import ENGINES
 
 
@@ -50,13 +50,11 @@ class LocalPlace(Place):
         return _LocalLink(process, [mine for mine, _ in pairs], arena)
 
 
-class _LocalLink(Link):
-    watched = True
-
+class _LocalLink(ProcessLink):
     def __init__(self, process: subprocess.Popen[bytes], sockets: list[socket.socket], arena: Arena | None) -> None:
         assert process.stdout is not None
         super().__init__(process, [Channel(one.fileno(), one.fileno()) for one in sockets], process.stdout)
-        self._sockets, self.arena = sockets, arena
+        self._sockets, self.arena, self.pid = sockets, arena, process.pid
 
     def hang_up(self) -> None:
         for one in self._sockets:

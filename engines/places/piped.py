@@ -10,7 +10,7 @@ from seatrial.engines.places import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts
-from seatrial.engines.places.place import Link, Place
+from seatrial.engines.places.place import Link, Place, ProcessLink
 from seatrial.engines.places.process import EngineProcess
 from seatrial.engines.registry import ENGINES
 
@@ -50,4 +50,4 @@ class PipedPlace(Place):
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        return Link(process, [Channel(process.stdout.fileno(), process.stdin.fileno())], process.stderr)
+        return ProcessLink(process, [Channel(process.stdout.fileno(), process.stdin.fileno())], process.stderr)

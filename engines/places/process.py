@@ -11,7 +11,6 @@ import os
 import queue
 import selectors
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -83,7 +82,6 @@ class EngineProcess:
         self._closing = threading.Event()
         self._there: Facts | None = None
         self._link = place.connect(lanes, arena)
-        self._process = self._link.process
         self._greeted: set[Channel] = set()
         self._lanes: queue.SimpleQueue[Channel] = queue.SimpleQueue()
         serve = f"{kind.__module__}:{kind.__qualname__}"
@@ -208,11 +206,9 @@ class EngineProcess:
         self._closing.set()
         self._link.hang_up()
         try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            pass
+            self._link.ended(2)
         finally:
-            self._kill()  # also what it may have started
+            self._link.kill()  # also what it may have started
         self._watch.join()
         self._reader.join()
         self._link.close()
@@ -228,7 +224,7 @@ class EngineProcess:
     def _end(self, outcome: str, says: str) -> None:
         with self._lock:
             if self._died is None:
-                self._kill()
+                self._link.kill()
                 self._reader.join(timeout=1)
                 said = "".join(f"\n    {line}" for line in self._tail.copy())
                 where = "" if self.place is LOCAL else f" at {self.place.name}"
@@ -239,19 +235,17 @@ class EngineProcess:
     def _end_with(self, error: SeatrialError) -> None:
         with self._lock:
             self._died = self._died or error
-            self._kill()
-
-    def _kill(self) -> None:
-        child.kill(self._process)
-        self._process.wait()
+            self._link.kill()
 
     def _last_words(self) -> tuple[str, str]:
         """The outcome of a process that has hung up, and what is said of it."""
-        try:
-            status = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        end = self._link.ended(5)
+        if end is None:
             return "crashed", "closed its channel"
-        if status == OUT_OF_MEMORY and not self._link.watched:
+        if end.says is not None or end.status is None:
+            return end.outcome or "crashed", printable(end.says or "closed its channel")
+        status = end.status
+        if status == OUT_OF_MEMORY and self._link.pid is None:
             return "out of memory", took_too_much(self.limits.memory_bytes)
         if status == -signal.SIGKILL:
             return "crashed", "was killed by the system (signal 9), most likely because memory ran out"
@@ -261,7 +255,7 @@ class EngineProcess:
 
     def _listen(self) -> None:
         """Keeps the last lines of output; ends with it, or a second after `close` where something holds it open."""
-        handle = self._link.output.fileno()
+        handle = self._link.output
         rest, end = b"", math.inf
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)
@@ -286,13 +280,13 @@ class EngineProcess:
 
     def _guard(self) -> None:
         """Ends the process when it takes too much memory; where its memory cannot be seen, it does so itself."""
-        if not self._link.watched:
+        if self._link.pid is None:
             return
         import psutil  # an engine's own process, which loads this package, does without
 
         limit = self.limits.memory
         try:
-            watched = psutil.Process(self._process.pid)
+            watched = psutil.Process(self._link.pid)
             while not self._closing.wait(_POLL_S) and self._died is None:
                 memory = watched.memory_info()
                 own = memory.rss - getattr(memory, "shared", 0)

@@ -91,7 +91,7 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     source = plan.source(target)
     return {
         **({} if source is plan.model else {"float_model": source.digest}),
-        **dataclasses.asdict(target),
+        **{name: value for name, value in dataclasses.asdict(target).items() if value is not None},
         **ENGINES.provenance(target.engine),
         "version": place.engine(target.engine).version,
         "processor": place.facts().processor.to_dict() if on_processor else None,

@@ -14,11 +14,12 @@ OPTIMIZATIONS = ("disable", "basic", "extended", "all")
 
 @dataclasses.dataclass(frozen=True)
 class TargetSpec:
-    """Engine x precision x device; `id` is its name everywhere."""
+    """Engine x precision x place and device; `id` is its name everywhere. board: None for this machine."""
 
     engine: str
     precision: str
     device: str = "cpu"
+    board: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for an unknown precision."""
@@ -26,17 +27,19 @@ class TargetSpec:
 
     @property
     def id(self) -> str:
-        """`ENGINE/PRECISION@DEVICE`."""
-        return f"{self.engine}/{self.precision}@{self.device}"
+        """`ENGINE/PRECISION@DEVICE`, on a board `ENGINE/PRECISION@BOARD/DEVICE`."""
+        where = self.device if self.board is None else f"{self.board}/{self.device}"
+        return f"{self.engine}/{self.precision}@{where}"
 
 
 def target_of(target_id: str) -> TargetSpec:
     """The inverse of `TargetSpec.id`; UsageError for anything else."""
     engine, _, rest = target_id.partition("/")
-    precision, _, device = rest.partition("@")
+    precision, _, where = rest.partition("@")
+    board, _, device = where.rpartition("/")
     if not engine or not device:
         raise UsageError(f"{target_id!r} is no target's id: they look like onnxruntime/int8@cpu.")
-    return TargetSpec(engine, precision, device)
+    return TargetSpec(engine, precision, device, board or None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,7 +146,7 @@ def test_what_a_runtime_does_stays_in_its_process(unruly, request_small, batch, 
     limits = QUICK if name != "eats" else Limits(memory_bytes=1 << 30)
     with build(name, request_small, limits) as engine:
         assert engine.infer(batch[:1]).shape == (1, 4)
-        child = psutil.Process(engine.process._process.pid)
+        child = psutil.Process(engine.process._link.process.pid)
         with pytest.raises(EngineDiedError, match=says) as caught:
             engine.infer(batch)
         assert caught.value.outcome == outcome
@@ -198,7 +198,7 @@ def test_what_it_started_does_not_hold_the_run(unruly, request_small, batch):
     begin = time.monotonic()
     engine.close()
     assert time.monotonic() - begin < 20
-    assert engine.process._process.stdout.closed
+    assert engine.process._link.process.stdout.closed
 
 
 def test_an_error_is_no_command_for_the_terminal(unruly, request_small, batch):
@@ -264,7 +264,7 @@ def test_it_ends_with_the_run():
     """Killed without a chance to clean up, the run leaves no process behind."""
     script = (
         "import sys, time; from seatrial.engines.places import EngineProcess; p = EngineProcess('null'); "
-        "p.check('fp32', 'cpu'); print(p._process.pid, flush=True); time.sleep(100)"
+        "p.check('fp32', 'cpu'); print(p._link.process.pid, flush=True); time.sleep(100)"
     )
     run = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(run.stdout.readline()))

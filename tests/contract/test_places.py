@@ -122,7 +122,7 @@ def test_what_a_runtime_does_behind_pipes_stays_there(unruly, request_small, bat
     limits = QUICK if name != "eats" else Limits(memory_bytes=1 << 30)
     with build(name, request_small, limits, place=piped()) as engine:
         assert engine.infer(batch[:1]).shape == (1, 4)
-        child = psutil.Process(engine.process._process.pid)
+        child = psutil.Process(engine.process._link.process.pid)
         with pytest.raises(EngineDiedError, match=says) as caught:
             engine.infer(batch)
         assert caught.value.outcome == outcome
@@ -161,7 +161,7 @@ def test_it_can_be_closed_while_it_hangs_behind_pipes(unruly, request_small, bat
 def test_a_server_ends_when_its_pipe_does_even_while_it_is_busy(unruly, request_small, batch):
     """As when a connection is cut: nobody is left who could end it."""
     engine = build("slow", request_small, place=piped())
-    process = engine.process._process
+    process = engine.process._link.process
     engine.process.ask({"ask": "queries"}, [batch[:1]])
     engine.process._lanes.get()
     from seatrial.engines.places.wire import send
