@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from seatrial.engines import tf32
 from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Engine, Logits
 from seatrial.engines.build_cache import Entry
@@ -39,8 +39,6 @@ _LEVELS = {
 _RIGHT_ON_AMX = (1, 25)
 # MatMulNBits' accuracy_level of fp32. The default, 4, would round the activations of int4 to 8 bits: w4a8, unasked.
 _INT4_SUMS_IN_FLOAT = "1"
-# Read by CUDA's libraries and TensorRT when they are loaded; TensorRT's provider has no option for it.
-_NO_TF32 = ("NVIDIA_TF32_OVERRIDE", "0")
 
 
 @ENGINES.register("onnxruntime", "ort")
@@ -76,7 +74,8 @@ class OnnxRuntimeEngine(Engine):
     @classmethod
     def check_device(cls, device: str) -> None:
         """As for every engine; also UnsupportedError where the device's provider is missing or does not start."""
-        _switch_off_tf32(device)
+        if device_kind(device) != "cpu":
+            tf32.switch_off()  # before the runtime is imported
         check_provider(cls.runtime(), device)
 
     @classmethod
@@ -216,8 +215,8 @@ class OnnxRuntimeEngine(Engine):
         return ()
 
     def cautions(self) -> tuple[str, ...]:
-        """None: an engine that is built can be compared with its file, which tells more than its version does."""
-        return ()
+        """Of TF32, on a GPU. None of versions: an engine that is built is compared with its file, which tells more."""
+        return () if device_kind(self.request.device) == "cpu" else tf32.switch_off()
 
     def describe(self) -> dict[str, Any]:
         """Provider, its options and precision switches beside the common options."""
@@ -237,7 +236,7 @@ class OnnxRuntimeEngine(Engine):
             "cuda": getattr(ort, "cuda_version", ""),
             "packages": {name: version for name in packages if name and (version := _package_version(name))},
             "provider_options": self._settings,
-            _NO_TF32[0]: _NO_TF32[1],
+            tf32.VARIABLE: tf32.OFF,
         }
 
 
@@ -252,11 +251,6 @@ def _session_options(ort: Any, request: BuildRequest, device: str) -> Any:
         options.add_session_config_entry(*NO_CPU_NODES)
     options.log_severity_level = 3
     return options
-
-
-def _switch_off_tf32(device: str) -> None:
-    if device_kind(device) != "cpu":
-        os.environ[_NO_TF32[0]] = _NO_TF32[1]
 
 
 def _package_version(module: str) -> str | None:
