@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from seatrial import pixels
 from seatrial.errors import BadInputError, UsageError
 
 CONTRACT_KEY = "seatrial.contract"
@@ -65,10 +66,7 @@ INTERPOLATIONS = (
 
 Size = tuple[int, int]
 Channels = tuple[float, ...]
-Tensor = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
-# ITU-R BT.601's 0.299, 0.587, 0.114 in 16 fractional bits, as Pillow's convert("L") has them: they add up to 1.
-_LUMA_16 = (19595, 38470, 7471)
-LUMA = tuple(weight / 65536 for weight in _LUMA_16)
+Tensor = pixels.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,7 @@ class InputContract:
         aspect ratio kept, and centred on the grey of `pad_value`: Ultralytics' LetterBox).
     interpolation: library and filter of the resize. decoder: library that decodes. orientation: whether EXIF's
         orientation is ignored or applied to what was decoded.
-    color: channel order that the model expects; "gray" for one channel, the luma of ITU-R BT.601 (`luma`).
+    color: channel order that the model expects; "gray" for one channel, the luma of ITU-R BT.601 (`pixels.luma`).
     divisor: what the uint8 values are divided by, usually 255.
     mean, std: per channel, in the model's colour order, after scaling: x = (value / divisor - mean) / std. Equal ones
         of three channels become one where the color is "gray", one becomes three elsewhere.
@@ -222,7 +220,7 @@ class InputContract:
             raise ValueError("a uint8 input takes 8-bit pixels alone")
         count, height, width, _ = images.shape
         nhwc = self.layout == "nhwc"
-        channels = self._channels_of(images)
+        channels = pixels.channels_of(images, self.color)
         tensor: Tensor = np.empty((count, *self.tensor_shape_of(height, width)), self.dtype)
         plane = np.empty((height, width), np.float32)  # one at a time stays in the processor's cache
         for index, channel in np.ndindex(count, self.channels):
@@ -245,44 +243,11 @@ class InputContract:
 
     def look_up(self, images: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> Tensor:
         """`normalise` with another table, float32 [C, 256], rounded to the contract's dtype."""
-        count, height, width, _ = images.shape
-        nhwc = self.layout == "nhwc"
-        cast: Tensor = table.astype(self.dtype)
-        channels = self._channels_of(images)
-        tensor: Tensor = np.empty((count, *self.tensor_shape_of(height, width)), self.dtype)
-        for channel in range(self.channels):
-            out = tensor[..., channel] if nhwc else tensor[:, channel]
-            np.take(cast[channel], channels[..., channel], out=out, mode="clip")
-        return tensor
+        return pixels.look_up(images, table, color=self.color, layout=self.layout, dtype=self.dtype)
 
     def tensor_shape_of(self, height: int, width: int) -> tuple[int, int, int]:
         """`tensor_shape` for an image of another size."""
         return (height, width, self.channels) if self.layout == "nhwc" else (self.channels, height, width)
-
-    def _channels_of(self, images: Any) -> Any:
-        """RGB [N, H, W, 3] -> the model's channels [N, H, W, C], of the same type."""
-        if self.color == "gray":
-            return luma(images)
-        return images[..., ::-1] if self.color == "bgr" else images
-
-
-def luma(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """RGB [..., 3] -> gray [..., 1], the luma of ITU-R BT.601: of uint8 the bits of Pillow's `convert("L")`, of floats
-    unrounded. Gray pixels (R = G = B) stay what they are.
-
-    >>> luma(np.array([[255, 0, 0], [90, 90, 90]], np.uint8)).tolist()
-    [[76], [90]]
-    """
-    red, green, blue = (images[..., channel] for channel in range(3))
-    if images.dtype == np.uint8:
-        summed = np.multiply(red, _LUMA_16[0], dtype=np.uint32)
-        summed += np.multiply(green, _LUMA_16[1], dtype=np.uint32)
-        summed += np.multiply(blue, _LUMA_16[2], dtype=np.uint32)
-        gray: npt.NDArray[Any] = ((summed + (1 << 15)) >> 16).astype(np.uint8)
-        return gray[..., None]
-    weights = [np.asarray(weight, images.dtype) for weight in LUMA]
-    floats: npt.NDArray[Any] = red * weights[0] + green * weights[1] + blue * weights[2]
-    return floats[..., None]
 
 
 def embed(model: onnx.ModelProto, contract: InputContract, class_names: Sequence[str]) -> None:

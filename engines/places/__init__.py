@@ -10,6 +10,7 @@ from seatrial.engines.places.facts import EngineFacts, Facts
 from seatrial.engines.places.limits import Limits
 from seatrial.engines.places.local import LOCAL
 from seatrial.engines.places.piped import PipedPlace
+from seatrial.engines.places.pixels import Pixels
 from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import CompiledFile, EngineProcess
 
@@ -22,6 +23,7 @@ __all__ = [
     "Facts",
     "Limits",
     "PipedPlace",
+    "Pixels",
     "Place",
     "PlacedEngine",
     "build",

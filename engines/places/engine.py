@@ -17,6 +17,7 @@ from seatrial.engines.places.arena import Span
 from seatrial.engines.places.facts import Facts
 from seatrial.engines.places.limits import Limits
 from seatrial.engines.places.local import LOCAL
+from seatrial.engines.places.pixels import Pixels
 from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
@@ -76,8 +77,8 @@ class PlacedEngine:
         """The runtime's, there."""
         return self._version
 
-    def infer(self, batch: Batch | Span) -> Logits:
-        """As `Engine.infer`."""
+    def infer(self, batch: Batch | Span | Pixels) -> Logits:
+        """As `Engine.infer`. Pixels travel as they are, and become the tensor there."""
         _, arrays = self._feed({"ask": "infer"}, batch)
         logits = arrays[0] if len(arrays) == 1 else np.empty(0, np.float32)
         expected = (len(batch.array if isinstance(batch, Span) else batch), self.request.classes)
@@ -87,7 +88,9 @@ class PlacedEngine:
             )
         return logits
 
-    def intermediates(self, batch: Batch | Span, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+    def intermediates(
+        self, batch: Batch | Span | Pixels, names: Collection[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """As `Engine.intermediates`."""
         wanted = None if names is None else sorted(names)
         answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
@@ -279,7 +282,9 @@ class PlacedEngine:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DeviceError(f"Engine {self.name!r} sent what is no answer ({error!r}).") from error
 
-    def _feed(self, message: Message, batch: Batch | Span) -> tuple[Message, list[Array]]:
+    def _feed(self, message: Message, batch: Batch | Span | Pixels) -> tuple[Message, list[Array]]:
+        if isinstance(batch, Pixels):
+            return self.process.ask({**message, "pixels": batch.fields}, [batch.array, batch.table])
         if not isinstance(batch, Span):
             return self.process.ask(message, [batch])
         array = batch.array

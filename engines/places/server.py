@@ -30,6 +30,7 @@ from seatrial.engines.places.channel import Channel, wait_for_the_end
 from seatrial.engines.places.facts import engine_here, peak_memory
 from seatrial.engines.places.hello import receive_hello, send_hello
 from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
+from seatrial.engines.places.pixels import tensor_of
 from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.timing.fed import Fed
@@ -340,6 +341,8 @@ class _Server:
         return {"wrong": wrong}, [whole, parts]
 
     def _batch(self, message: Message, arrays: list[Array]) -> Array:
+        if "pixels" in message:
+            return tensor_of(message["pixels"], arrays)
         if arrays:
             return arrays[0]
         if self._arena is None:

@@ -10,7 +10,7 @@ import torch
 from seatrial.engines.torch_graph import TorchGraph
 from seatrial.errors import BadInputError
 from seatrial.exporters import DeployableModel
-from seatrial.exporters.contract import LUMA
+from seatrial.pixels import LUMA
 
 Tensor = Any
 # Logits [N, classes] -> one number per image [N].

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.exporters.contract import luma
 from seatrial.harness.pipeline.reader import ImageReader
+from seatrial.pixels import luma
 
 Array = npt.NDArray[Any]
 

@@ -11,14 +11,15 @@ from conftest import bench, make_model
 from onnx_files import changed, gray, gray_channels_last
 from PIL import Image
 
+import seatrial.pixels
 import seatrial.scores
 from seatrial import exporters
 from seatrial.errors import BadInputError, BuildError, UsageError
 from seatrial.exporters import InputContract
-from seatrial.exporters.contract import luma
 from seatrial.harness.data import labeller, open_source
 from seatrial.harness.pipeline.gray import in_three_channels
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
+from seatrial.pixels import luma
 
 SMALL = exporters.ContractOptions(size=(16, 16))
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
@@ -30,7 +31,7 @@ def pillow(images):
 
 
 def test_the_examples_hold():
-    for module in (exporters.contract, seatrial.scores):
+    for module in (seatrial.pixels, seatrial.scores):
         found = doctest.testmod(module)
         assert found.attempted
         assert not found.failed
