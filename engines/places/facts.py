@@ -15,8 +15,7 @@ import numpy as np
 from seatrial import __version__
 from seatrial.engines.base import Engine
 from seatrial.engines.cpu import Processor, processor
-
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+from seatrial.memory import total_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,17 +81,6 @@ def engine_here(engine: type[Engine]) -> EngineFacts:
     """Those of an engine in this process; imports the runtime where no package tells its version."""
     installed = engine.is_installed()
     return EngineFacts(installed, engine.version() if installed else None)
-
-
-def total_memory() -> int:
-    """Memory of the machine in bytes, or what its container may take."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in _CGROUP_LIMITS:
-        with contextlib.suppress(OSError):
-            text = path.read_text(encoding="ascii").strip()
-            if text.isdigit():
-                total = min(total, int(text))
-    return total
 
 
 def peak_memory() -> int | None:

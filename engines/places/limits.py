@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from seatrial.engines.places.facts import total_memory
 from seatrial.errors import UsageError
+from seatrial.memory import default_memory
 
-# What is left for the run itself and for the other engines.
-_SHARE_OF_MEMORY = 0.8
 # Exit status of a process that ended itself over its limit: no signal's, no shell's, none of sysexits.h.
 OUT_OF_MEMORY = 93
 
@@ -38,14 +36,3 @@ class Limits:
     def memory(self) -> int:
         """The limit in bytes, on this machine."""
         return default_memory() if self.memory_bytes is None else self.memory_bytes
-
-
-def default_memory() -> int:
-    """80 % of this machine's memory in bytes, or of what the container may take."""
-    return int(total_memory() * _SHARE_OF_MEMORY)
-
-
-def took_too_much(limit: int | None) -> str:
-    """What is said of a process that took more than so many bytes; None for a limit of its own."""
-    size = "" if limit is None else f"{limit / (1 << 30):.3g} GiB of "
-    return f"took more than {size}memory, its limit, and was ended"

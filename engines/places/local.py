@@ -7,7 +7,7 @@ import functools
 import socket
 import subprocess
 
-from seatrial.engines.places import child
+from seatrial import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts, facts_here

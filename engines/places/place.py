@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO, Any
 
-from seatrial.engines.places import child
+from seatrial import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts

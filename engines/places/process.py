@@ -18,20 +18,20 @@ from types import TracebackType
 
 import numpy as np
 
-from seatrial import errors
+from seatrial import child, errors
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts
 from seatrial.engines.places.hello import receive_hello, send_hello
-from seatrial.engines.places.limits import OUT_OF_MEMORY, Limits, took_too_much
+from seatrial.engines.places.limits import OUT_OF_MEMORY, Limits
 from seatrial.engines.places.local import LOCAL
 from seatrial.engines.places.place import Place
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
+from seatrial.memory import took_too_much
 
 _LOG = logging.getLogger("seatrial")
 _POLL_S = 0.1

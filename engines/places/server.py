@@ -29,7 +29,7 @@ from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel, wait_for_the_end
 from seatrial.engines.places.facts import engine_here, peak_memory
 from seatrial.engines.places.hello import receive_hello, send_hello
-from seatrial.engines.places.limits import OUT_OF_MEMORY, default_memory
+from seatrial.engines.places.limits import OUT_OF_MEMORY
 from seatrial.engines.places.pixels import tensor_of
 from seatrial.engines.places.requests import request_of
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
@@ -37,6 +37,7 @@ from seatrial.engines.timing.fed import Fed
 from seatrial.engines.timing.message import block_of, timed_message
 from seatrial.engines.timing.service import TimingService
 from seatrial.errors import SeatrialError, UnsupportedError
+from seatrial.memory import default_memory
 
 if TYPE_CHECKING:
     from seatrial.engines.machine import Watch

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from seatrial.engines.places import child
+from seatrial import child
 
 _LAST_WORDS = 300
 _MOST_ANSWERS = 1 << 20

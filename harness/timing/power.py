@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from seatrial import child
 from seatrial.engines.machine.integral import Integral
 from seatrial.engines.machine.system import printable
-from seatrial.engines.places import child
 from seatrial.errors import DeviceError, UsageError
 
 # A command that prints once and ends is run again so often, in seconds.

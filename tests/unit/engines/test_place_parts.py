@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from seatrial.engines.places.arena import Arena, slot_bytes
 from seatrial.engines.places.channel import Channel
-from seatrial.engines.places.limits import Limits, default_memory
+from seatrial.engines.places.limits import Limits
 from seatrial.engines.places.wire import WireError, receive, send
 from seatrial.errors import UsageError
+from seatrial.memory import default_memory
 
 
 @pytest.fixture(params=["a socket", "pipes"])

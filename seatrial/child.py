@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import seatrial
 from seatrial.errors import UnsupportedError
 
 # Nothing is imported before the path is ours: not from the folder that the user happens to stand in.
@@ -21,7 +20,7 @@ _START = (
     "import importlib, json; "
     "importlib.import_module(sys.argv[2]).main(*json.loads(sys.argv[3]))"
 )
-_ROOT = str(Path(seatrial.__path__[0]).resolve().parent)
+_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def python(module: str, arguments: Sequence[Any]) -> list[str]:
