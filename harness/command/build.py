@@ -13,6 +13,7 @@ from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE
 from seatrial.harness.build.build import build
 from seatrial.harness.command.flags import (
     base,
+    boards,
     builder,
     calibration,
     contract,
@@ -67,11 +68,13 @@ def spec_of(flags: Mapping[str, Any], console: Console) -> BuildSpec:
     known = begun or RunSpec()
     if given.get("engine"):
         given["engine"] = [_present(name, console) for name in given["engine"]]
+    asked = targets.take(given, known.targets, extends=begun is not None and "out" not in given)
     return BuildSpec(
         source=model.take(given, known.source),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),
-        targets=targets.take(given, known.targets, extends=begun is not None and "out" not in given),
+        targets=asked,
+        **boards.take(given, known, asked.asked),
         builder=builder.take(given, known.builder),
         limits=limits.take(given, known.limits),
         work=work.take(given, known.work),

@@ -14,6 +14,7 @@ from seatrial.errors import EXIT_PASSED, UsageError
 from seatrial.files import write_json, write_text
 from seatrial.harness.command.flags import (
     base,
+    boards,
     builder,
     calibration,
     contract,
@@ -64,7 +65,9 @@ def make_parser() -> Parser:
     targets.add_building(target)
     asked = parser.add_argument_group("comparison")
     asked.add_argument(
-        "--against", metavar="TARGET", help="ENGINE[/PRECISION][@DEVICE] (default: fp32 on the reference engine)"
+        "--against",
+        metavar="TARGET",
+        help="ENGINE[/PRECISION][@[BOARD/]DEVICE] (default: fp32 on the reference engine)",
     )
     asked.add_argument(
         "--same-file",
@@ -109,12 +112,14 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     same_file, against = given.pop("same_file", False), given.pop("against", None)
     own = ("threshold_db", "top", "values", "remedy", "remedy_limit")
     asked = {name: given.pop(name) for name in own if name in given}
+    other = None if against is None else targets.parse_target(against, "fp32")
     run = RunSpec(
         source=model.take(given, known.source),
         images=images.take(given, dataclasses.replace(known.images, limit=DEFAULT_LIMIT)),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),
         targets=dataclasses.replace(targets.take(given, known.targets), asked=(target,)),
+        **boards.take(given, known, [target] if other is None else [target, other]),
         builder=builder.take(given, known.builder),
         limits=limits.take(given, known.limits),
         work=work.take(given, known.work),
@@ -122,7 +127,6 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     )
     if same_file and against is not None and "/" in against:
         raise UsageError("--same-file has one precision, the target's: give --against an engine alone.")
-    other = None if against is None else targets.parse_target(against, "fp32")
     return DiffSpec(run=run, against=other, same_file=same_file, **asked)
 
 

@@ -9,7 +9,17 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.errors import EXIT_PASSED, UsageError
-from seatrial.harness.command.flags import base, calibration, contract, images, model, quantization, targets, work
+from seatrial.harness.command.flags import (
+    base,
+    boards,
+    calibration,
+    contract,
+    images,
+    model,
+    quantization,
+    targets,
+    work,
+)
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.progress import Progress
 from seatrial.harness.quantize.quantize import quantize
@@ -64,6 +74,8 @@ def spec_of(flags: Mapping[str, Any]) -> QuantizeSpec:
         quantization=quantization.take(given, known.quantization),
         engine=target.engine,
         precision=target.precision,
+        board=target.board,
+        **boards.take(given, known, [target]),
         work=work.take(given, known.work),
         **{"seed": known.seed, **given},
     )

@@ -13,6 +13,7 @@ from seatrial.harness.command import build
 from seatrial.harness.command.flags import (
     attacks,
     base,
+    boards,
     builder,
     calibration,
     conditions,
@@ -112,12 +113,14 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     given = dict(flags)
     begun = base.take(given)
     known = begun or RunSpec()
+    asked = targets.take(given, known.targets, extends=begun is not None)
     return RunSpec(
         source=model.take(given, known.source),
         images=images.take(given, known.images),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),
-        targets=targets.take(given, known.targets, extends=begun is not None),
+        targets=asked,
+        **boards.take(given, known, asked.asked),
         builder=builder.take(given, known.builder),
         limits=limits.take(given, known.limits),
         conditions=conditions.take(given, known.conditions),

@@ -13,13 +13,15 @@ from seatrial.harness.spec.files import FilesSpec
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QuantizeSpec(FilesSpec):
     """engine: whose form; it need not be installed, its recipe is data. out: the .onnx file to write. float_view: a
-    model that is quantized by itself gives its float32 form to begin with.
+    model that is quantized by itself gives its float32 form to begin with. board: for its processor, and built there;
+    None for this machine.
     """
 
     out: Path
     engine: str = "onnxruntime"
     precision: str = "int8"
     float_view: bool = False
+    board: str | None = None
 
     def __post_init__(self) -> None:
         """UsageError for another kind of file, and an unknown precision."""

@@ -7,24 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seatrial.errors import UsageError
 from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.spec.gate import LIMITS, Asked, Limit
+from seatrial.harness.spec.yaml_file import read_yaml
 
-_MAX_BYTES = 1 << 20
 _BINDING = {True: "yes", False: "no"}  # YAML's own words
 
 
 def read_gate(path: Path) -> tuple[Asked, ...]:
     """The limits, those of single targets last; UsageError, with the place, for what is none."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"--gate {path} is above 1 MiB: not a gate.")
-        content = yaml.load(path.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"--gate {path} cannot be read: {error}.") from error
+    content = read_yaml(path, "--gate", "a gate")
     if not isinstance(content, dict):
         raise UsageError(f"--gate {path} is not a mapping of checks to limits, as in `recovery: 99`.")
     targets = content.pop("targets", {})
@@ -35,18 +28,6 @@ def read_gate(path: Path) -> tuple[Asked, ...]:
     for pattern, limits in targets.items():
         found.extend(_limits(limits, str(pattern), f"--gate {path}, targets, {pattern}"))
     return tuple(found)
-
-
-class _Once(yaml.SafeLoader):
-    """Refuses a key that stands twice: of two limits, one would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As it stands in the file."""
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def _limits(content: dict[Any, Any], targets: str, where: str) -> list[Asked]:

@@ -1,4 +1,4 @@
-"""Flags that name targets, engines x precisions x devices: Targets."""
+"""Flags that name targets, engines x precisions x boards and devices: Targets."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ import argparse
 import itertools
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import BITS, precision_of_bits
 from seatrial.engines.registry import default_device
 from seatrial.errors import UsageError
+from seatrial.harness.command.flags import boards
 from seatrial.harness.command.flags.parser import Given, replaced
 from seatrial.harness.spec.targets import OPTIMIZATIONS, REFERENCE, Targets, TargetSpec
 
-_TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@(?P<device>.+))?")
+_Value = TypeVar("_Value")
+_TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@((?P<board>[^/@]+)/)?(?P<device>[^/@]+))?")
 
 
 def add(parser: argparse.ArgumentParser, description: str | None = None) -> argparse._ArgumentGroup:
-    """--engine, --bits, --precision, --device, --target, --threads, --optimization."""
+    """--engine, --bits, --precision, --board, --device, --target, --threads, --optimization, and what is of boards."""
     group = parser.add_argument_group("targets", description)
     group.add_argument("--engine", action="append", metavar="NAME", help=f"repeatable: {', '.join(ENGINES)}")
     group.add_argument("--bits", action="append", type=_integer, metavar="N", help=f"repeatable: {_spell_bits()}")
     group.add_argument("--precision", action="append", metavar="NAME", help="repeatable; in place of --bits, by name")
+    group.add_argument("--board", action="append", metavar="NAME", help="repeatable (default: this machine)")
     group.add_argument("--device", action="append", metavar="NAME", help="repeatable (default: the engine's first)")
     group.add_argument(
         "--target",
         action="append",
         metavar="TARGET",
-        help="repeatable; one by name, beside or in place of the grid: ENGINE[/PRECISION][@DEVICE]",
+        help="repeatable; one by name, beside or in place of the grid: ENGINE[/PRECISION][@[BOARD/]DEVICE]",
     )
+    boards.add(group)
     add_building(group)
     return group
 
 
 def add_one(group: argparse._ArgumentGroup) -> None:
-    """--engine, --bits and --precision of commands that look at a single target (default: that of --from)."""
+    """--engine, --bits, --precision and --board of commands that look at a single target (default: that of --from), and
+    what is of boards.
+    """
     group.add_argument("--engine", metavar="NAME", help=f"{', '.join(ENGINES)} (default: onnxruntime)")
     group.add_argument("--bits", type=_integer, metavar="N", help=f"{_spell_bits()} (default: 8)")
     group.add_argument("--precision", metavar="NAME", help="in place of --bits, by name")
+    group.add_argument("--board", metavar="NAME", help="where it runs (default: this machine)")
+    boards.add(group)
 
 
 def add_building(group: argparse._ArgumentGroup) -> None:
@@ -83,23 +92,27 @@ def take_one(given: Given, base: Targets) -> TargetSpec:
         raise UsageError("--bits and --precision say the same thing; give one.")
     if "bits" in given:
         given["precision"] = precision_of_bits(given.pop("bits"))
-    chosen = {name: given.pop(name) for name in ("engine", "precision", "device") if name in given}
+    chosen = {name: given.pop(name) for name in ("engine", "precision", "device", "board") if name in given}
     asked = {name: _canonical(value) if name == "engine" else value for name, value in chosen.items()}
     others = [target for target in base.asked if target != REFERENCE] or list(base.asked)
     fitting = [one for one in others if all(getattr(one, name) == value for name, value in asked.items())]
     for name in ("engine", "precision"):
         if name not in chosen:
             chosen[name] = _only({getattr(one, name) for one in fitting or others}, others)
-    devices = {one.device for one in fitting if (one.engine, one.precision) == (chosen["engine"], chosen["precision"])}
+    same = [one for one in fitting if (one.engine, one.precision) == (chosen["engine"], chosen["precision"])]
+    if "board" not in chosen:
+        boards_of_it = {one.board for one in same}
+        chosen["board"] = None if None in boards_of_it or not same else _only(boards_of_it, others)
+    devices = {one.device for one in same if one.board == chosen["board"]}
     if "device" not in chosen:
         chosen["device"] = _only(devices, others) if devices else _first_device(chosen["engine"])
     return TargetSpec(**chosen)
 
 
-def _only(values: set[str], targets: Sequence[TargetSpec]) -> str:
+def _only(values: set[_Value], targets: Sequence[TargetSpec]) -> _Value:
     if len(values) > 1:
         known = ", ".join(target.id for target in targets)
-        raise UsageError(f"Which of {known}? Give --engine and --bits.")
+        raise UsageError(f"Which of {known}? Give --engine and --bits, or --board and --device.")
     return next(iter(values))
 
 
@@ -112,29 +125,36 @@ def _first_device(engine: str) -> str:
 
 
 def _named(given: Given) -> tuple[TargetSpec, ...]:
-    """The grid of engines, precisions and devices, and targets by name; empty where none is given."""
-    grid_flags = {"engine", "bits", "precision", "device"} & given.keys()
+    """The grid of engines, precisions, boards and devices, and targets by name; empty where none is given."""
+    grid_flags = {"engine", "bits", "precision", "board", "device"} & given.keys()
     named = tuple(parse_target(text, "int8") for text in given.pop("target", ()))
     if not grid_flags:
         return named
     engines = given.pop("engine", ["onnxruntime"])
     precisions = [*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())]
-    devices = given.pop("device", ())
+    devices, names = given.pop("device", ()), given.pop("board", [None])
     grid = tuple(
-        TargetSpec(engine, precision, device)
+        TargetSpec(engine, precision, device, board)
         for engine in map(ENGINES.canonical, engines)
-        for precision, device in itertools.product(precisions or ["int8"], devices or [default_device(engine)])
+        for precision, board, device in itertools.product(
+            precisions or ["int8"], names, devices or [default_device(engine)]
+        )
     )
     return grid + named
 
 
 def parse_target(text: str, precision: str) -> TargetSpec:
-    """ENGINE[/PRECISION][@DEVICE] -> the target, at `precision` where none is named; UsageError for anything else."""
+    """ENGINE[/PRECISION][@[BOARD/]DEVICE] -> the target, at `precision` where none is named; UsageError for anything
+    else.
+    """
     found = _TARGET.fullmatch(text)
     if found is None:
-        raise UsageError(f"{text!r} is no target: give ENGINE, ENGINE/PRECISION or ENGINE/PRECISION@DEVICE.")
+        raise UsageError(
+            f"{text!r} is no target: give ENGINE, ENGINE/PRECISION, ENGINE/PRECISION@DEVICE or @BOARD/DEVICE."
+        )
     engine = ENGINES.canonical(found["engine"])
-    return TargetSpec(engine, found["precision"] or precision, found["device"] or default_device(engine))
+    device = found["device"] or default_device(engine)
+    return TargetSpec(engine, found["precision"] or precision, device, found["board"])
 
 
 def _integer(text: str) -> int:

@@ -19,6 +19,7 @@ OWN_WORDS = {
     "--engine": "one, or several",
     "--bits": "one, or several",
     "--precision": "one, or several",
+    "--board": "one, or several",
     "--device": "one, or several",
     "--json": "a file, or a switch: on standard output",
     "--target": "what is asked for, or which trials `trial` tells",
