@@ -1,7 +1,7 @@
 """A slow, distant link, as ssh's ProxyCommand: `python shaped_link.py HOST PORT BYTES_PER_SECOND DELAY_S`.
 
-Each direction carries so many bytes a second, and each byte arrives so long after it left. What is on its way is bounded
-as by a router's buffer: whoever writes faster waits.
+Each direction carries so many bytes a second, and each byte arrives so long after it left. What is on its way is
+bounded, as by a router's buffer: whoever writes faster waits.
 """
 
 from __future__ import annotations
