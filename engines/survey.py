@@ -1,4 +1,4 @@
-"""What an engine has on this machine: asked of the engine itself, in a process that may crash or hang over it."""
+"""What an engine has on a machine: asked of the engine itself, in a process that may crash or hang over it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ Say = Callable[[dict[str, Any]], None]
 def main(name: str, module: str, devices: Sequence[str]) -> None:
     """Writes to standard output what it finds on the way, as JSON, one object a line.
 
-    name: of an engine, which importing `module` registers. The lines: `{"at": STEP}` before a step that may end the
-    process (`import`, a device), `{"version", "missing", "mend"}` after the import, `{"device", ...}` after each device
-    (as `survey_device` has it), `{"done": true}` at the end. What the runtime itself writes goes to standard error.
+    name: of an engine, which importing `module` registers. The lines: `{"version", "install"}` as packages tell it;
+    `{"at": STEP}` before a step that may end the process (`import`, a device); `{"version", "missing", "mend"}` after
+    the import; `{"device", ...}` after each device (as `survey_device` has it); `{"done": true}` at the end. What the
+    runtime itself writes goes to standard error.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -43,6 +44,10 @@ def main(name: str, module: str, devices: Sequence[str]) -> None:
 
 def survey(engine: type[Engine], devices: Sequence[str], say: Say) -> None:
     """Says whether the runtime can be imported and, where it can, what it does on each of the devices."""
+    say({"version": engine.packaged_version(), "install": engine.how_to_install() or None})
+    if not engine.is_installed():
+        say({"version": None, "missing": f"not installed: there is no module {engine.module!r}", "mend": None})
+        return
     say({"at": "import"})
     missing, mend, version = None, None, None
     try:

@@ -1,4 +1,4 @@
-"""Each engine asked in a process of its own, all at once: what runs here, and what is missing."""
+"""Each engine asked in a process of its own, all at once: what runs there, and what is missing."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from seatrial.engines import ENGINES, Engine
-from seatrial.harness.doctor.child import Answer, ask
+from seatrial.harness.doctor.machine import Asks
+from seatrial.question import Answer, ask
 
 _NOTHING: Mapping[str, Any] = {"usable": False, "precisions": [], "refused": {}, "builds": [], "cautions": []}
 
 
-def examine_engines(names: Sequence[str], timeout_s: float) -> list[dict[str, Any]]:
-    """What `doctor --json` says of each engine. No runtime is imported in this process."""
+def examine_engines(names: Sequence[str], timeout_s: float, asks: Asks = ask) -> list[dict[str, Any]]:
+    """What `doctor --json` says of each engine, on the machine that `asks` asks. This process imports no runtime."""
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        return list(pool.map(lambda name: examine_engine(ENGINES[name], timeout_s), names))
+        return list(pool.map(lambda name: examine_engine(ENGINES[name], timeout_s, asks), names))
 
 
-def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
+def examine_engine(engine: type[Engine], timeout_s: float, asks: Asks = ask) -> dict[str, Any]:
     """One engine; a process that ends over one of its devices is followed by another for the rest."""
     begin = time.perf_counter()
     on: dict[str, dict[str, Any]] = {}
-    version, missing, mend = None, None, None
-    if not engine.is_installed():
-        missing = f"not installed: there is no module {engine.module!r}"
+    version, missing, install = None, None, None
     while missing is None and len(on) < len(engine.manifest):
         left = [device for device in engine.manifest if device not in on]
-        answer = ask("seatrial.engines.survey", [engine.name, engine.__module__, left], timeout_s)
+        answer = asks("seatrial.engines.survey", [engine.name, engine.__module__, left], timeout_s)
         for line in answer.lines:
             version = line.get("version") or version
-            missing = line.get("missing") if "version" in line else missing
-            mend = line.get("mend") or mend
+            missing = line.get("missing") if "missing" in line and "device" not in line else missing
+            install = line.get("mend") or line.get("install") or install
             if line.get("device") in left:
                 on[line["device"]] = {name: value for name, value in line.items() if name != "device"}
         if answer.ended is None:
@@ -51,11 +50,11 @@ def examine_engine(engine: type[Engine], timeout_s: float) -> dict[str, Any]:
     return {
         "name": engine.name,
         "usable": bool(usable),
-        "version": version or engine.packaged_version(),
+        "version": version,
         "precisions": _in_order(engine, usable),
         "devices": list(usable),
         "missing": None if usable else missing,
-        "install": mend or engine.how_to_install() or None,
+        "install": install,
         "simulates": engine.simulates,
         "on": {device: on[device] for device in engine.manifest},
         "offers": {device: list(precisions) for device, precisions in engine.manifest.items()},

@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from seatrial.engines.openvino import without_telemetry
-from seatrial.harness.doctor.child import ask
 from seatrial.packages import broken
+from seatrial.question import ask
 
 
 @dataclasses.dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("processor", f"{machine['processor'] or machine['machine']}, {cores}"),
         ("  has", ", ".join(machine["instructions"]) or "none of the special instructions"),
         ("  int8", machine["integers"]),
-        ("memory", f"{machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_available_bytes'] / 1e9:.1f} GB free"),
+        ("memory", ", ".join(_memory(machine))),
         ("system", f"{machine['system']}, Python {machine['python']}, seatrial {found['seatrial']}"),
     ]
     if machine["board"]:
@@ -148,6 +148,11 @@ def _machine_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines += [("GPU", _gpu(gpu)) for gpu in machine["gpus"]] or [("GPU", none)]
     lines.append(("cache", f"{cache['path']}, {cache['files']} files, {numbers.size(cache['bytes'])}"))
     return lines
+
+
+def _memory(machine: Mapping[str, Any]) -> list[str]:
+    found = [(machine["memory_bytes"], ""), (machine["memory_available_bytes"], " free")]
+    return [f"{size / 1e9:.1f} GB{what}" for size, what in found if size is not None] or ["not told"]
 
 
 def state_lines(machine: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,14 +11,14 @@ import pytest
 
 from seatrial.engines import ENGINES
 from seatrial.engines.base import Engine
-from seatrial.engines.registry import ENGINES as REGISTRY
+from seatrial.engines.machine.gpus import parse_gpus
 from seatrial.engines.survey import survey
 from seatrial.errors import UnsupportedError
-from seatrial.harness.doctor.child import ask
 from seatrial.harness.doctor.engines import examine_engine
 from seatrial.harness.doctor.examine import describe_cache
-from seatrial.harness.doctor.machine import instructions, parse_gpus
+from seatrial.harness.doctor.machine import instructions
 from seatrial.harness.doctor.packages import duplicates
+from seatrial.question import Answer, ask
 
 
 @pytest.fixture
@@ -202,14 +202,17 @@ def test_the_engines_here_are_found_with_what_check_support_says(name):
     assert found["devices"] == [device for device, one in found["on"].items() if one["usable"]]
 
 
-def test_no_runtime_is_imported_to_find_that_it_is_not_installed(monkeypatch):
-    engine = REGISTRY["openvino"]
-    monkeypatch.setattr(engine, "module", "no_such_runtime")
-    monkeypatch.setattr(engine, "distributions", ("no-such-runtime",))
-    found = examine_engine(engine, 30)
+def test_no_runtime_is_imported_to_find_that_it_is_not_installed():
+    class Missing(Told):
+        module = "no_such_runtime"
+
+    said = []
+    survey(Missing, list(Missing.manifest), said.append)
+    assert all("at" not in line for line in said)
+    found = examine_engine(Missing, 30, lambda *question: Answer(tuple(said), None, ""))
     assert (found["usable"], found["version"], found["devices"], found["precisions"]) == (False, None, [], [])
     assert found["missing"] == "not installed: there is no module 'no_such_runtime'"
-    assert found["install"] == "pip install 'seatrial[openvino]'"
+    assert found["install"] == "pip install told"
     assert found["on"]["cpu"]["missing"] == found["missing"]
 
 
