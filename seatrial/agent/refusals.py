@@ -1,0 +1,44 @@
+"""What the agent does not do: for a reason that the host is told, or since the host is none of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+BAD_ASK = "bad ask"
+BUSY = "busy"
+NO_LEASE = "no lease"
+DISK_FULL = "disk full"
+DAMAGED = "damaged"
+REFUSED = "refused"  # by the operating system
+UNSUPPORTED = "unsupported"
+INTERNAL = "internal"
+
+
+class RefusedError(Exception):
+    """An ask that is answered by an error. kind: one of the above."""
+
+    def __init__(self, kind: str, says: str) -> None:
+        super().__init__(says)
+        self.kind = kind
+
+
+class ViolationError(Exception):
+    """Bytes from the host that no host of ours sends: the agent ends."""
+
+
+class LeaveError(Exception):
+    """The agent is to end; its text is told to the host, if there is one."""
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to read or write at `path` into a RefusedError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        where = error.filename or path
+        raise RefusedError(DISK_FULL if full else REFUSED, f"Cannot use {where}: {error.strerror or error}.") from error
