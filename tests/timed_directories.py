@@ -4,7 +4,7 @@ import numpy as np
 
 from seatrial.harness.records.latencies import Samples, add_latencies
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import write_timing
+from seatrial.harness.records.timing import HERE, board_of, place_key, write_timing
 from seatrial.harness.results.timing.record import TimedRun
 
 MS = 1_000_000
@@ -51,15 +51,20 @@ def scenario(samples, stopped="narrow", reasons=()):
     return {"rounds": found, "spent_s": 1.0, "stopped": stopped}
 
 
-def timed_run(folder, found, *, entries=None, scenarios=None, **values):
-    """found: (build, scenario's key) -> Samples. entries, scenarios: in place of the plain ones."""
+def timed_run(folder, found, *, entries=None, scenarios=None, places=None):
+    """found: (build, scenario's key) -> Samples. entries, and scenarios of this machine: in place of the plain ones.
+    places: what is told of each beside its scenarios, by its key.
+    """
     directory = RunDirectory(folder)
     add_latencies(directory.latency, found)
-    record = {"scenarios": {}, "targets": {}, "options": {"width": 0.05, "budget_s": 60.0}, **values}
+    record = {"places": {}, "targets": {}, "options": {"width": 0.05, "budget_s": 60.0}}
     for (build, key), samples in found.items():
-        record["scenarios"].setdefault(key, scenario(samples))
+        place = record["places"].setdefault(place_key(board_of(build)), {"scenarios": {}})
+        place["scenarios"].setdefault(key, scenario(samples))
         record["targets"].setdefault(build, {})[key] = (entries or {}).get((build, key)) or entry(samples)
-    record["scenarios"].update(scenarios or {})
+    record["places"].get(HERE, {}).get("scenarios", {}).update(scenarios or {})
+    for name, told in (places or {}).items():
+        record["places"][name].update(told)
     write_timing(directory.timing, record)
     return TimedRun.read(directory)
 

@@ -3,6 +3,7 @@
 import numpy as np
 from summaries import make_summary, percentiles, speedup
 
+from seatrial.harness.records.timing import HERE
 from seatrial.harness.report.page.part import Shown
 from seatrial.harness.report.tracks import track
 
@@ -211,6 +212,38 @@ def make_timed(outside="zone", marked=None, **made):
     return summary
 
 
+BESIDE, THERE, ALONE = "onnxruntime/fp32@pi5/cpu", "onnxruntime/int8@pi5/cpu", "onnxruntime/int8@nano/cpu"
+
+
+def make_on_boards():
+    """Targets on this machine, on a board with an fp32 target, and on one without; nothing is marked but a machine."""
+    summary = make_timed(marked=[])
+    reference, new, _ = summary["targets"]
+    reference["pace"] = {"against": None, "unknown": None}
+    new["pace"] = {"against": NAMES[0], "unknown": None}
+    against = {"against": BESIDE, "unknown": None}
+    alone = {"against": None, "unknown": "nothing on nano runs in fp32 (--bits 32 adds it)"}
+    for name, p50, precision, pace in (
+        (BESIDE, 40.0, "fp32", reference["pace"]),
+        (THERE, 25.0, "int8", against),
+        (ALONE, 9.0, "int8", alone),
+    ):
+        told = {**speedup(40.0 / p50), "against": BESIDE} if pace is against else None
+        summary["targets"].append(
+            {
+                **new,
+                "id": name,
+                "board": name.partition("@")[2].partition("/")[0],
+                "precision": precision,
+                "latency": latency(p50),
+                "metrics": {**new["metrics"], "speedup": told, "speedups": {}},
+                "pace": pace,
+            }
+        )
+    summary["boards"] = {"pi5": {**summary["machine"], "marks": ["It became hot."]}}
+    return summary
+
+
 def make_timing(name="zone", rounds=4, targets=NAMES):
     """timing.json of the same run: the second round is disturbed."""
     told = [{"number": number + 1, "kept": number != 1, "reasons": []} for number in range(rounds)]
@@ -237,18 +270,16 @@ def make_timing(name="zone", rounds=4, targets=NAMES):
     for target in names:
         readings = [{"at_s": second * 1.0, **reading(name, 40 + second / 6)} for second in range(30)]
         targets[target]["sustained"]["readings"] = readings
-    return {
-        "schema": 1,
+    place = {
         "place": {"name": name, "processor": name, "cores": 2},
-        "options": {},
         "machine": {
             "before": reading(name),
             "during": [{"at_s": second * 2.0, **reading(name, 45 + second)} for second in range(10)],
             "after": reading(name, 61.0, 1.9),
         },
         "scenarios": scenarios,
-        "targets": targets,
     }
+    return {"schema": 2, "options": {}, "places": {HERE: place}, "targets": targets}
 
 
 def counters(wall_s, slower):
@@ -268,7 +299,7 @@ def counters(wall_s, slower):
 def make_tracks(timing, seed=0):
     """Scenario -> target -> what the drawings show of samples that fit the blocks."""
     rng = np.random.default_rng(seed)
-    kept = {one["number"]: one["kept"] for one in timing["scenarios"]["single_stream"]["rounds"]}
+    kept = {one["number"]: one["kept"] for one in timing["places"][HERE]["scenarios"]["single_stream"]["rounds"]}
     found = {}
     for key in ("single_stream", "multi_stream", "offline", "sustained"):
         for place, (target, parts) in enumerate(timing["targets"].items()):

@@ -22,7 +22,8 @@ class Board:
     engines: those that `board setup` installs. system_site_packages: whether what it makes sees the system's packages;
     None where the system's TensorRT is to be seen.
 
-    cool_down: as --cool-down, before targets are timed there. power_cycle: a command of the host that switches the
+    cool_down: as --cool-down, before targets are timed there. power_command: as --power-command, of the board's own
+    supply; run on the host. power_cycle: a command of the host that switches the
     board off and on, run where it does not answer, at most `power_cycles` times a run; then it is waited for, `boot_s`
     seconds at most.
     silence_s: without a word for so long, the other side is gone. lease_s: so long after its last word a holder that
@@ -38,6 +39,7 @@ class Board:
     engines: tuple[str, ...] = ("onnxruntime",)
     system_site_packages: bool | None = None
     cool_down: str | None = None
+    power_command: str | None = None
     power_cycle: tuple[str, ...] = ()
     power_cycles: int = 1
     boot_s: float = 120.0

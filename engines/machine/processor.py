@@ -13,14 +13,17 @@ _MOST_CORES = 1 << 16
 
 
 def describe_processor(system: System) -> dict[str, Any]:
-    """load: of the last 1, 5 and 15 minutes. cores: online. affinity: those that this process may use. threads: of this
-    process. governor, driver: cpufreq's; several governors joined by commas. mhz: of each core now. mhz_max: of the
-    fastest core. mhz_limit: the highest that its settings allow now. turbo: whether it may go beyond its base clock.
-    None where the system does not tell.
+    """processor: its name, or the board's. model: of a board, by its device tree. load: of the last 1, 5 and 15
+    minutes. cores: online. affinity: those that this process may use. threads: of this process. governor, driver:
+    cpufreq's; several governors joined by commas. mhz: of each core now. mhz_max: of the fastest core. mhz_limit: the
+    highest that its settings allow now. turbo: whether it may go beyond its base clock. None where the system does not
+    tell.
 
     Files: Linux, Documentation/admin-guide/pm/cpufreq.rst and intel_pstate.rst.
     """
     return {
+        "processor": processor_name(system),
+        "model": system.word("proc/device-tree/model"),
         "load": _load(system),
         "cores": _cores(system),
         "affinity": _affinity(system),

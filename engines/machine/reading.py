@@ -26,11 +26,12 @@ LEAST_LOOK_S = 0.3
 def reading(root: Path = Path("/"), run: Run = run_command) -> dict[str, Any]:
     """JSON values; None where the machine does not tell. Takes about LEAST_LOOK_S, in which it looks who is busy.
 
-    Keys: those of `describe_processor` (load, cores, affinity, threads, governor, driver, mhz, mhz_max, mhz_limit,
-    turbo) and `describe_heat` (celsius, throttled, throttle_counts); container, memory, gpus, jetson and raspberry_pi
-    as `describe_container`, `describe_memory`, `Nvml.readings`, `describe_jetson` and `describe_raspberry_pi` have
-    them; busiest: the name and share of a core of other processes than this one and those that it started, over
-    busiest_s seconds; others: the share of all of them. throttled holds what the board tells, too.
+    Keys: those of `describe_processor` (processor, model, load, cores, affinity, threads, governor, driver, mhz,
+    mhz_max, mhz_limit, turbo) and `describe_heat` (celsius, throttled, throttle_counts); container, memory, gpus,
+    jetson and raspberry_pi as `describe_container`, `describe_memory`, `Nvml.readings`, `describe_jetson` and
+    `describe_raspberry_pi` have them; busiest: the name and share of a core of other processes than this one and those
+    that it started, over busiest_s seconds; others: the share of all of them. throttled holds what the board tells,
+    too.
     """
     return Watch(System(root, run)).reading()
 

@@ -47,6 +47,8 @@ _GPU = {
 # Key -> what it holds: a function that keeps what fits and gives None for the rest; a list of such; a dictionary of
 # keys of its own; a tuple of one, whose keys are free.
 _READING: dict[str, Any] = {
+    "processor": word,
+    "model": word,
     "load": [number],
     "cores": whole,
     "affinity": [whole],

@@ -19,16 +19,18 @@ _FAST = "times as fast, 95 %"
 
 
 def print_scenarios(summary: Values, console: Console) -> None:
-    """A table for each scenario that was asked beside single stream, and the order in sustained ones."""
+    """A table for each scenario that was asked beside single stream, the order in sustained ones, and against what
+    speeds are told.
+    """
     targets = summary["targets"]
     for scenario in timed.scenarios(summary):
         told = [target for target in targets if scenario in target["latency"]]
         if scenario == timed.SINGLE_STREAM:
             continue
         console.print(_TABLES[scenario](told) if scenario in _TABLES else _stream(told, scenario))
-    order = timed.ranking(summary)
-    if order is not None:
-        say(console, order)
+    for sentence in (*timed.rankings(summary), timed.yardsticks(summary)):
+        if sentence is not None:
+            say(console, sentence)
 
 
 def print_marks(summary: Values, console: Console) -> None:

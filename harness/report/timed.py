@@ -39,8 +39,8 @@ WORST = ("wrong", "stale", "cached")
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """kind: of KINDS, or another word. about: ids of targets and names of scenarios, empty for the machine. says: a
-    sentence, with or without its end.
+    """kind: of KINDS, or another word. about: ids of targets and names of scenarios, a board; empty for this machine.
+    says: a sentence, with or without its end.
     """
 
     kind: str
@@ -69,9 +69,36 @@ def marks(summary: Values) -> list[Mark]:
         Mark(kind, ", ".join([*names, *([scenario_name(scenario)] if scenario else [])]), says)
         for (kind, scenario, says), names in about.items()
     ]
-    found += [Mark("machine", "", says) for says in (summary.get("machine") or {}).get("marks", ())]
+    found += [
+        Mark("machine", board or "", says) for board, one in machines(summary).items() for says in one.get("marks", ())
+    ]
     order = list(KINDS)
     return sorted(found, key=lambda mark: order.index(mark.kind) if mark.kind in order else len(order))
+
+
+def machines(summary: Values) -> dict[str | None, Values]:
+    """Board -> its machine, where something was read; None is this machine, which comes first."""
+    found: dict[str | None, Values | None] = {None: summary.get("machine"), **(summary.get("boards") or {})}
+    return {board: one for board, one in found.items() if one}
+
+
+def boards(summary: Values) -> list[str | None]:
+    """The places of the targets, None for this machine, in their order."""
+    return list(dict.fromkeys(target.get("board") for target in summary["targets"]))
+
+
+def yardsticks(summary: Values) -> str | None:
+    """Against what speeds are told, and where they are not and why: sentences; None where all targets run on this
+    machine, where the reference is the only one.
+    """
+    if boards(summary) == [None]:
+        return None
+    paces = [target.get("pace") or {} for target in summary["targets"]]
+    against = list(dict.fromkeys(one["against"] for one in paces if one.get("against")))
+    unknown = list(dict.fromkeys(one["unknown"] for one in paces if one.get("unknown")))
+    told = [f"Times as fast as the fp32 target of the same place: {', '.join(against)}."] if against else []
+    told += [f"A speed-up is not told where {why}." for why in unknown]
+    return " ".join(told) or None
 
 
 def marked(target: Values, scenario: str) -> str:
@@ -187,7 +214,7 @@ def told_ms(value: float | None, interval: Sequence[float] | None = None) -> str
 
 
 def ratio(found: Values | None) -> str:
-    """Times as fast as the reference, as in "1.93 [1.88, 1.97]"; a dash for None."""
+    """Times as fast as fp32 at its place, as in "1.93 [1.88, 1.97]"; a dash for None."""
     if not found or found.get("ratio") is None:
         return "-"
     span = found.get("ci95")
@@ -195,7 +222,7 @@ def ratio(found: Values | None) -> str:
 
 
 def speedup_of(target: Values, scenario: str) -> Values | None:
-    """Against the reference, in a scenario."""
+    """Against fp32 at its place, in a scenario."""
     metrics = target.get("metrics") or {}
     found = metrics.get("speedup") if scenario == SINGLE_STREAM else (metrics.get("speedups") or {}).get(scenario)
     return found or None
@@ -227,16 +254,23 @@ def fallen_back(layers: Sequence[Values]) -> str:
     return f"It fell back, with their shares of the arithmetic, in {', '.join(named)}{more}."
 
 
-def ranking(summary: Values) -> str | None:
-    """The order by p50 in the first and in the last part of the scenario sustained; None for less than two targets.
-    Whether it changes beyond doubt is a mark of the machine's.
+def rankings(summary: Values) -> list[str]:
+    """The order by p50 in the first and in the last part of the scenario sustained, of each place where two targets
+    tell one. Whether it changes beyond doubt is a mark of the machine's.
     """
-    found = {target["id"]: (target["latency"].get("sustained") or {}).get("minutes") for target in summary["targets"]}
+    found = [
+        _ranking([target for target in summary["targets"] if target.get("board") == board]) for board in boards(summary)
+    ]
+    return [one for one in found if one is not None]
+
+
+def _ranking(targets: Sequence[Values]) -> str | None:
+    found = {target["id"]: (target["latency"].get("sustained") or {}).get("minutes") for target in targets}
     told = {name: minutes for name, minutes in found.items() if minutes}
     if len(told) < 2:
         return None
     first, last = (sorted(told, key=lambda name: told[name][place]["p50_ms"]) for place in (0, -1))
-    part = part_name([target for target in summary["targets"] if target["id"] in told])
+    part = part_name([target for target in targets if target["id"] in told])
     if first == last:
         return f"By p50, in the first {part} and in the last: {', '.join(first)}."
     return f"By p50, in the first {part}: {', '.join(first)}; in the last: {', '.join(last)}."

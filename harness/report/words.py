@@ -11,7 +11,7 @@ from seatrial.harness.report import unlabelled
 from seatrial.harness.report.timed import is_wrong
 from seatrial.harness.results.checks.built import BUILT
 from seatrial.harness.results.shares import spelled
-from seatrial.harness.results.slower import is_slower, slower
+from seatrial.harness.results.slower import is_slower, measured_against, slower
 from seatrial.harness.typeset.numbers import milliseconds, percent
 
 
@@ -135,9 +135,21 @@ def _pace(target: Mapping[str, Any], fallback: Mapping[str, Any] | None) -> str:
     if is_wrong(target):
         return "Its answers while it was timed cannot be trusted, so its speed says nothing."
     speedup = target["metrics"].get("speedup")
+    if speedup is None:
+        return unknown_pace(target)
     if is_slower(speedup) and target.get("precision", "fp32") != "fp32":
-        return f"{slower(target['precision'], 'fp32', speedup, fallback)}."
-    return "How fast it answers against fp32 is not known." if speedup is None else f"It answers {pace(speedup)}."
+        return f"{slower(target['precision'], speedup, fallback)}."
+    return f"It answers {pace(speedup)}."
+
+
+def unknown_pace(target: Mapping[str, Any], who: str = "it") -> str:
+    """A sentence for a target whose speed is told against nothing. who: what it is called."""
+    found, board = target.get("pace") or {}, target.get("board")
+    if board is not None and found.get("unknown") is None:
+        return f"Speeds on {board} are told against {'its own' if who == 'it' else f'that of {who}'}."
+    where = "" if board is None else f" on {board}"
+    why = f": {found['unknown']}" if found.get("unknown") else ""
+    return f"How fast {who} {'answers' if who == 'it' else 'is'} against fp32{where} is not known{why}."
 
 
 # Beyond it, nobody would call two speeds alike.
@@ -145,25 +157,25 @@ _ALIKE = 0.5
 
 
 def pace(speedup: Mapping[str, Any]) -> str:
-    """How fast, against the reference: "1.86 times as fast as fp32 (1.80 to 1.93)"; where the interval holds 1, "as
-    fast as fp32, within 12 %", or where it says next to nothing, "somewhere between 0.41 and 2.7 times as fast as
-    fp32".
+    """How fast, against fp32 at its place: "1.86 times as fast as fp32 (1.80 to 1.93)", "... as fp32 on pi5 (...)";
+    where the interval holds 1, "as fast as fp32, within 12 %", or where it says next to nothing, "somewhere between
+    0.41 and 2.7 times as fast as fp32".
     """
-    ratio, (low, high) = speedup["ratio"], speedup["ci95"]
+    ratio, (low, high), fp32 = speedup["ratio"], speedup["ci95"], measured_against(speedup)
     if low <= 1 <= high:
         within = max(high, 1 / low) - 1
         if within > _ALIKE:
-            return f"somewhere between {low:.2g} and {high:.2g} times as fast as fp32"
-        return f"as fast as fp32, within {math.ceil(within * 100)} %"
+            return f"somewhere between {low:.2g} and {high:.2g} times as fast as {fp32}"
+        return f"as fast as {fp32}, within {math.ceil(within * 100)} %"
     if ratio >= 1:
-        return f"{ratio:.2f} times as fast as fp32 ({low:.2f} to {high:.2f})"
-    return f"{1 / ratio:.2f} times slower than fp32 ({1 / high:.2f} to {1 / low:.2f})"
+        return f"{ratio:.2f} times as fast as {fp32} ({low:.2f} to {high:.2f})"
+    return f"{1 / ratio:.2f} times slower than {fp32} ({1 / high:.2f} to {1 / low:.2f})"
 
 
 def change_of_speed(found: Mapping[str, Any]) -> str:
     """Since the baseline: "1.93 -> 1.70 times as fast as fp32, 88.1 % of what it was (80.2 to 96.3)"."""
     low, high = (end * 100 for end in found["ci95"])
     return (
-        f"{found['before']:.2f} -> {found['after']:.2f} times as fast as fp32, {found['ratio'] * 100:.1f} % of what it "
-        f"was ({low:.1f} to {high:.1f})"
+        f"{found['before']:.2f} -> {found['after']:.2f} times as fast as {measured_against(found)}, "
+        f"{found['ratio'] * 100:.1f} % of what it was ({low:.1f} to {high:.1f})"
     )

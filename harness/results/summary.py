@@ -57,7 +57,7 @@ def summarise(
     whole = finished.targets
     found = _Found(plan, directory, audit, [build for build in plan.builds if build.id not in failed])
     targets = [found.target(target) for target in whole]
-    machine = found.timing.machine
+    machine, boards = found.timing.machine, found.timing.boards
     blocks = {kind.block: kind.describe(finished) for kind in KINDS.values() if kind.block is not None}
     judged = Judged(
         targets=targets,
@@ -68,7 +68,7 @@ def summarise(
         kinds={condition.id: kind_of(condition.id).name for condition in plan.conditions},
         class_names=plan.class_names,
         gate=plan.spec.gate,
-        here=names_of_place(machine),
+        here={None: names_of_place(machine), **{name: names_of_place(one, name) for name, one in boards.items()}},
     )
     since = None
     if plan.spec.baseline is not None and targets:
@@ -86,6 +86,7 @@ def summarise(
         ],
         timing=_timing(directory),
         machine=machine,
+        boards=boards,
         seed=plan.spec.seed,
         reference=REFERENCE.id,
         targets=targets,
@@ -108,7 +109,7 @@ class _Found:
     def __init__(self, plan: Plan, directory: RunDirectory, audit: Mapping[str, Any], builds: Sequence[Build]) -> None:
         self._plan, self._audit, self._builds = plan, audit["targets"], builds
         self._run = TimedRun.read(directory)
-        self.timing = Timing(self._run, REFERENCE.id, [build.id for build in builds], plan.spec.seed)
+        self.timing = Timing(self._run, plan.targets, [build.id for build in builds], plan.spec.seed)
         self._kept: dict[str, Measured] = {}
         self.answers: dict[str, Predictions] = {}
         self._measured: dict[str, dict[str, ConditionResult]] = {build.id: {} for build in builds}
@@ -177,8 +178,8 @@ class _Found:
         """All that is known of one target."""
         built = self._audit[target.id]
         names = [build.id for build in self._builds if build.target == target]
-        speedups = {} if target == REFERENCE else self.timing.speedups(names)
-        timed = self.timing.timed(names, speedups)
+        speedups = self.timing.speedups(target, names)
+        timed, pace = self.timing.timed(names, speedups), self.timing.pace(target, speedups)
         return TargetResult(
             id=target.id,
             **dataclasses.asdict(target),
@@ -207,6 +208,7 @@ class _Found:
                 [self._audit[name] for name in names],
             ),
             timed=timed,
+            pace=pace,
         )
 
     def _of(self, name: str) -> Measured:

@@ -57,13 +57,15 @@ class TargetResult:
     ids. classes: by name, under the first condition, or over all where the images came corrupted. metrics: over all
     conditions. latency: by scenario, times in milliseconds; percentiles that the samples do not carry are None.
     processors, guard, rebuilds: JSON values, None where there is nothing to say. timed: `marks` on how it was timed,
-    the number of answers that were `checked` meanwhile, and energy, memory, sweeps.
+    the number of answers that were `checked` meanwhile, and energy, memory, sweeps. pace: `against` which target its
+    speed is told, and why that is `unknown`.
     """
 
     id: str
     engine: str
     precision: str
     device: str
+    board: str | None
     simulated: bool
     realized: Mapping[str, float]
     engine_bytes: int
@@ -79,6 +81,7 @@ class TargetResult:
     latency: Mapping[str, Any]
     rebuilds: Mapping[str, Any] | None
     timed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pace: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -94,8 +97,8 @@ class Summary:
     when it is asked again. notes: what a reader must know. timing: seconds. reference: id of the target that all others
     are compared with. targets: that one first. blocks: what the kinds of conditions say, by their key. agreement: of
     any two targets. baseline: what changed since another run, None where none was named. failed: those that came to no
-    end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: that targets
-    were timed on, and what happened to it; None where nothing was read.
+    end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: this one,
+    where targets were timed, and what happened to it; None where nothing was read. boards: the same of boards, by name.
     """
 
     status: str
@@ -114,6 +117,7 @@ class Summary:
     gate: Mapping[str, Any]
     findings: Sequence[Mapping[str, Any]] = ()
     machine: Mapping[str, Any] | None = None
+    boards: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As in summary.json."""

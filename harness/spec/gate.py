@@ -101,7 +101,7 @@ LIMITS = {
             absolute=True,
         ),
         LimitKind("energy", Limit(None), "J", "for each image, by the meter that counts most", absolute=True),
-        LimitKind("speed_up", Limit(None), "times", "as fast as the reference, at least"),
+        LimitKind("speed_up", Limit(None), "times", "as fast as fp32 at the same place, at least"),
         LimitKind("size", Limit(None), "MB", "of the engine (1 MB = 1,000,000 bytes)"),
         LimitKind(
             "memory", Limit(None), "MiB", "of the engine's process, at its peak while it is built and first asked"
@@ -110,9 +110,7 @@ LIMITS = {
         LimitKind("baseline_corrupted", Limit(99.0), "%", "of the baseline's mean top-1 on corrupted images", 100),
         LimitKind("baseline_conditions", Limit(5.0), "points", "that a single condition may lose", 100),
         LimitKind("baseline_classes", Limit(10.0, "failures"), "points", "that a single class may lose", 100),
-        LimitKind(
-            "baseline_speed_up", Limit(None), "%", "of the baseline's speed-up over the reference, each within its run"
-        ),
+        LimitKind("baseline_speed_up", Limit(None), "%", "of the baseline's speed-up over fp32, each within its run"),
         LimitKind("baseline_agreement", Limit(98.0), "%", "of images without labels with the baseline's class", 100),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from seatrial.engines.precision import check_precision
 from seatrial.errors import UsageError
@@ -57,6 +58,26 @@ class Build:
 
 # The pair of every comparison.
 REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
+
+
+def yardstick(target: TargetSpec, among: Sequence[TargetSpec]) -> TargetSpec | None:
+    """The fp32 target whose speed a target's is told against: one for each place, the reference engine's on the
+    processor there, else the first of `among`. None for itself, and where nothing in fp32 runs there: times of two
+    places are not compared.
+    """
+    found = _yardstick(target.board, among)
+    return None if found == target else found
+
+
+def is_yardstick(target: TargetSpec, among: Sequence[TargetSpec]) -> bool:
+    """Whether others at its place are told against it."""
+    return _yardstick(target.board, among) == target
+
+
+def _yardstick(board: str | None, among: Sequence[TargetSpec]) -> TargetSpec | None:
+    there = [one for one in among if one.board == board and one.precision == REFERENCE.precision]
+    own = dataclasses.replace(REFERENCE, board=board)
+    return own if own in there else next(iter(there), None)
 
 
 @dataclasses.dataclass(frozen=True)

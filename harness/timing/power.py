@@ -59,14 +59,21 @@ class PowerCommand:
     """An energy meter (`engines.machine.Meter`) of whatever the command measures; a context manager.
 
     command: words as a shell would split them; no shell runs. It may print one line and end, and is run again every
-    `every_s` seconds, or print lines as long as it likes. Each number holds until the next.
+    `every_s` seconds, or print lines as long as it likes. Each number holds until the next. given: where it stands.
     """
 
     name = "power command"
 
-    def __init__(self, command: str, *, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
-        self._words = _split(command)
-        self.says = f"the output of {Path(self._words[0]).name}, as given by --power-command"
+    def __init__(
+        self,
+        command: str,
+        *,
+        given: str = "--power-command",
+        every_s: float = EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._words, self._given = _split(command, given), given
+        self.says = f"the output of {Path(self._words[0]).name}, as given by {given}"
         self._every_s, self._clock = every_s, clock
         self._integral, self._lock = Integral(), threading.Lock()
         self._last: float | None = None
@@ -89,7 +96,7 @@ class PowerCommand:
         with self._lock:
             now = self._clock()
             if self._last is None or now - self._last > SILENT_S:
-                raise DeviceError(f"--power-command has told no watts for {SILENT_S:g} s{self._heard()}.")
+                raise DeviceError(f"{self._given} has told no watts for {SILENT_S:g} s{self._heard()}.")
             return self._integral.until(now)
 
     def close(self) -> None:
@@ -115,9 +122,7 @@ class PowerCommand:
                 return
             if over or self._clock() >= deadline:
                 says = self._failed or f"printed no number within {first_s:g} s{self._heard()}"
-                raise UsageError(
-                    f"--power-command: {shlex.join(self._words)!r} {says}. It must print watts, as in 12.5."
-                )
+                raise UsageError(f"{self._given}: {shlex.join(self._words)!r} {says}. It must print watts, as in 12.5.")
 
     def _heard(self) -> str:
         heard = self._complained or self._printed
@@ -196,16 +201,16 @@ class PowerCommand:
             self._first.set()
 
 
-def _split(command: str) -> list[str]:
+def _split(command: str, given: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"--power-command {command!r} cannot be split into words: {error}.") from error
+        raise UsageError(f"{given} {command!r} cannot be split into words: {error}.") from error
     if not words:
-        raise UsageError("--power-command is empty: give a command that prints the watts that are drawn now.")
+        raise UsageError(f"{given} is empty: give a command that prints the watts that are drawn now.")
     if shutil.which(words[0]) is None:
         raise UsageError(
-            f"--power-command: there is no command {words[0]!r}. No shell runs it: give a program by name or path, and "
+            f"{given}: there is no command {words[0]!r}. No shell runs it: give a program by name or path, and "
             "its arguments."
         )
     return words

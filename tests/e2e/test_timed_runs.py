@@ -12,6 +12,7 @@ from seatrial.engines.machine import Waited
 from seatrial.harness.metrics.early_stopping import minimum
 from seatrial.harness.records.checked import read_values
 from seatrial.harness.records.latencies import read_samples, timed
+from seatrial.harness.records.timing import HERE
 from seatrial.harness.run.timing import cool_down, server, sustained, time_targets
 from seatrial.harness.run.timing.scenes import IN_TURNS
 
@@ -61,7 +62,7 @@ def everything(world):
 def test_every_scenario_of_every_target_is_filed(everything):
     record, out = everything
     scenarios = {SINGLE, "multi_stream", "offline", "server", "sustained"}
-    assert set(record["scenarios"]) == scenarios
+    assert set(record["places"][HERE]["scenarios"]) == scenarios
     assert timed(out / "latency.parquet") == {(name, key) for name in (FP32, INT8) for key in scenarios}
     for name in (FP32, INT8):
         for key in scenarios:
@@ -77,7 +78,7 @@ def test_every_scenario_of_every_target_is_filed(everything):
 def test_rounds_are_of_processes_of_their_own(everything):
     record, out = everything
     for scenario in IN_TURNS:
-        found = record["scenarios"][scenario.replace("-", "_")]
+        found = record["places"][HERE]["scenarios"][scenario.replace("-", "_")]
         assert [one["number"] for one in found["rounds"]] == [1, 2]
         assert found["stopped"] in ("asked", "narrow")
         assert found["spent_s"] > 0
@@ -102,14 +103,14 @@ def test_each_scenario_says_how_it_asked(everything):
 
 def test_what_stands_beside_the_scenarios(everything):
     record, _ = everything
-    assert record["place"]["name"] == "this machine"
-    assert record["place"]["cores"] >= 1
+    assert record["places"][HERE]["place"]["name"] == "this machine"
+    assert record["places"][HERE]["place"]["cores"] >= 1
     assert record["options"]["starts"] == 2
-    assert {"before", "during", "after"} == set(record["machine"])
-    assert record["machine"]["before"]["cores"] >= 1
-    waited = [one["before"] for one in record["cool_down"]]
+    assert {"before", "during", "after"} == set(record["places"][HERE]["machine"])
+    assert record["places"][HERE]["machine"]["before"]["cores"] >= 1
+    waited = [one["before"] for one in record["places"][HERE]["cool_down"]]
     assert waited == ["round 1", "round 2", *(2 * [FP32, INT8])]
-    assert all(one["reached"] for one in record["cool_down"])
+    assert all(one["reached"] for one in record["places"][HERE]["cool_down"])
     for name in (FP32, INT8):
         found = record["targets"][name]
         assert found["memory"]["host_bytes"] > 1 << 20
@@ -128,16 +129,16 @@ def test_the_same_command_again_times_nothing(world, everything):
 
 def test_a_further_scenario_extends_a_run_and_leaves_the_rest(world):
     first, out = run(world, "extended")
-    assert set(first["scenarios"]) == {SINGLE}
+    assert set(first["places"][HERE]["scenarios"]) == {SINGLE}
     kept = read_samples(out / "latency.parquet", INT8, SINGLE).taken.tolist()
     second, _ = run(world, "extended", "--scenario", "multi-stream")
-    assert set(second["scenarios"]) == {SINGLE, "multi_stream"}
+    assert set(second["places"][HERE]["scenarios"]) == {SINGLE, "multi_stream"}
     assert read_samples(out / "latency.parquet", INT8, SINGLE).taken.tolist() == kept
     assert len(read_samples(out / "latency.parquet", INT8, "multi_stream")) > 0
     trials = {path.name: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
     third, _ = run(world, "extended", "--starts", 2)
-    assert len(third["scenarios"][SINGLE]["rounds"]) == 2
-    assert third["scenarios"]["multi_stream"] == second["scenarios"]["multi_stream"]
+    assert len(third["places"][HERE]["scenarios"][SINGLE]["rounds"]) == 2
+    assert third["places"][HERE]["scenarios"]["multi_stream"] == second["places"][HERE]["scenarios"]["multi_stream"]
     assert {path.name: path.stat().st_mtime_ns for path in (out / "trials").iterdir()} == trials
     assert json.loads((out / "summary.json").read_text())["status"] == "complete"
 

@@ -16,6 +16,8 @@ import time
 import pytest
 from conftest import ROOT
 
+from seatrial.harness.records.timing import HERE
+
 pytestmark = pytest.mark.performance
 
 MODELS = {
@@ -76,7 +78,7 @@ def test_of_five_repeats_the_speed_up_intervals_overlap_their_common_median(shar
 def alarms(summary, timing):
     """What a run says of a disturbance, anywhere; what else it says of the machine is no alarm."""
     marks = [one for target in summary["targets"] for one in target["timed"]["marks"]]
-    rounds = [one for scenario in timing["scenarios"].values() for one in scenario["rounds"]]
+    rounds = [one for scenario in timing["places"][HERE]["scenarios"].values() for one in scenario["rounds"]]
     return sorted(
         {one["says"] for one in marks if one["kind"] == "disturbed"}
         | {reason for one in rounds for reason in one["reasons"]}

@@ -18,6 +18,8 @@ def latency(summary: Mapping[str, Any]) -> Iterator[str]:
     """
     marks, scenarios = timed.marks(summary), timed.scenarios(summary)
     sentences = [sentence for key in timed.STREAMS for sentence in timed.uncarried(summary["targets"], key)]
+    beside = timed.yardsticks(summary)
+    sentences += [] if beside is None else [beside]
     if not marks and not sentences and scenarios in ([], [timed.SINGLE_STREAM]):
         return
     yield "## Latency"

@@ -11,6 +11,7 @@ from seatrial.harness.results.checks.families import Family, of_classes
 from seatrial.harness.results.checks.unlabelled import baseline_agreement
 from seatrial.harness.results.evidence import names_of
 from seatrial.harness.spec.gate import GateOptions
+from seatrial.harness.spec.targets import is_yardstick, target_of
 
 _SUFFIX = "against the baseline"
 
@@ -18,6 +19,7 @@ _SUFFIX = "against the baseline"
 def baseline_checks(found: RunsCompared, gate: GateOptions) -> tuple[list[Check], list[Family]]:
     """Of all targets that both runs have; what is to be judged with the other conditions and classes of the run."""
     checks, families = [], []
+    asked = list(map(target_of, found.targets))
     for target, change in found.targets.items():
         evidence = change.evidence
         clean, corrupted = evidence.conditions.get(CLEAN), evidence.means.get(CORRUPTION)
@@ -34,7 +36,7 @@ def baseline_checks(found: RunsCompared, gate: GateOptions) -> tuple[list[Check]
         if change.likeness and limit.value is not None:
             checks.append(baseline_agreement(target, *next(iter(change.likeness.items())), limit))
         limit = gate.limit("baseline_speed_up", target)
-        if change.speed is not None and limit.value is not None:
+        if limit.value is not None and not is_yardstick(target_of(target), asked):
             checks.append(baseline_speed_up(target, change.speed, limit))
         conditions = {name: one for name, one in evidence.conditions.items() if name != CLEAN}
         names = names_of(found.class_names, evidence.classes)

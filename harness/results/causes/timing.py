@@ -10,6 +10,7 @@ from seatrial.harness.results.fallback import describe_fallback
 from seatrial.harness.results.finding import Finding
 from seatrial.harness.results.slower import is_slower, slower
 from seatrial.harness.results.timing.marks import UNTRUE
+from seatrial.harness.spec.targets import REFERENCE
 
 # Kind of a mark -> what to do about it, and how likely it is to be the run's answer to why.
 _BEHAVIOUR: Mapping[str, tuple[str, float]] = {
@@ -67,21 +68,20 @@ def behaviour(case: Case) -> Iterator[Finding]:
 
 def slow(case: Case) -> Iterator[Finding]:
     """A lower precision that costs time in place of saving it."""
-    reference = case.targets[0]
     for target in case.targets[1:]:
         speedup: Mapping[str, Any] | None = target.metrics.get("speedup")
-        if target.simulated or target.precision == reference.precision or speedup is None or not is_slower(speedup):
+        if target.simulated or target.precision == REFERENCE.precision or speedup is None or not is_slower(speedup):
             continue
         fallback = describe_fallback(case.audit["targets"][target.id]["layers"])
         yield Finding(
             cause="slower",
             target=target.id,
-            says=slower(target.precision, reference.precision, speedup, fallback),
+            says=slower(target.precision, speedup, fallback),
             remedy="Take another engine or recipe, in which those layers run as asked."
             if fallback is not None
             else "This engine has no faster kernels for it on this device, or the layers are too small: take another "
             "engine, or stay with the reference's precision.",
-            command="python bench.py doctor",
+            command=f"python bench.py doctor{f' --board {target.board}' if target.board else ''}",
             likelihood=0.7,
             evidence={"speedup": dict(speedup), "fallback": fallback},
         )

@@ -31,7 +31,8 @@ CORRUPTION, ATTACK = "corruption", "attack"
 class Judged:
     """What a run is judged by. targets: the reference first. evidence: target id -> counts. trust: of the reference;
     None where the images have no labels. audit: as in audit.json. blocks: of the kinds of conditions. kinds: condition
-    id -> name of its kind. class_names: by number. here: names of the place where targets were timed.
+    id -> name of its kind. class_names: by number. here: board -> names of the place where its targets were timed; None
+    is this machine.
     """
 
     targets: Sequence[TargetResult]
@@ -42,7 +43,7 @@ class Judged:
     kinds: Mapping[str, str]
     class_names: Sequence[str] | None
     gate: GateOptions
-    here: Sequence[str] = ()
+    here: Mapping[str | None, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 def checks_of(run: Judged, since: RunsCompared | None = None) -> list[Check]:
@@ -110,11 +111,16 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
         "latency": target.latency,
         "energy": target.timed.get("energy"),
         "speedup": target.metrics.get("speedup"),
+        "pace": target.pace,
         "engine_bytes": target.engine_bytes,
         "memory_bytes": target.memory_bytes,
     }
     limits = {name: gate.limit(name, target.id) for name in COSTS}
-    return [*found, *([] if hidden is None else [hidden]), *costs(target.id, figures, limits, run.here)]
+    return [
+        *found,
+        *([] if hidden is None else [hidden]),
+        *costs(target.id, figures, limits, run.here.get(target.board, ())),
+    ]
 
 
 def _of_clean(run: Judged, target: TargetResult, base: float) -> list[Check]:

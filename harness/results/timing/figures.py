@@ -12,6 +12,7 @@ from seatrial.harness.metrics.percentiles import interval, latency_summary, near
 from seatrial.harness.metrics.steady import minutes, part_s, steady
 from seatrial.harness.metrics.throughput import mean_rate, rates
 from seatrial.harness.records.latencies import Samples
+from seatrial.harness.records.timing import board_of
 from seatrial.harness.results.timing.record import MULTI, OFFLINE, SERVER, SINGLE, SUSTAINED, TimedRun, Values
 
 
@@ -40,7 +41,7 @@ def _stream(run: TimedRun, build: str, key: str) -> dict[str, Any]:
     kept = len(np.unique(samples.round))
     return {
         **latency_summary(samples.taken, samples.round, samples.block),
-        "rounds": max(kept, len(run.rounds(key))),
+        "rounds": max(kept, len(run.rounds(board_of(build), key))),
         "kept_rounds": kept,
     }
 

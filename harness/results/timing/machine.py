@@ -1,4 +1,4 @@
-"""The machine that targets were timed on, as it stands in summary.json."""
+"""The machines that targets were timed on, as they stand in summary.json."""
 
 from __future__ import annotations
 
@@ -9,47 +9,57 @@ from seatrial.engines.machine import changes
 from seatrial.engines.places import LOCAL
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.harness.metrics.steady import ranking
+from seatrial.harness.records.timing import HERE, at_place, board_of
 from seatrial.harness.results.timing.record import TimedRun, Values
 
 
-def machine_of(run: TimedRun, minutes: Mapping[str, Sequence[Values]]) -> dict[str, Any] | None:
+def machine_of(run: TimedRun, board: str | None, minutes: Mapping[str, Sequence[Values]]) -> dict[str, Any] | None:
     """`place`, the readings `before` and `after`, and `marks`: sentences on what happened to it, and to rounds that
-    were left out. None where nothing was read. minutes: target id -> of the scenario sustained.
+    were left out. None where nothing was read. board: None for this machine. minutes: target id -> of the scenario
+    sustained, of all places.
     """
-    place, machine = run.values.get("place"), run.values.get("machine")
+    told = at_place(run.values, board)
+    place, machine = told.get("place"), told.get("machine")
     if place is None and machine is None:
         return None
     machine = machine or {}
     before, after, during = machine.get("before"), machine.get("after"), machine.get("during") or []
     said = changes(before or {}, during, after or {}) if before else []
+    there = {name: one for name, one in minutes.items() if board_of(name) == board}
     return {
         "place": place,
         "before": before,
         "after": after,
         "readings": len(during),
-        "marks": [*said, *_left_out(run), *_changed_places(minutes)],
+        "marks": [*said, *_left_out(run, board), *_changed_places(there)],
     }
 
 
-def names_of_place(machine: Values | None) -> list[str]:
-    """What the place is called, for limits that hold there alone: the processor, its GPUs, the board. machine: as of
+def boards_of(run: TimedRun, minutes: Mapping[str, Sequence[Values]]) -> dict[str, dict[str, Any]]:
+    """Name of a board -> as of `machine_of`, of those where something was timed."""
+    found = {name: machine_of(run, name, minutes) for name in run.values["places"] if name != HERE}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def names_of_place(machine: Values | None, board: str | None = None) -> list[str]:
+    """What the place is called, for limits that hold there alone: the board, the processor, its GPUs. machine: as of
     `machine_of`.
     """
-    if machine is None:
-        return []
-    place, before = machine["place"] or {}, machine["before"] or {}
-    board = place.get("name")
+    place, before = ((machine or {}).get(part) or {} for part in ("place", "before"))
+    name = place.get("name")
     names = [
+        board,
+        None if name == LOCAL.name else name,
+        place.get("model"),
         place.get("processor"),
         *(one.get("name") for one in before.get("gpus") or ()),
-        None if board == LOCAL.name else board,
     ]
     return [str(name) for name in dict.fromkeys(names) if name]
 
 
-def _left_out(run: TimedRun) -> Iterator[str]:
+def _left_out(run: TimedRun, board: str | None) -> Iterator[str]:
     for scenario in SCENARIOS.values():
-        rounds = run.rounds(scenario.key)
+        rounds = run.rounds(board, scenario.key)
         gone = [one for one in rounds if not one["kept"]]
         if gone:
             reasons = list(dict.fromkeys(reason for one in gone for reason in one.get("reasons", ())))

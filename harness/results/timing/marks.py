@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from seatrial.harness.metrics.drift import Drift, drift
 from seatrial.harness.metrics.load import loaded
 from seatrial.harness.metrics.tails import Stalls, named, quiet_blocks, stalls
 from seatrial.harness.records.latencies import Samples
+from seatrial.harness.records.timing import board_of
 from seatrial.harness.results.timing.record import MULTI, SERVER, SINGLE, SUSTAINED, TimedRun, Values
 
 # Answers that are not the engine's: a target that has one of these is not timed, it is mistaken.
@@ -21,6 +22,7 @@ UNTRUE = ("wrong", "stale", "cached")
 # One image whose answer alone is another than in a batch may lie at a tie of the batch's own rounding.
 _DIFFERING = 2
 FED = "end_to_end"
+_Seen = TypeVar("_Seen")
 _STREAMS = (SINGLE, MULTI, SUSTAINED)
 
 
@@ -40,7 +42,7 @@ class Mark:
 
 
 class Marks:
-    """Of all targets of a run, which are looked at together: what all of them do is the machine's."""
+    """Of all targets of a run; those of one place are looked at together: what all of them do is the machine's."""
 
     def __init__(self, run: TimedRun, builds: Sequence[str]) -> None:
         """builds: ids of all that were built."""
@@ -112,7 +114,7 @@ class Marks:
         if moved is not None and moved.called:
             yield Mark("drift", key, self._drifting(build, key, moved))
         late = self._stalls.get((build, key))
-        beside = [one for (name, other), one in self._stalls.items() if other == key and name != build]
+        beside = _beside(self._stalls, build, key)
         if late is not None and named(late, beside):
             yield Mark(
                 "stalls",
@@ -124,7 +126,7 @@ class Marks:
     def _drifting(self, build: str, key: str, moved: Drift) -> str:
         low, high = moved.interval
         slower = "slower" if moved.change > 0 else "faster"
-        others = [one for (name, other), one in self._drifts.items() if other == key and name != build]
+        others = _beside(self._drifts, build, key)
         alike = others and all(one.called and (one.change > 0) == (moved.change > 0) for one in others)
         return (
             f"it becomes {abs(moved.change):.0%} {slower} from the beginning of a start to its end ({_words(key)}; "
@@ -155,7 +157,7 @@ class Marks:
     def _surroundings(self, build: str, key: str) -> Iterator[Mark]:
         entry = self._run.entry(build, key)
         own = entry.get("reasons")
-        rounds = self._run.rounds(key)
+        rounds = self._run.rounds(board_of(build), key)
         if own is not None:
             reasons = list(own)
         else:
@@ -165,6 +167,12 @@ class Marks:
         held = sorted({reason for one in entry.get("readings") or () for reason in _held(one)})
         if held:
             yield Mark("throttled", key, f"while it was timed ({_words(key)}), the device was held down: {held[0]}")
+
+
+def _beside(found: Mapping[tuple[str, str], _Seen], build: str, key: str) -> list[_Seen]:
+    """What other builds at the same place showed in the same scenario."""
+    board = board_of(build)
+    return [one for (name, other), one in found.items() if other == key and name != build and board_of(name) == board]
 
 
 def _starts(samples: Samples) -> list[tuple[Any, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.harness.records.latencies import Samples, read_samples, timed
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import read_timing
+from seatrial.harness.records.timing import read_timing, scenario_at
 from seatrial.harness.spec.timing import BUDGET_S, WIDTH
 
 Values = Mapping[str, Any]
@@ -54,14 +54,14 @@ class TimedRun:
         found: Values = self.target(build).get(key, {})
         return found
 
-    def rounds(self, key: str) -> Sequence[Values]:
-        """`number`, `kept` and `reasons` of each."""
-        found: Sequence[Values] = self.values["scenarios"].get(key, {}).get("rounds", ())
+    def rounds(self, board: str | None, key: str) -> Sequence[Values]:
+        """`number`, `kept` and `reasons` of each at a place."""
+        found: Sequence[Values] = scenario_at(self.values, board, key).get("rounds", ())
         return found
 
-    def stopped(self, key: str) -> str | None:
-        """Why there were no further rounds: narrow, budget or asked."""
-        found: str | None = self.values["scenarios"].get(key, {}).get("stopped")
+    def stopped(self, board: str | None, key: str) -> str | None:
+        """Why there were no further rounds at a place: narrow, budget or asked."""
+        found: str | None = scenario_at(self.values, board, key).get("stopped")
         return found
 
     @property

@@ -1,4 +1,6 @@
-"""How many times faster a target is than the reference, in each scenario, and why that is not known more closely."""
+"""How many times faster a target is than the fp32 target of its place, in each scenario, and why that is not known
+more closely.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from seatrial.harness.metrics.latency_ratio import Speedup, paired, ratio_of_rates, speedup, speedup_of_rounds
 from seatrial.harness.records.latencies import Nanoseconds
+from seatrial.harness.records.timing import board_of
 from seatrial.harness.results.timing.figures import refused, round_rates
 from seatrial.harness.results.timing.record import MULTI, OFFLINE, SERVER, SINGLE, SUSTAINED, TimedRun
 
@@ -16,14 +19,24 @@ from seatrial.harness.results.timing.record import MULTI, OFFLINE, SERVER, SINGL
 def speedups_of(
     run: TimedRun, reference: str, builds: Sequence[str], seed: int, *, only: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Key of a scenario -> `ratio`, `ci95`, `rounds`, `width` of the interval as a share, and `wide`: why it is wider
-    than was asked, in words, None where it is not. Scenarios without both sides are missing. only: one scenario.
+    """Key of a scenario -> `against`, `ratio`, `ci95`, `rounds`, `width` of the interval as a share, and `wide`: why it
+    is wider than was asked, in words, None where it is not. Scenarios without both sides are missing.
+
+    reference, builds: of one place, which `against` names. only: one scenario.
     """
+    told = _speedups(run, reference, builds, seed, only)
+    return {key: {"against": reference, **one} for key, one in told.items()}
+
+
+def _speedups(
+    run: TimedRun, reference: str, builds: Sequence[str], seed: int, only: str | None
+) -> dict[str, dict[str, Any]]:
+    board = board_of(reference)
     found: dict[str, Any] = {}
     for key in (SINGLE, MULTI) if only is None else (only,):
         one = _of_streams(run, reference, builds, key, seed)
         if one is not None:
-            found[key] = _values(run, one, key)
+            found[key] = _values(run, one, board, key)
     if only is not None:
         return found
     first = builds[0]
@@ -32,13 +45,13 @@ def speedups_of(
         count = min(map(len, sides))
         rated = ratio_of_rates(sides[0][:count], sides[1][:count], looks=run.budget_s > 0)
         if rated is not None:
-            found[OFFLINE] = _values(run, rated, OFFLINE)
+            found[OFFLINE] = _values(run, rated, board, OFFLINE)
     server = _of_server(run, reference, first)
     if server is not None:
         found[SERVER] = server
     if run.has(first, SUSTAINED) and run.has(reference, SUSTAINED):
         late = [_last_third(run, name) for name in (reference, first)]
-        found[SUSTAINED] = _values(run, speedup(late[0], [late[1]], seed=seed), SUSTAINED)
+        found[SUSTAINED] = _values(run, speedup(late[0], [late[1]], seed=seed), board, SUSTAINED)
     return found
 
 
@@ -68,20 +81,20 @@ def _last_third(run: TimedRun, build: str) -> Nanoseconds:
     return samples.taken[samples.begin >= end - (end - int(samples.begin.min())) // 3]
 
 
-def _values(run: TimedRun, found: Speedup, key: str) -> dict[str, Any]:
+def _values(run: TimedRun, found: Speedup, board: str | None, key: str) -> dict[str, Any]:
     return {
         "ratio": found.ratio,
         "ci95": list(found.ci95),
         "rounds": found.rounds,
         "width": found.width,
-        "wide": _why_wide(run, found, key),
+        "wide": _why_wide(run, found, board, key),
     }
 
 
-def _why_wide(run: TimedRun, found: Speedup, key: str) -> str | None:
+def _why_wide(run: TimedRun, found: Speedup, board: str | None, key: str) -> str | None:
     if found.width <= run.width:
         return None
-    rounds = run.rounds(key)
+    rounds = run.rounds(board, key)
     disturbed = [one for one in rounds if one.get("reasons")]
     left_out = sum(not one["kept"] for one in disturbed)
     if disturbed and not left_out:
@@ -97,5 +110,5 @@ def _why_wide(run: TimedRun, found: Speedup, key: str) -> str | None:
     ended = {
         "budget": f"; --timing-budget {run.budget_s:g} is spent",
         "asked": "; --starts, or a --timing-budget, adds to them",
-    }.get(run.stopped(key) or "", "")
+    }.get(run.stopped(board, key) or "", "")
     return f"it is known to {found.width:.1%}, not to {run.width:.0%}: {cause}{ended}"

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.harness.results.timing.figures import latency_of, minutes_of
-from seatrial.harness.results.timing.machine import machine_of
+from seatrial.harness.results.timing.machine import boards_of, machine_of
 from seatrial.harness.results.timing.marks import Marks
-from seatrial.harness.results.timing.record import TimedRun
+from seatrial.harness.results.timing.record import SINGLE, TimedRun
 from seatrial.harness.results.timing.speedups import speedups_of
+from seatrial.harness.spec.targets import Build, TargetSpec, is_yardstick, yardstick
 
 _PARTS = ("energy", "memory", "sweep", "loadgen")
 
@@ -17,9 +18,9 @@ _PARTS = ("energy", "memory", "sweep", "loadgen")
 class Timing:
     """Read once for all targets."""
 
-    def __init__(self, run: TimedRun, reference: str, builds: Sequence[str], seed: int) -> None:
-        """reference: its build. builds: ids of all, the reference's too. seed: of what is resampled."""
-        self._run, self._reference, self._seed = run, reference, seed
+    def __init__(self, run: TimedRun, targets: Sequence[TargetSpec], builds: Sequence[str], seed: int) -> None:
+        """targets: all that were asked for. builds: ids of those that have figures. seed: of what is resampled."""
+        self._run, self._targets, self._builds, self._seed = run, targets, frozenset(builds), seed
         self._marks = Marks(run, builds)
         self._latency: dict[str, dict[str, Any]] = {}
 
@@ -29,9 +30,27 @@ class Timing:
             self._latency[build] = latency_of(self._run, build)
         return self._latency[build]
 
-    def speedups(self, builds: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """As of `speedups_of`: of a target, by its builds."""
-        return speedups_of(self._run, self._reference, builds, self._seed)
+    def speedups(self, target: TargetSpec, builds: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """As of `speedups_of`: of a target, by its builds, against the yardstick of its place; empty without one."""
+        beside = yardstick(target, self._targets)
+        return {} if beside is None else speedups_of(self._run, Build(beside).id, builds, self._seed)
+
+    def pace(self, target: TargetSpec, speedups: Mapping[str, Any]) -> dict[str, Any]:
+        """`against`: the id of the target that its speed is told against, None where there is none. `unknown`: why
+        nothing is told of it, as a clause; None where something is, and of a yardstick.
+        """
+        if is_yardstick(target, self._targets):
+            return {"against": None, "unknown": None}
+        beside = yardstick(target, self._targets)
+        if beside is None:
+            return {"against": None, "unknown": f"nothing on {target.board} runs in fp32 (--bits 32 adds it)"}
+        return {"against": beside.id, "unknown": None if SINGLE in speedups else self._missing(target, beside)}
+
+    def _missing(self, target: TargetSpec, beside: TargetSpec) -> str:
+        for one in (target, beside):
+            if not self._run.has(Build(one).id, SINGLE) or Build(one).id not in self._builds:
+                return f"{one.id} was not timed"
+        return f"it was not timed together with {beside.id}"
 
     def timed(self, builds: Sequence[str], speedups: Mapping[str, Any]) -> dict[str, Any]:
         """`marks` of all its builds, `checked` answers, and the parts that were measured beside the scenarios."""
@@ -50,5 +69,10 @@ class Timing:
 
     @property
     def machine(self) -> dict[str, Any] | None:
-        """As of `machine_of`, of all targets whose latency was asked for."""
-        return machine_of(self._run, minutes_of(list(self._latency.items())))
+        """As of `machine_of`, of this machine; of all targets whose latency was asked for."""
+        return machine_of(self._run, None, minutes_of(list(self._latency.items())))
+
+    @property
+    def boards(self) -> dict[str, dict[str, Any]]:
+        """As of `boards_of`, likewise."""
+        return boards_of(self._run, minutes_of(list(self._latency.items())))

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from seatrial.engines.timing import loadgen
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.run.timing.feeds import Feeds, feeds_of
+from seatrial.harness.run.timing.site import options_at
 from seatrial.harness.timing.power import PowerCommand
 
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """feeds: pipelines that are timed from the stored image on. power: the user's own meter, None without one."""
+    """feeds: pipelines that are timed from the stored image on. power: the user's own meters, by board; None is this
+    machine.
+    """
 
     feeds: Feeds
-    power: PowerCommand | None = None
+    power: Mapping[str | None, PowerCommand] = dataclasses.field(default_factory=dict)
 
 
 @contextlib.contextmanager
 def asked_of(plan: Plan) -> Iterator[Asked]:
-    """The meter is read meanwhile. UsageError for pipelines that there are not, and for a command that prints no watts;
-    PackageError where the load generator is asked and missing here.
+    """The meters are read meanwhile. UsageError for pipelines that there are not, for a command that prints no watts,
+    and for what a board cannot be waited for; PackageError where the load generator is asked and missing here.
     """
-    options = plan.spec.timing
-    feeds = feeds_of(plan, options.end_to_end)
-    if options.loadgen:
+    feeds = feeds_of(plan, plan.spec.timing.end_to_end)
+    if plan.spec.timing.loadgen:
         loadgen.module()
-    if options.power_command is None:
-        yield Asked(feeds)
-        return
-    with PowerCommand(options.power_command) as power:
+    with contextlib.ExitStack() as stack:
+        power = {}
+        for board in dict.fromkeys(target.board for target in plan.targets):
+            command = options_at(plan, board).power_command
+            if command is not None:
+                given = "--power-command" if board is None else f"power_command of the board {board}"
+                power[board] = stack.enter_context(PowerCommand(command, given=given))
         yield Asked(feeds, power)

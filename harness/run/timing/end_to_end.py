@@ -38,8 +38,6 @@ def end_to_end(session: Session, asked: Feeds, *, seconds: float) -> dict[str, l
     of the samples, `wrong` (answers that were others than untimed) and `differ` (images whose answer is not the one
     that their tensor, made here, gets). A pipeline that a target's place cannot do is told, and left out.
     """
-    for note in asked.notes:
-        session.progress.tell(note)
     found: dict[str, list[dict[str, Any]]] = {target.id: [] for target in _first_builds(session)}
     payloads = feeds.stored(session.plan, _count(session, seconds)) if asked else []
     with session.progress.stage("Timing from the stored image on", len(asked), "pipelines") as update:

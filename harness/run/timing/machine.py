@@ -1,4 +1,4 @@
-"""What the machine is like before, while and after targets are timed."""
+"""What a machine is like before, while and after targets are timed there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from seatrial.engines.machine import Watch
-from seatrial.engines.places import LOCAL, PlacedEngine
-from seatrial.errors import DeviceError
+from seatrial.engines.places import LOCAL
+from seatrial.errors import DeviceError, EngineDiedError
+from seatrial.harness.run.session import Session
+from seatrial.harness.run.timing.ready import STAGE
 
 # Seconds between two readings, while others are timed and while one is timed for minutes.
 EVERY_S = 1.0
@@ -17,11 +19,15 @@ Reading = dict[str, Any]
 
 
 class Machine:
-    """Reads the machine that the targets run on, where no clock runs. engine: tells of another place than this one."""
+    """Reads the machine that targets run on, where no clock runs: this one itself, another by the process of any target
+    there that lives; one that has died ends its target.
+    """
 
-    def __init__(self, engine: PlacedEngine, clock: Callable[[], float] = time.monotonic) -> None:
-        self._engine, self._clock = engine, clock
-        self._watch = Watch() if engine.place is LOCAL else None
+    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
+        """session: with targets of one place."""
+        self._session, self._clock = session, clock
+        here = all(target.engine.place is LOCAL for target in session.alive())
+        self._watch = Watch() if here else None
         self._begin = clock()
         self._last = self._begin
         self._latest: Reading | None = None
@@ -37,10 +43,14 @@ class Machine:
     def _read(self) -> Reading | None:
         if self._watch is not None:
             return self._watch.reading()
-        try:
-            return self._engine.machine()
-        except DeviceError:
-            return None
+        for target in self._session.alive():
+            try:
+                return target.engine.machine()
+            except EngineDiedError as error:
+                self._session.lose(target.id, STAGE, error)
+            except DeviceError:
+                return None
+        return None
 
     def look(self, every_s: float = EVERY_S) -> Reading | None:
         """Reads it where the last reading is so long ago, and keeps that with `at_s`, seconds since the first."""

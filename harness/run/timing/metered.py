@@ -1,4 +1,4 @@
-"""A block beside a meter of this machine's, which the engine's process does not see."""
+"""A block beside a meter that is read from here, which the engine's process does not see."""
 
 from __future__ import annotations
 

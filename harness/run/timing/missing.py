@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.latencies import timed
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import read_timing
+from seatrial.harness.records.timing import read_timing, scenario_at
 from seatrial.harness.run.timing.scenes import IN_TURNS
+from seatrial.harness.run.timing.site import options_at
 from seatrial.harness.spec.targets import Build
 from seatrial.harness.spec.timing import TimingOptions
 
@@ -46,17 +48,21 @@ class Held:
         self._record, self._pairs = record, pairs
 
     def scenarios(self, options: TimingOptions) -> tuple[str, ...]:
-        """All that the run is asked for, now or before."""
-        held = self._record["scenarios"]
+        """All that the run is asked for, now or before, anywhere."""
+        held = {key for place in self._record["places"].values() for key in place.get("scenarios", {})}
         return tuple(
             name for name, one in SCENARIOS.items() if name in options.timed or one.key in held or name in IN_TURNS[:1]
         )
 
-    def lack(self, options: TimingOptions, scenario: str, builds: Iterable[Build]) -> list[str]:
-        """Ids of the builds that must be timed: of a scenario that is timed in turns, all of them or none."""
-        names = [build.id for build in builds if scenario in IN_TURNS or build.number == 1]
+    def lack(self, options: TimingOptions, board: str | None, scenario: str, builds: Iterable[Build]) -> list[str]:
+        """Ids of the builds that must be timed, of those at one place: of a scenario that is timed in turns, all of
+        them or none. options: as they are there.
+        """
+        names = [
+            build.id for build in builds if build.target.board == board and (scenario in IN_TURNS or build.number == 1)
+        ]
         key = SCENARIOS[scenario].key
-        asked = self._record["scenarios"].get(key, {}).get("asked")
+        asked = scenario_at(self._record, board, key).get("asked")
         if scenario in options.timed and asked != shaped_by(options, scenario):
             return names
         missing = [
@@ -65,7 +71,7 @@ class Held:
         return names if missing and scenario in IN_TURNS else missing
 
     def lack_part(self, options: TimingOptions, part: str, builds: Iterable[Build]) -> list[str]:
-        """The same of a part, of the targets' first builds."""
+        """Ids of those of the targets' first builds that lack a part."""
         shaped = part_shaped_by(options, part)
         if shaped is None:
             return []
@@ -74,11 +80,12 @@ class Held:
         done = held.get("targets", []) if held.get("asked") == shaped else []
         return [name for name in names if name not in done]
 
-    def is_whole(self, options: TimingOptions, builds: Collection[Build]) -> bool:
-        """True where nothing of these builds is missing."""
-        return not any(self.lack(options, name, builds) for name in self.scenarios(options)) and not any(
-            self.lack_part(options, part, builds) for part in PARTS
-        )
+    def is_whole(self, options: Callable[[str | None], TimingOptions], builds: Collection[Build]) -> bool:
+        """True where nothing of these builds is missing. options: those of a board, None for this machine."""
+        asked = {board: options(board) for board in {build.target.board for build in builds}}
+        return not any(
+            self.lack(one, board, name, builds) for board, one in asked.items() for name in self.scenarios(one)
+        ) and not any(self.lack_part(one, part, builds) for one in asked.values() for part in PARTS)
 
 
 def held_by(directory: RunDirectory) -> Held:
@@ -89,4 +96,4 @@ def held_by(directory: RunDirectory) -> Held:
 
 def is_timed(plan: Plan, directory: RunDirectory, builds: Collection[Build]) -> bool:
     """True where these builds have all that the plan asks of their timing."""
-    return held_by(directory).is_whole(plan.spec.timing, builds)
+    return held_by(directory).is_whole(functools.partial(options_at, plan), builds)

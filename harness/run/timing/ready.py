@@ -35,7 +35,7 @@ STAGE = "latency"
 class Ready:
     """target: whose engine may be of another process than the run's own. seconds: median of a query. differs: queries
     whose answer is not the one that the run's own engine gives in a batch. unsteady: whether some were answered
-    otherwise when they were asked again. meter: of this machine's, read beside its blocks.
+    otherwise when they were asked again. meter: read from here beside its blocks.
     """
 
     target: BuiltTarget

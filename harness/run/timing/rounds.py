@@ -1,4 +1,4 @@
-"""Rounds: all targets alive together, each in a process of its own, timed in turns A B | B A.
+"""Rounds: all targets of a place alive together, each in a process of its own, timed in turns A B | B A.
 
 Round 1 uses the run's own processes; each further one starts fresh ones from the same files, since processes of one
 file differ by more than the queries of one process.
@@ -23,7 +23,7 @@ from seatrial.harness.run.timing.ready import STAGE, Preparing, Ready, alive
 from seatrial.harness.run.timing.scenes import Scene, scene_of, seconds_of
 from seatrial.harness.run.timing.stopping import Budget, Round, Stopped, judged, standing, stopped
 from seatrial.harness.run.timing.takings import Taking, entry_of, of_rounds, samples_of
-from seatrial.harness.spec.targets import REFERENCE
+from seatrial.harness.spec.targets import is_yardstick
 from seatrial.harness.timing.lengths import Lengths, lengths_of
 from seatrial.harness.timing.turns import in_turns
 
@@ -126,11 +126,13 @@ class InTurns:
             }
             for round_ in kept
         ]
-        targets: dict[str, list[str]] = {}
+        asked, beside, targets = self._session.plan.targets, "", dict[str, list[str]]()
         for target in self._session.alive():
-            if target.build.target != REFERENCE:
+            if is_yardstick(target.build.target, asked):
+                beside = target.id if target.build.number == 1 else beside
+            else:
                 targets.setdefault(target.build.target.id, []).append(target.id)
-        return narrow(rounds, REFERENCE.id, targets, self._options.width)
+        return narrow(rounds, beside, targets, self._options.width)
 
     def _alive(self) -> dict[str, list[Taking]]:
         return {name: found for name, found in self._takings.items() if not self._session.lost(name)}

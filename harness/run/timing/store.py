@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seatrial.engines.places import LOCAL, PlacedEngine
-from seatrial.harness.records.environment import describe_environment
+from seatrial.engines.places import PlacedEngine
 from seatrial.harness.records.latencies import Samples, add_latencies
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import read_timing, write_timing
+from seatrial.harness.records.timing import place_key, read_timing, write_timing
 from seatrial.harness.run.timing.machine import Machine
 
 
 class Store:
-    """timing.json and latency.parquet of a run directory; what is filed takes the place of what was there under the
-    same name, and leaves the rest.
+    """timing.json and latency.parquet of a run directory, as one place adds to them; what is filed takes the place of
+    what was there under the same name, and leaves the rest.
     """
 
-    def __init__(self, directory: RunDirectory, machine: Machine) -> None:
+    def __init__(self, directory: RunDirectory, board: str | None, machine: Machine) -> None:
         self._directory, self._machine = directory, machine
         self._record = read_timing(directory.timing)
+        self._place: dict[str, Any] = self._record["places"].setdefault(place_key(board), {})
 
     def scenario(
         self,
@@ -31,7 +31,7 @@ class Store:
     ) -> None:
         """Of the targets that were timed. The samples are written first: what is named in timing.json has some."""
         add_latencies(self._directory.latency, {(name, key): one for name, one in samples.items()})
-        self._record["scenarios"][key] = dict(record)
+        self._place.setdefault("scenarios", {})[key] = dict(record)
         for name, entry in entries.items():
             self.target(name)[key] = dict(entry)
         self.write()
@@ -55,18 +55,23 @@ class Store:
         """A field of the whole file."""
         self._record[name] = value
 
+    def set_here(self, name: str, value: Any) -> None:
+        """A field of the place."""
+        self._place[name] = value
+
     def write(self) -> None:
         """Files it, with the machine as it is by now."""
-        self._record["machine"] = self._machine.to_dict()
+        self._place["machine"] = self._machine.to_dict()
         write_timing(self._directory.timing, self._record)
 
 
-def describe_place(engine: PlacedEngine) -> dict[str, Any]:
-    """Where targets run: absolute limits hold there alone."""
-    there = engine.there
+def describe_place(engine: PlacedEngine, reading: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where targets run: absolute limits hold there alone. reading: of the machine, None where it does not tell."""
+    there, told = engine.there, reading or {}
     return {
         "name": engine.place.name,
-        "processor": describe_environment()["processor"] if engine.place is LOCAL else None,
+        "model": told.get("model"),
+        "processor": told.get("processor"),
         "machine": there.processor.machine,
         "system": there.system,
         "cores": there.cores,

@@ -1,13 +1,13 @@
-"""All that is asked of a run's timing and not there yet, measured and filed."""
+"""All that is asked of a run's timing and not there yet, measured and filed, place by place."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from seatrial.engines.machine import Meter, idle_watts, meters
-from seatrial.engines.places import LOCAL
+from seatrial.engines.places import LOCAL, PlacedEngine
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import UnsupportedError
 from seatrial.harness.metrics.disturbance import disturbed
@@ -26,6 +26,7 @@ from seatrial.harness.run.timing.ready import STAGE, Preparing, Ready, alive
 from seatrial.harness.run.timing.rounds import Hooks, InTurns, time_in_rounds
 from seatrial.harness.run.timing.scenes import IN_TURNS, Scene, scene_of
 from seatrial.harness.run.timing.server import entry_of_search, serve
+from seatrial.harness.run.timing.site import at_site, options_at, sites
 from seatrial.harness.run.timing.stopping import Round
 from seatrial.harness.run.timing.store import Store, describe_place
 from seatrial.harness.run.timing.sustained import sustain
@@ -37,34 +38,53 @@ from seatrial.harness.spec.timing import TimingOptions
 IDLE_S = 2.0
 # Single queries are those that energy is told of.
 _ENERGY_OF = "single_stream"
+_Told = TypeVar("_Told")
 
 
 def time_targets(session: Session, asked: Asked) -> None:
-    """Times the targets that are alive, as far as the run directory lacks it. Those that fail are missing."""
-    options, held = session.plan.spec.timing, held_by(session.directory)
+    """Times the targets that are alive, as far as the run directory lacks it, one place after the other. Those that
+    fail are missing.
+    """
+    for note in asked.feeds.notes:
+        session.progress.tell(note)
+    for board in sites(session):
+        with at_site(session, board) as there:
+            _time_there(there, board, asked)
+
+
+def _time_there(session: Session, board: str | None, asked: Asked) -> None:
+    """session: with the targets of that place."""
+    options, held = options_at(session.plan, board), held_by(session.directory)
     builds = [target.build for target in session.alive()]
-    lacking = {name: held.lack(options, name, builds) for name in held.scenarios(options)}
+    lacking = {name: held.lack(options, board, name, builds) for name in held.scenarios(options)}
     parts = {part: held.lack_part(options, part, builds) for part in PARTS}
     if any(lacking.values()) or any(parts.values()):
-        _Timing(session, lacking, parts, asked).run(asked.feeds)
+        _Timing(session, board, lacking, parts, asked.power.get(board)).run(asked.feeds)
 
 
 class _Timing:
-    """lacking: scenario -> ids of the builds to be timed. parts: the same of what stands beside the scenarios."""
+    """At one place. lacking: scenario -> ids of the builds to be timed. parts: the same of what stands beside the
+    scenarios. power: the user's own meter of the place.
+    """
 
     def __init__(
-        self, session: Session, lacking: Mapping[str, list[str]], parts: Mapping[str, list[str]], asked: Asked
+        self,
+        session: Session,
+        board: str | None,
+        lacking: Mapping[str, list[str]],
+        parts: Mapping[str, list[str]],
+        power: Meter | None,
     ) -> None:
-        self._session, self._lacking, self._parts = session, lacking, parts
-        self._options: TimingOptions = session.plan.spec.timing
+        self._session, self._board, self._lacking, self._parts = session, board, lacking, parts
+        self._options: TimingOptions = options_at(session.plan, board)
         engine = session.alive()[0].engine
-        self._machine = Machine(engine)
+        self._machine = Machine(session)
         self._cool_down = CoolDown(self._options, self._machine)
-        self._store = Store(session.directory, self._machine)
-        self._store.set("options", dataclasses.asdict(self._options))
-        self._store.set("place", describe_place(engine))
-        self._idle_watts = _idle(session, asked.power)
-        self._preparing = Preparing(session, asked.power)
+        self._store = Store(session.directory, board, self._machine)
+        self._store.set("options", dataclasses.asdict(session.plan.spec.timing))
+        self._store.set_here("place", describe_place(engine, self._machine.before))
+        self._idle_watts = _idle(session, power)
+        self._preparing = Preparing(session, power)
         self._update: Update = lambda done, note="": None
         self._done = self._total = 0
         # Of a scenario that targets have one after the other.
@@ -75,7 +95,8 @@ class _Timing:
         apart = [name for name in self._lacking if name not in IN_TURNS and self._lacking[name]]
         self._total = self._options.starts * len(turns) + sum(len(self._lacking[name]) for name in apart)
         self._total += len(self._parts["sweep"]) + len(self._parts["loadgen"])
-        with self._session.progress.stage("Timing", self._total, "steps") as update:
+        where = "" if self._board is None else f" on {self._board}"
+        with self._session.progress.stage(f"Timing{where}", self._total, "steps") as update:
             self._update = update
             if turns:
                 self._in_turns(turns)
@@ -98,13 +119,17 @@ class _Timing:
         self._done = min(self._total, self._done + steps)
 
     def cool_down(self, before: str, ready: Ready | None = None) -> None:
-        """Waits where that is asked; ready: of the machine that is waited for, the first target's without one."""
+        """Waits where that is asked. ready: what is timed next; None for all, where one that has died ends its own
+        target alone.
+        """
         if self._options.cool_down is None:
             return
         self.note(f"waiting for the machine before {before}")
-        engine = self._session.alive()[0].engine if ready is None else ready.engine
-        self._cool_down.wait(before, engine)
-        self._store.set("cool_down", self._cool_down.waited)
+        if ready is not None:
+            self._cool_down.wait(before, ready.engine)
+        else:
+            _first(self._session, lambda engine: self._cool_down.wait(before, engine))
+        self._store.set_here("cool_down", self._cool_down.waited)
 
     def _in_turns(self, scenarios: list[str]) -> None:
         time_in_rounds(self._session, self._preparing, scenarios, self._machine, _Hooks(self))
@@ -246,8 +271,14 @@ class _Hooks(Hooks):
 def _idle(session: Session, power: Meter | None) -> dict[str, float]:
     """Watts by meter while nothing runs; empty where nothing measures them."""
     found = {} if power is None else idle_watts([power])
-    target = session.alive()[0]
-    with session.noting(target.id, STAGE):
-        if target.engine.place is not LOCAL or meters():
-            found.update(target.engine.idle_watts(IDLE_S))
-    return found
+    here = all(target.engine.place is LOCAL for target in session.alive())
+    told = None if here and not meters() else _first(session, lambda engine: engine.idle_watts(IDLE_S))
+    return {**found, **(told or {})}
+
+
+def _first(session: Session, ask: Callable[[PlacedEngine], _Told]) -> _Told | None:
+    """What the first target tells that does not fail meanwhile; None where all do."""
+    for target in session.alive():
+        with session.noting(target.id, STAGE):
+            return ask(target.engine)
+    return None

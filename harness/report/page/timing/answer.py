@@ -41,7 +41,7 @@ def _sentence(shown: Shown, target: Values) -> Markup:
     if target.get("simulated"):
         return Markup("{} is simulated: its speed says nothing of the precision.").format(name)
     if found is None:
-        return Markup("How fast {} is against fp32 was not measured.").format(name)
+        return Markup("{}").format(words.unknown_pace(target, name))
     if timed.is_wrong(target):
         told = Markup("<strong>{} is {}, if its answers counted</strong>: while it was timed they cannot be trusted.")
         return told.format(name, words.pace(found))

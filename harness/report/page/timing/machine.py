@@ -9,6 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from seatrial.harness.records.timing import at_place
+from seatrial.harness.report import timed
 from seatrial.harness.report.page.part import Shown, Values, together
 from seatrial.harness.typeset.page import Heading, Table, note
 
@@ -28,8 +30,14 @@ _Fact = _Numbers | _Words
 
 
 def machine(shown: Shown) -> Markup | None:
-    """None where nothing was read."""
-    told = shown.timing.get("machine") or shown.summary.get("machine") or {}
+    """The run's own, then the boards'; None where nothing was read."""
+    found = [_at(shown, board) for board in dict.fromkeys((None, *timed.boards(shown.summary)))]
+    return together(*found) if any(found) else None
+
+
+def _at(shown: Shown, board: str | None) -> Markup | None:
+    there, summed = at_place(shown.timing, board), timed.machines(shown.summary).get(board) or {}
+    told = there.get("machine") or summed
     readings = {
         "before": [told["before"]] if told.get("before") else [],
         "during": told["during"] if isinstance(told.get("during"), Sequence) else [],
@@ -38,11 +46,11 @@ def machine(shown: Shown) -> Markup | None:
     facts = {when: _together(found) for when, found in readings.items()}
     names = list(dict.fromkeys(name for found in facts.values() for name in found))
     rows = [[name, *(_spelled(found.get(name)) for found in facts.values())] for name in names]
-    place = shown.timing.get("place") or (shown.summary.get("machine") or {}).get("place") or {}
-    about = [str(place[key]) for key in ("name", "processor") if place.get(key)]
+    place = there.get("place") or summed.get("place") or {}
+    about = [str(place[key]) for key in ("name", "model", "processor") if place.get(key)]
     about += [f"{place['cores']} cores"] if place.get("cores") else []
     headings = [Heading("what"), *(Heading(when, figures=False) for when in facts)]
-    table = Table("The machine before, during and after", headings, rows, sortable=False, folded=False)
+    table = Table(f"{board or 'The machine'} before, during and after", headings, rows, sortable=False, folded=False)
     if not rows and not about:
         return None
     return together(

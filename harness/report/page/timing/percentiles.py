@@ -25,18 +25,16 @@ def percentiles(shown: Shown, scenario: str) -> Markup | None:
     return together(
         _distribution(shown, scenario, tracks),
         _table(told, scenario),
-        _explained(told, scenario),
+        _explained(shown.summary, told, scenario),
         _bounds(told, scenario),
     )
 
 
-def _explained(told: list[Values], scenario: str) -> Markup:
+def _explained(summary: Values, told: list[Values], scenario: str) -> Markup:
     sentences = " ".join(timed.uncarried(told, scenario))
-    always = (
-        "A percentile is told where the samples carry it: as many queries as bound it with 99 % confidence. Times as "
-        "fast as the reference; intervals are over rounds, each of fresh processes."
-    )
-    return note(f"{sentences} {always}".strip())
+    always = "A percentile is told where the samples carry it: as many queries as bound it with 99 % confidence."
+    beside = timed.yardsticks(summary) or "Times as fast as the reference."
+    return note(f"{sentences} {always} {beside} Intervals are over rounds, each of fresh processes.".strip())
 
 
 def _table(told: list[Values], scenario: str) -> Table:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from seatrial.harness.records.timing import board_of, scenario_at
+
 Values = Mapping[str, Any]
 
 
@@ -32,19 +34,22 @@ class Beside:
     values: Sequence[float]
 
 
-def blocks(timing: Values, scenario: str) -> list[Values]:
-    """Of all targets, in the order of time."""
+def blocks(timing: Values, board: str | None, scenario: str) -> list[Values]:
+    """Of all targets of a place, in the order of time."""
     found = [
-        block for parts in timing.get("targets", {}).values() for block in parts.get(scenario, {}).get("blocks", ())
+        block
+        for build, parts in timing.get("targets", {}).items()
+        if board_of(build) == board
+        for block in parts.get(scenario, {}).get("blocks", ())
     ]
     return sorted(found, key=lambda block: block["begin_s"])
 
 
-def rounds(timing: Values, scenario: str) -> list[Round]:
-    """Those that have blocks."""
-    told = {one["number"]: one for one in timing.get("scenarios", {}).get(scenario, {}).get("rounds", ())}
+def rounds(timing: Values, board: str | None, scenario: str) -> list[Round]:
+    """Those at a place that have blocks."""
+    told = {one["number"]: one for one in scenario_at(timing, board, scenario).get("rounds", ())}
     ends: dict[int, tuple[float, float]] = {}
-    for block in blocks(timing, scenario):
+    for block in blocks(timing, board, scenario):
         begin, end = ends.get(block["round"], (block["begin_s"], 0.0))
         ends[block["round"]] = min(begin, block["begin_s"]), max(end, block["begin_s"] + _wall(block))
     return [_round(number, span, told.get(number, {})) for number, span in sorted(ends.items())]
@@ -61,11 +66,11 @@ def _round(number: int, span: tuple[float, float], told: Values) -> Round:
     )
 
 
-def beside(timing: Values, scenario: str, name: str) -> Beside | None:
-    """A counter of the blocks: `mhz`, `others` as they are; `probe_ns`, `memory_ns` as multiples of the fastest probe.
-    None where no block has it.
+def beside(timing: Values, board: str | None, scenario: str, name: str) -> Beside | None:
+    """A counter of the blocks at a place: `mhz`, `others` as they are; `probe_ns`, `memory_ns` as multiples of the
+    fastest probe. None where no block has it.
     """
-    found = list(_of(blocks(timing, scenario), name))
+    found = list(_of(blocks(timing, board, scenario), name))
     if not found:
         return None
     at, values = zip(*found, strict=True)

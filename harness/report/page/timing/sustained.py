@@ -22,9 +22,8 @@ def sustained(shown: Shown) -> Markup | None:
     told = [target for target in shown.targets if (target["latency"].get("sustained") or {}).get("minutes")]
     if not told:
         return None
-    order = timed.ranking(shown.summary)
     return together(
-        None if order is None else paragraph(order),
+        *map(paragraph, timed.rankings(shown.summary)),
         _drawn(shown, told),
         _ends(told),
         _minutes(told),

@@ -34,16 +34,28 @@ _LINES = (("-", "o"), ((0, (3, 2)), "s"))
 
 
 def timeline(shown: Shown, scenario: str, *, folded: bool = False) -> Markup | None:
-    """None where nothing tells when the queries were. folded: a click opens it."""
+    """Of each place; None where nothing tells when the queries were. folded: a click opens it."""
+    found = [_at(shown, board, scenario, folded) for board in timed.boards(shown.summary)]
+    return together(*found) if any(found) else None
+
+
+def _at(shown: Shown, board: str | None, scenario: str, folded: bool) -> Markup | None:
     tracks = {
-        name: one for name, one in shown.tracks.get(scenario, {}).items() if name in shown.names and len(one.at_s) > 1
+        target["id"]: one
+        for target in shown.targets
+        if target.get("board") == board
+        and (one := shown.tracks.get(scenario, {}).get(target["id"])) is not None
+        and len(one.at_s) > 1
     }
     if not tracks:
         return None
-    found = rounds(shown.timing, scenario)
-    title = f"Latency over the time of the run, {timed.scenario_name(scenario)}"
+    found = rounds(shown.timing, board, scenario)
+    where = "" if board is None else f" on {board}"
+    title = f"Latency over the time of the run{where}, {timed.scenario_name(scenario)}"
     says = " ".join(f"{name}: {_told(one)}." for name, one in tracks.items())
-    drawing = Drawing(_drawn(shown, scenario, tracks, found), title, f"{says} {' '.join(map(_spoken, found))}".strip())
+    drawing = Drawing(
+        _drawn(shown, board, scenario, tracks, found), title, f"{says} {' '.join(map(_spoken, found))}".strip()
+    )
     caption = "From the fastest to the slowest query of a stretch, thick at their median; milliseconds, logarithmic. "
     caption += _ONE_BY_ONE if scenario in _APART else _IN_TURNS
     drawn = figure([drawing], caption)
@@ -80,11 +92,13 @@ def _blocks_left_out(found: Sequence[Round]) -> list[str]:
     ]
 
 
-def _drawn(shown: Shown, scenario: str, tracks: Mapping[str, Track], found: Sequence[Round]) -> Markup:
+def _drawn(
+    shown: Shown, board: str | None, scenario: str, tracks: Mapping[str, Track], found: Sequence[Round]
+) -> Markup:
     below = [
         (label, told)
         for label, names in (() if scenario in _APART else _BELOW)
-        if (told := {says: of for name, says in names.items() if (of := beside(shown.timing, scenario, name))})
+        if (told := {says: of for name, says in names.items() if (of := beside(shown.timing, board, scenario, name))})
     ]
     with stack([*[_TARGET] * len(tracks), *[_BESIDE] * len(below)]) as drawn:
         for axis, (name, one) in zip(drawn.axes, tracks.items(), strict=False):

@@ -68,6 +68,8 @@ def test_a_machine_without_files_tells_nothing_and_does_not_fail(tmp_path):
 def test_a_virtual_machine_tells_clocks_without_a_governor(tmp_path):
     found = describe_processor(machine("virtual", tmp_path))
     assert found == {
+        "processor": "Intel(R) Xeon(R) Processor",
+        "model": None,
         "load": [0.02, 0.05, 0.01],
         "cores": 2,
         "affinity": [0, 1],

@@ -21,7 +21,7 @@ from seatrial.harness.records.latencies import (
     timed_targets,
     write_latencies,
 )
-from seatrial.harness.records.timing import read_timing, write_timing
+from seatrial.harness.records.timing import at_place, board_of, place_key, read_timing, scenario_at, write_timing
 
 ONE, TWO = ("onnxruntime/int8@cpu", "single_stream"), ("onnxruntime/int8@cpu#2", "single_stream")
 SERVER = (ONE[0], "server")
@@ -129,9 +129,32 @@ def test_what_is_no_latency_file_is_refused(tmp_path):
 
 def test_what_was_not_timed_yet_is_empty(tmp_path):
     path = tmp_path / "timing.json"
-    assert read_timing(path) == {"schema": 1, "scenarios": {}, "targets": {}}
+    assert read_timing(path) == {"schema": 2, "places": {}, "targets": {}}
     write_timing(path, {"targets": {"a": {"device": {"compute_ms": 1.5}}}})
     assert read_timing(path)["targets"]["a"]["device"] == {"compute_ms": 1.5}
-    write_values(path, {"schema": 2})
-    with pytest.raises(BadInputError, match="schema 2"):
+    write_values(path, {"schema": 3})
+    with pytest.raises(BadInputError, match="schema 3"):
         read_timing(path)
+
+
+def test_what_was_written_when_a_run_knew_one_place_is_of_this_machine(tmp_path):
+    path = tmp_path / "timing.json"
+    stream = {"rounds": [{"number": 1, "kept": True}], "asked": {"starts": 3}}
+    machine = {"before": {"cores": 2}, "during": [], "after": None}
+    old = {"schema": 1, "place": {"name": "this machine"}, "machine": machine, "scenarios": {"single_stream": stream}}
+    write_values(path, {**old, "options": {"starts": 3}, "targets": {"a": {}}, "parts": {"sweep": {}}})
+    found = read_timing(path)
+    assert scenario_at(found, None, "single_stream") == stream
+    assert at_place(found, None)["machine"] == machine
+    assert at_place(found, "pi5") == scenario_at(found, "pi5", "single_stream") == {}
+    assert (found["options"], found["targets"], found["parts"]) == ({"starts": 3}, {"a": {}}, {"sweep": {}})
+    write_timing(path, found)
+    assert read_timing(path) == found
+    write_values(path, {"schema": 1})
+    assert read_timing(path) == {"schema": 2, "places": {}, "targets": {}}
+
+
+def test_a_builds_place_stands_in_its_id():
+    assert board_of("onnxruntime/int8@cpu#2") is None
+    assert board_of("tensorrt/fp16@orin-nano/cuda:0") == "orin-nano"
+    assert (place_key(None), place_key("pi5")) == ("this machine", "pi5")

@@ -8,7 +8,7 @@ from seatrial.errors import SeatrialError
 from seatrial.harness.records import latencies
 from seatrial.harness.records.latencies import Samples, latency_table, write_latencies
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.timing import write_timing
+from seatrial.harness.records.timing import scenario_at, write_timing
 from seatrial.harness.report import beside
 from seatrial.harness.report.beside import shown_of
 
@@ -47,7 +47,7 @@ def test_samples_and_timing_are_read(directory):
     }, "the targets in the order of the summary; the search for a rate is not drawn, nor is a further build"
     assert shown.tracks["sustained"][FP32].high_ms.max() == 90
     assert shown.tracks["single_stream"][FP32].queries == 100
-    assert shown.timing["scenarios"]["single_stream"]["rounds"][1]["kept"] is False
+    assert scenario_at(shown.timing, None, "single_stream")["rounds"][1]["kept"] is False
 
 
 def test_one_target_in_one_scenario_is_in_memory_at_a_time(directory, monkeypatch):

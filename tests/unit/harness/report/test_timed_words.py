@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 from summaries import make_summary, percentiles
-from timed_runs import KINDS, NAMES, make_timed
+from timed_runs import ALONE, BESIDE, KINDS, NAMES, THERE, make_on_boards, make_timed
 
 from seatrial.harness.report import timed, words
 from seatrial.harness.report.console import print_summary
 from seatrial.harness.report.files.bencher import benchmarks
 from seatrial.harness.report.files.markdown import markdown
-from seatrial.harness.report.files.metrics import metrics
+from seatrial.harness.report.files.metrics import metric_name, metrics
 from seatrial.harness.report.html import render_report
 
 FP32, INT8, OTHER = NAMES
@@ -175,3 +175,27 @@ def test_of_many_marks_the_worst_stand_in_the_terminal(tmp_path):
     one_line = " ".join(text.split())
     assert one_line.index(f"Wrong answers ({INT8}): others.") < one_line.index("Interval wider than asked")
     assert "and 10 more marks, in the report" in one_line
+
+
+def test_a_board_is_told_against_fp32_there_or_not_at_all(tmp_path):
+    summary = make_on_boards()
+    targets = {target["id"]: target for target in summary["targets"]}
+    assert "It answers 1.60 times as fast as fp32 on pi5" in words.headline(summary, targets[THERE])
+    assert words.headline(summary, targets[BESIDE]).endswith("Speeds on pi5 are told against its own.")
+    alone = "How fast it answers against fp32 on nano is not known: nothing on nano runs in fp32 (--bits 32 adds it)."
+    assert words.headline(summary, targets[ALONE]).endswith(alone)
+    beside = (
+        f"Times as fast as the fp32 target of the same place: {FP32}, {BESIDE}. A speed-up is not told where nothing "
+        "on nano runs in fp32 (--bits 32 adds it)."
+    )
+    assert timed.yardsticks(summary) == beside
+    assert beside in " ".join(shown(summary, tmp_path, 80).split())
+    assert "--bits 32" in markdown(summary)
+    assert timed.yardsticks(make_timed()) is None
+    marks = {mark.title: mark.says for mark in timed.marks(summary) if mark.kind == "machine"}
+    assert marks["The machine (pi5)"] == "It became hot."
+    assert len(timed.rankings(summary)) == 2, "this machine's and pi5's; one target alone has no order"
+    measures = benchmarks(summary)
+    assert measures[THERE]["speed-up"]["value"] == 1.6
+    assert "speed-up" not in measures[ALONE]
+    assert metrics(summary)[f"{metric_name(THERE)}/metrics/speedup/ratio"] == 1.6

@@ -126,3 +126,15 @@ def test_marks_that_are_not_of_answers_fail_nothing():
     marks = [{"kind": kind, "scenario": "single_stream", "says": kind} for kind in ("stalls", "wide", "drift")]
     assert timed_answers(T, {"marks": marks, "checked": 5}).answer == "pass"
     assert timed_answers(T, {}) is None
+
+
+def test_a_limit_of_speed_where_nothing_in_fp32_runs_is_open_and_says_how_to_get_one():
+    why = "nothing on pi5 runs in fp32 (--bits 32 adds it)"
+    figures = {**FIGURES, "speedup": None}
+    (check,) = costs(T, {**figures, "pace": {"against": None, "unknown": why}}, {"speed_up": Limit(1.4)})
+    assert (check.answer, check.says) == ("inconclusive", f"speed-up is not known: {why}")
+    yardstick = {**figures, "pace": {"against": None, "unknown": None}}
+    assert costs(T, yardstick, {"speed_up": Limit(1.4)}) == []
+    there = {**FIGURES, "speedup": {"ratio": 2.0, "ci95": [1.9, 2.1], "against": "onnxruntime/fp32@pi5/cpu"}}
+    (check,) = costs(T, there, {"speed_up": Limit(1.4)})
+    assert "2.00 times as fast as fp32 on pi5" in check.says

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from timed_directories import noisy, queries, timed_run
 
+from seatrial.harness.report.words import change_of_speed as change_of_speed_in_words
 from seatrial.harness.results.baseline import speed
 from seatrial.harness.results.baseline.speed import baseline_speed_up, change_of_speed, changes_of_speed
 from seatrial.harness.spec.gate import LIMITS, Limit
 from seatrial.harness.spec.targets import REFERENCE
 
 T = "onnxruntime/int8@cpu"
+THERE = "onnxruntime/int8@pi5/cpu"
+BESIDE = "onnxruntime/fp32@pi5/cpu"
 
 
 class Stored:
@@ -47,6 +50,32 @@ def test_intervals_of_independent_runs_add_up_by_their_squares():
 
 def test_runs_that_were_not_timed_are_not_judged(tmp_path):
     assert changes_of_speed(stored(tmp_path / "a", 3.0), stored(tmp_path / "b", 3.0, timed=False)) == {}
+
+
+def on_a_board(root, ms, beside=BESIDE):
+    rounds = np.repeat([1, 2, 3], 250)
+    own = [*([] if beside is None else [(beside, noisy(2, 750, 20.0))]), (THERE, noisy(3, 750, ms))]
+    found = {
+        (name, "single_stream"): queries(taken, rounds) for name, taken in [(REFERENCE.id, noisy(1, 750, 6.0)), *own]
+    }
+    timed_run(root, found)
+    return Stored(root, [REFERENCE.id, *(name for name, _ in own)])
+
+
+def test_a_board_is_held_against_fp32_there(tmp_path):
+    (change,) = (found := changes_of_speed(on_a_board(tmp_path / "a", 10.0), on_a_board(tmp_path / "b", 12.5))).values()
+    assert list(found) == [THERE]
+    assert (change.before, change.after) == (pytest.approx(2.0, rel=0.01), pytest.approx(1.6, rel=0.01))
+    assert "-> 1.60 times as fast as fp32 on pi5" in baseline_speed_up(THERE, change, Limit(95.0)).says
+    assert "times as fast as fp32 on pi5, 80.0 %" in change_of_speed_in_words(change.to_dict())
+
+
+@pytest.mark.parametrize("beside", [None, "openvino/fp32@pi5/cpu"])
+def test_a_board_whose_fp32_target_is_missing_or_another_is_not_judged_and_told(tmp_path, beside):
+    assert changes_of_speed(on_a_board(tmp_path / "a", 10.0), on_a_board(tmp_path / "b", 12.5, beside)) == {}
+    check = baseline_speed_up(THERE, None, Limit(95.0))
+    assert check.answer == "inconclusive"
+    assert "the same fp32 target of its place (--bits 32)" in check.says
 
 
 def test_all_builds_of_a_target_count(tmp_path):

@@ -39,6 +39,7 @@ def result(name, right):
     }
     return SimpleNamespace(
         id=name,
+        board=None,
         simulated=False,
         engine_bytes=1,
         memory_bytes=None,
@@ -47,6 +48,7 @@ def result(name, right):
         metrics={"share_as_requested": 1.0},
         latency={"single_stream": {"p50_ms": 1.0}},
         timed={},
+        pace={},
     )
 
 

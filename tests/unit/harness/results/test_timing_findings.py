@@ -28,12 +28,13 @@ def layer(name, realized="int8", macs=100):
 FELL = [layer("a"), layer("b", "fp32", 60), layer("c", "fp32", 40)]
 
 
-def case(speedup, layers=(), marks=(), precision="int8", simulated=False):
+def case(speedup, layers=(), marks=(), precision="int8", simulated=False, board=None):
     def target(name, precision, metrics, timed):
         return SimpleNamespace(
             id=name,
             engine="onnxruntime",
             device="cpu",
+            board=board,
             precision=precision,
             simulated=simulated,
             metrics=metrics,
@@ -54,6 +55,12 @@ def test_int8_that_is_slower_is_named_with_the_layers_that_fell_back():
         "fp32), c (Conv, fp32)"
     )
     assert len(finding.evidence["fallback"]["layers"]) == 2
+
+
+def test_on_a_board_it_is_slower_than_fp32_there_and_the_board_is_asked_what_it_has():
+    (finding,) = slow(case({**SLOW, "against": "onnxruntime/fp32@pi5/cpu"}, [layer("a")], board="pi5"))
+    assert finding.says.startswith("int8 is slower than fp32 on pi5, 1.25 times (1.18 to 1.33)")
+    assert finding.command == "python bench.py doctor --board pi5"
 
 
 def test_without_a_fallback_it_says_so():
@@ -78,7 +85,7 @@ def test_what_is_not_slower_beyond_doubt_is_not_named(how):
 
 def test_many_layers_are_counted():
     found = describe_fallback([layer(str(index), "fp32") for index in range(7)])
-    assert slower("int8", "fp32", SLOW, found).endswith("2 (Conv, fp32) and 4 more")
+    assert slower("int8", SLOW, found).endswith("2 (Conv, fp32) and 4 more")
     assert is_slower(SLOW)
     assert not is_slower(None)
 

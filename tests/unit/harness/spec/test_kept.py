@@ -74,6 +74,7 @@ board = of(
     engines=st.lists(words).map(tuple),
     system_site_packages=maybe(st.booleans()),
     cool_down=maybe(words),
+    power_command=maybe(words),
     power_cycle=st.lists(words).map(tuple),
     power_cycles=counts,
     boot_s=spans,

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from timed_directories import MS, QUIET, entry, noisy, queries, scenario, timed_run
 
+from seatrial.harness.records.timing import HERE
 from seatrial.harness.results.checks.timed import timed_answers
+from seatrial.harness.results.timing.machine import names_of_place
 from seatrial.harness.results.timing.timed import Timing
+from seatrial.harness.spec.targets import target_of
 
 REFERENCE, FAST = "onnxruntime/fp32@cpu", "onnxruntime/int8@cpu"
+TARGETS = [target_of(name) for name in (REFERENCE, FAST)]
 ROUNDS = np.repeat([1, 2, 3], 300)
 STREAM = "single_stream"
 
@@ -17,8 +21,8 @@ def pair(reference, target, **how):
 
 
 def told(run):
-    timing = Timing(run, REFERENCE, [REFERENCE, FAST], seed=0)
-    speedups = timing.speedups([FAST])
+    timing = Timing(run, TARGETS, [REFERENCE, FAST], seed=0)
+    speedups = timing.speedups(TARGETS[1], [FAST])
     return timing, speedups, timing.timed([FAST], speedups)
 
 
@@ -52,8 +56,12 @@ def test_rounds_that_are_left_out_do_not_count(tmp_path):
         tmp_path,
         found,
         scenarios={STREAM: scenario(found[FAST, STREAM], reasons=reasons)},
-        machine={"before": {}, "during": [], "after": {}},
-        place={"name": "here", "processor": "Known", "cores": 2},
+        places={
+            HERE: {
+                "machine": {"before": {}, "during": [], "after": {}},
+                "place": {"name": "here", "processor": "Known", "cores": 2},
+            }
+        },
     )
     timing, speedups, timed = told(run)
     stream = timing.latency(FAST)[STREAM]
@@ -229,7 +237,7 @@ def test_minutes_are_told_and_who_is_faster_at_their_end(tmp_path):
         tmp_path,
         found,
         entries={(FAST, "sustained"): entry(found[FAST, "sustained"], readings=readings)},
-        place={"name": "here"},
+        places={HERE: {"place": {"name": "here"}}},
     )
     timing, speedups, timed = told(run)
     timing.latency(REFERENCE)
@@ -277,7 +285,65 @@ def test_further_builds_are_looked_at_too(tmp_path):
     second = f"{FAST}#2"
     found[second, STREAM] = queries(noisy(34, 900, 3.1), ROUNDS)
     run = timed_run(tmp_path, found, entries={(second, STREAM): entry(found[second, STREAM], wrong=3, worst=1.0)})
-    timing = Timing(run, REFERENCE, [REFERENCE, FAST, second], seed=0)
+    timing = Timing(run, TARGETS, [REFERENCE, FAST, second], seed=0)
     (mark,) = timing.timed([FAST, second], {})["marks"]
     assert (mark["kind"], mark["build"]) == ("wrong", second)
-    assert timing.speedups([FAST, second])[STREAM]["ratio"] == pytest.approx(6 / np.sqrt(3 * 3.1), rel=0.01)
+    assert timing.speedups(TARGETS[1], [FAST, second])[STREAM]["ratio"] == pytest.approx(6 / np.sqrt(3 * 3.1), rel=0.01)
+
+
+BESIDE, THERE, ALONE = "onnxruntime/fp32@pi5/cpu", "onnxruntime/int8@pi5/cpu", "onnxruntime/int8@nano/cpu"
+
+
+def on_boards(tmp_path, **how):
+    """This machine, a board with an fp32 target and one without."""
+    found = pair(noisy(40, 900, 6.0), noisy(41, 900, 3.0))
+    for seed, (name, ms) in enumerate([(BESIDE, 40.0), (THERE, 25.0), (ALONE, 9.0)]):
+        found[name, STREAM] = queries(noisy(42 + seed, 900, ms), ROUNDS)
+    asked = [*TARGETS, *map(target_of, (BESIDE, THERE, ALONE))]
+    run = timed_run(tmp_path, found, **how)
+    return Timing(run, asked, [target.id for target in asked], seed=0), {target.id: target for target in asked}
+
+
+def test_a_speed_up_is_told_against_fp32_at_the_same_place_and_nowhere_else(tmp_path):
+    timing, asked = on_boards(tmp_path)
+    told = {name: timing.speedups(target, [name]).get(STREAM) for name, target in asked.items()}
+    assert [name for name, one in told.items() if one is None] == [REFERENCE, BESIDE, ALONE]
+    assert (told[FAST]["against"], told[THERE]["against"]) == (REFERENCE, BESIDE)
+    assert (told[FAST]["ratio"], told[THERE]["ratio"]) == (pytest.approx(2.0, 0.02), pytest.approx(1.6, 0.02))
+    paces = {name: timing.pace(target, {STREAM: 1} if told[name] else {}) for name, target in asked.items()}
+    assert paces[REFERENCE] == paces[BESIDE] == {"against": None, "unknown": None}
+    assert paces[THERE] == {"against": BESIDE, "unknown": None}
+    assert paces[ALONE] == {"against": None, "unknown": "nothing on nano runs in fp32 (--bits 32 adds it)"}
+    assert timing.pace(asked[THERE], {})["unknown"] == f"it was not timed together with {BESIDE}"
+
+
+def test_an_fp32_target_that_came_to_an_end_leaves_no_speed_up_and_says_so(tmp_path):
+    found = pair(noisy(40, 900, 6.0), noisy(41, 900, 3.0))
+    found[THERE, STREAM] = queries(noisy(42, 900, 25.0), ROUNDS)
+    asked = [*TARGETS, target_of(BESIDE), target_of(THERE)]
+    timing = Timing(timed_run(tmp_path, found), asked, [REFERENCE, FAST, THERE], seed=0)
+    assert timing.speedups(asked[3], [THERE]) == {}
+    assert timing.pace(asked[3], {}) == {"against": BESIDE, "unknown": f"{BESIDE} was not timed"}
+
+
+def test_each_place_has_its_machine_its_rounds_and_its_names(tmp_path):
+    disturbed = scenario(queries(noisy(1, 900), ROUNDS), reasons=["a burner took 90 % of a core"])
+    disturbed["rounds"][0]["kept"] = False
+    timing, _ = on_boards(
+        tmp_path,
+        places={
+            HERE: {"place": {"name": HERE, "processor": "Known"}},
+            "pi5": {
+                "place": {"name": "pi5", "model": "Raspberry Pi 5 Model B Rev 1.0", "processor": "Cortex-A76"},
+                "machine": {"before": {"gpus": []}, "during": [{}], "after": {}},
+                "scenarios": {STREAM: disturbed},
+            },
+        },
+    )
+    assert timing.machine["marks"] == []
+    assert list(timing.boards) == ["pi5"], "of the other board nothing was read"
+    (mark,) = timing.boards["pi5"]["marks"]
+    assert mark.startswith("single-stream: 1 of 3 starts were disturbed and left out: a burner")
+    assert names_of_place(timing.machine) == ["Known"]
+    names = names_of_place(timing.boards["pi5"], "pi5")
+    assert names == ["pi5", "Raspberry Pi 5 Model B Rev 1.0", "Cortex-A76"]

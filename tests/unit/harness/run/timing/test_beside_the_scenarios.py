@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from timed_blocks import FakeEngine, timed
 
+from seatrial.engines.boards import Board
 from seatrial.engines.machine import Waited
 from seatrial.engines.places import LOCAL
 from seatrial.engines.timing.loadgen_log import LOGS, LoadgenResult
@@ -21,18 +22,26 @@ from seatrial.harness.run.timing.loadgen import ask_loadgen, entry_of, folder_of
 from seatrial.harness.run.timing.machine import Machine
 from seatrial.harness.run.timing.metered import metered
 from seatrial.harness.run.timing.ready import Ready, fitting
+from seatrial.harness.run.timing.site import options_at
 from seatrial.harness.run.timing.sweep import figures
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec
 from seatrial.harness.spec.timing import TimingOptions
 from seatrial.packages import PackageError
 
 
 class Session:
     def __init__(self):
-        self.told, self.failed = [], {}
+        self.told, self.failed, self.targets = [], {}, []
         self.progress = SimpleNamespace(tell=self.told.append)
 
     def lost(self, name):
         return name in self.failed
+
+    def alive(self):
+        return [target for target in self.targets if not self.lost(target.id)]
+
+    def lose(self, name, stage, error):
+        self.failed[name] = error
 
     @contextlib.contextmanager
     def noting(self, name, stage):
@@ -112,19 +121,27 @@ def test_a_meter_that_is_silent_leaves_the_block_as_it_is(joules):
     assert metered(lambda: block, None) is block
 
 
-def board(readings):
-    def machine():
-        found = next(readings)
-        if found is None:
-            raise DeviceError("cut off")
-        return found
+def board(*readings):
+    """A session with a target there for each of some readings in order."""
+    pi5 = SimpleNamespace(name="pi5")
 
-    return SimpleNamespace(place=SimpleNamespace(name="pi5"), machine=machine)
+    def target(name, found):
+        def machine():
+            one = next(found)
+            if isinstance(one, Exception):
+                raise one
+            return one
+
+        return SimpleNamespace(id=name, engine=SimpleNamespace(place=pi5, machine=machine))
+
+    session = Session()
+    session.targets = [target(f"{number}", iter(found)) for number, found in enumerate(readings)]
+    return session
 
 
 def test_a_board_is_read_by_its_own_process_now_and_then():
     now = [0.0]
-    machine = Machine(board(iter([{"cores": 1}, {"cores": 2}, {"cores": 3}])), lambda: now[0])
+    machine = Machine(board([{"cores": 1}, {"cores": 2}, {"cores": 3}]), lambda: now[0])
     assert machine.look() is None, "it was read a moment ago"
     now[0] = 1.5
     assert machine.look() == {"at_s": 1.5, "cores": 2}
@@ -134,17 +151,32 @@ def test_a_board_is_read_by_its_own_process_now_and_then():
     assert machine.to_dict()["after"] == {"cores": 3}
 
 
-def test_a_board_that_is_cut_off_tells_nothing():
-    now = [0.0]
-    machine = Machine(board(iter([{"cores": 1}, None, None])), lambda: now[0])
+def test_a_board_that_sends_what_is_no_reading_tells_nothing():
+    now, session = [0.0], board([{"cores": 1}, DeviceError("no answer"), DeviceError("no answer")])
+    machine = Machine(session, lambda: now[0])
     now[0] = 5.0
     assert machine.look() is None
     now[0] = 9.0
     assert machine.to_dict() == {"before": {"cores": 1}, "during": [], "after": None}
+    assert session.failed == {}
+
+
+def test_a_process_that_died_ends_its_target_and_the_next_one_tells_of_the_board():
+    now, died = [0.0], EngineDiedError("crashed", "crashed")
+    session = board([{"cores": 1}, died], [{"cores": 2}, EngineDiedError("the board was cut off", "crashed")])
+    machine = Machine(session, lambda: now[0])
+    now[0] = 5.0
+    assert machine.look()["cores"] == 2
+    assert session.failed == {"0": died}
+    now[0] = 9.0
+    assert machine.to_dict()["after"] is None
+    assert list(session.failed) == ["0", "1"], "once the board is gone, so are all of its targets"
 
 
 def test_this_machine_is_read_here():
-    found = Machine(SimpleNamespace(place=LOCAL))
+    session = Session()
+    session.targets = [SimpleNamespace(id="a", engine=SimpleNamespace(place=LOCAL))]
+    found = Machine(session)
     assert found.before["cores"] >= 1
 
 
@@ -232,8 +264,10 @@ def test_figures_of_a_point_tell_no_percentile_that_is_not_carried():
     assert many["p90_ms"] == 10.0
 
 
-def plan(**options):
-    return SimpleNamespace(spec=SimpleNamespace(timing=TimingOptions(end_to_end=(), **options)), progress=Silent())
+def plan(boards=(), **options):
+    spec = SimpleNamespace(timing=TimingOptions(end_to_end=(), **options), boards={one.name: one for one in boards})
+    targets = [REFERENCE, *(TargetSpec("onnxruntime", "int8", board=one.name) for one in boards)]
+    return SimpleNamespace(spec=spec, targets=targets, progress=Silent())
 
 
 def test_what_is_missing_is_told_before_anything_is_built(monkeypatch):
@@ -247,9 +281,33 @@ def test_what_is_missing_is_told_before_anything_is_built(monkeypatch):
     with pytest.raises(UsageError, match="--power-command"), asked_of(plan(power_command="/nonexistent/meter")):
         pass
     with asked_of(plan()) as found:
-        assert found.power is None
+        assert found.power == {}
     with asked_of(plan(power_command="echo 12.5")) as found:
-        assert found.power.joules() >= 0
+        assert found.power[None].joules() >= 0
+
+
+def test_a_board_has_a_meter_and_a_cool_down_of_its_own(monkeypatch):
+    monkeypatch.setattr(asked, "feeds_of", lambda plan, patterns: ())
+    boards = [Board("pi5", cool_down="45", power_command="echo 3.5"), Board("jetson")]
+    run = plan(boards, power_command="echo 60", cool_down="steady")
+    found = {board: options_at(run, board) for board in (None, "pi5", "jetson", "of an alias")}
+    assert {board: one.cool_down for board, one in found.items()} == {
+        None: "steady",
+        "pi5": "45",
+        "jetson": "steady",
+        "of an alias": "steady",
+    }
+    assert found["jetson"].power_command is None, "what is drawn here says nothing of a board"
+    with asked_of(run) as meters:
+        assert set(meters.power) == {None, "pi5"}
+        assert meters.power["pi5"].says == "the output of echo, as given by power_command of the board pi5"
+    with (
+        pytest.raises(UsageError, match="power_command of the board pi5: there is no command"),
+        asked_of(plan([Board("pi5", power_command="/nonexistent/meter")])),
+    ):
+        pass
+    with pytest.raises(UsageError, match="is no temperature"), asked_of(plan([Board("pi5", cool_down="cold")])):
+        pass
 
 
 def test_slow_engines_are_prepared_with_fewer_queries():

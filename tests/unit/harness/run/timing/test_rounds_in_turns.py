@@ -34,7 +34,8 @@ class Session:
 
     def __init__(self, options, builds):
         spec = SimpleNamespace(timing=options, seed=0, work=WorkOptions(1, 16))
-        self.plan, self.progress, self.failures = SimpleNamespace(spec=spec), Silent(), []
+        targets = tuple(build.target for build in builds)
+        self.plan, self.progress, self.failures = SimpleNamespace(spec=spec, targets=targets), Silent(), []
         self.targets = [SimpleNamespace(id=build.id, build=build) for build in builds]
 
     def lost(self, name):

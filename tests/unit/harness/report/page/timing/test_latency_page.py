@@ -9,10 +9,14 @@ import pytest
 from markupsafe import Markup
 from summaries import EVIL, make_summary, parsed, percentiles
 from timed_runs import (
+    ALONE,
+    BESIDE,
     KINDS,
     NAMES,
+    THERE,
     bare_reading,
     make_layers,
+    make_on_boards,
     make_shown,
     make_timed,
     make_timing,
@@ -21,6 +25,7 @@ from timed_runs import (
     reading,
 )
 
+from seatrial.harness.records.timing import HERE
 from seatrial.harness.report.html import render_report
 from seatrial.harness.report.page.latency import latency as section
 from seatrial.harness.report.page.part import Shown
@@ -158,14 +163,14 @@ def test_rounds_that_do_not_count_are_hatched_and_told():
     assert "url(#" in timeline, "a hatch"
     assert "Round 2 is not counted: zone took 62 % of a core." in Markup(timeline).striptags()
     calm = make_timing()
-    for found in calm["scenarios"].values():
+    for found in calm["places"][HERE]["scenarios"].values():
         found["rounds"] = [{"number": number, "kept": True, "reasons": []} for number in range(1, 5)]
     tracks = {"single_stream": make_tracks(calm)["single_stream"]}
     calm_body = section(Shown(made("single_stream"), timing=calm, tracks=tracks)).body
     assert "Latency over the time of the run" in calm_body
     assert "not counted" not in calm_body
     assert "disturbed" not in calm_body.replace("a hatched one was disturbed", "")[calm_body.index("over the time") :]
-    for found in calm["scenarios"].values():
+    for found in calm["places"][HERE]["scenarios"].values():
         found["rounds"][2]["reasons"] = ["a neighbour woke up"]
     kept = section(Shown(made("single_stream"), timing=calm, tracks=tracks)).body
     assert "round 3 disturbed" in kept
@@ -173,14 +178,14 @@ def test_rounds_that_do_not_count_are_hatched_and_told():
 
 
 def test_rounds_lie_where_their_blocks_do():
-    found = rounds(make_timing(), "single_stream")
+    found = rounds(make_timing(), None, "single_stream")
     assert [one.number for one in found] == [1, 2, 3, 4]
     assert [one.kept for one in found] == [True, False, True, True]
     assert all(one.end_s == pytest.approx(after.begin_s) for one, after in itertools.pairwise(found))
-    probes = beside(make_timing(), "single_stream", "probe_ns")
+    probes = beside(make_timing(), None, "single_stream", "probe_ns")
     assert (min(probes.values), max(probes.values)) == (1, pytest.approx(1.4, rel=0.02))
-    assert beside(make_timing(), "server", "probe_ns") is None
-    assert rounds({}, "single_stream") == []
+    assert beside(make_timing(), None, "server", "probe_ns") is None
+    assert rounds({}, None, "single_stream") == []
 
 
 def test_a_run_without_counters_or_times_has_no_empty_drawing():
@@ -219,13 +224,17 @@ def test_a_target_without_speedup_or_simulated_says_so():
     summary["targets"][1]["metrics"]["speedup"] = None
     summary["targets"][2]["simulated"] = True
     text = said(Shown(summary))
-    assert f"How fast {INT8} is against fp32 was not measured." in text
+    assert f"How fast {INT8} is against fp32 is not known." in text
     assert f"{OTHER} is simulated: its speed says nothing" in text
+
+
+def read_here(machine):
+    return {"places": {HERE: {"machine": machine}}}
 
 
 @pytest.mark.parametrize("told", [bare_reading(), {}, {**reading(), "gpus": [], "celsius": {}}])
 def test_a_machine_that_tells_little_has_few_rows(told):
-    shown = Shown(make_timed(), timing={"machine": {"before": told, "during": [], "after": told}})
+    shown = Shown(make_timed(), timing=read_here({"before": told, "during": [], "after": told}))
     text = str(machine(shown) or "")
     assert "None" not in text
     assert "nan" not in text
@@ -241,7 +250,7 @@ def test_a_machine_that_lies_breaks_nothing():
         "load": {},
         "jetson": [1],
     }
-    text = machine(Shown(make_timed(), timing={"machine": {"before": lies, "during": [lies], "after": reading()}}))
+    text = machine(Shown(make_timed(), timing=read_here({"before": lies, "during": [lies], "after": reading()})))
     assert {"b", "i", "u", "s"} & set(parsed(text).seen) == set()
     assert "nan" not in text
 
@@ -274,3 +283,23 @@ def test_the_load_generator_stands_beside_our_own_loop():
         f"{FP32} single stream 2.00, 2.02 3.63, 3.78 - +4.0 % 640 zone loadgen/zone zone: too few queries; too short"
         in said(Shown(summary))
     )
+
+
+def test_every_place_has_a_drawing_of_its_own_time_and_a_table_of_its_machine():
+    summary = make_on_boards()
+    for target in summary["targets"]:
+        target["latency"] = {"single_stream": target["latency"]["single_stream"]}
+        target["timed"] = {"marks": []}
+    timing, there = make_timing(), make_timing("zone", targets=(BESIDE, THERE))
+    timing["places"]["pi5"] = {**there["places"][HERE], "place": {"name": "pi5", "model": "Raspberry Pi 5"}}
+    tracks = {"single_stream": {**make_tracks(timing)["single_stream"], **make_tracks(there)["single_stream"]}}
+    timing["targets"].update(there["targets"])
+    assert len(rounds(timing, None, "single_stream")) == len(rounds(timing, "pi5", "single_stream")) == 4
+    body = section(Shown(summary, timing=timing, tracks=tracks)).body
+    drawn = body.index("Latency over the time of the run on pi5, single stream")
+    assert body.index("Latency over the time of the run, single stream") < drawn
+    text = read(body)
+    assert "pi5 before, during and after" in text
+    assert "Raspberry Pi 5" in text
+    assert f"How fast {ALONE} is against fp32 on nano is not known: nothing on nano runs in fp32" in text
+    assert f"Times as fast as the fp32 target of the same place: {FP32}, {BESIDE}." in text
