@@ -60,6 +60,7 @@ test: $(VENV)/.test $(VENV)/.bindings
 
 emulators:
 	tests/processors/install.sh
+	tests/processors/sshd.sh
 	PYTHON=$(PYTHON) tests/processors/arm_board.sh $(VENV)/emulators/arm
 
 browser:

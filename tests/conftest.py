@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+from boards import SshServer, missing, server_folder
 from emulated import EMULATOR, HASWELL, python_of
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -93,6 +94,15 @@ def arm_python() -> Path:
     if not board.is_file():
         _without_emulators(f"no emulated Arm board at {board}")
     return board
+
+
+@pytest.fixture(scope="session")
+def ssh_server() -> Iterator[SshServer]:
+    """What plays boards on this machine: `ssh_server.board()`."""
+    if (lacking := missing()) is not None:
+        _without_emulators(lacking)
+    with server_folder() as folder, SshServer(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

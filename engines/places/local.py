@@ -31,7 +31,7 @@ class LocalPlace(Place):
             return EngineFacts(kind.is_installed(), kind.packaged_version())
         return _asked(kind.name)
 
-    def connect(self, lanes: int, arena: Arena | None) -> Link:
+    def connect(self, lanes: int, arena: Arena | None, memory_bytes: int | None = None) -> Link:
         """A process with a socket for each lane, which reads `arena`."""
         pairs = [socket.socketpair() for _ in range(max(1, lanes))]
         theirs = [pair[1].fileno() for pair in pairs]

@@ -112,8 +112,10 @@ class Place(abc.ABC):
         """Whether an engine is installed there, and its runtime's version; UsageError for an unknown one."""
 
     @abc.abstractmethod
-    def connect(self, lanes: int, arena: Arena | None) -> Link:
-        """Starts a process that serves engines (`engines.places.server`). lanes: calls at once, as far as it can."""
+    def connect(self, lanes: int, arena: Arena | None, memory_bytes: int | None = None) -> Link:
+        """Starts a process that serves engines (`engines.places.server`). lanes: calls at once, as far as it can.
+        memory_bytes: as `Limits.memory_bytes`, for the other side that watches over it.
+        """
 
     def close(self) -> None:  # noqa: B027  (a place that holds nothing leaves it)
         """Lets go of what is held there."""

@@ -81,7 +81,7 @@ class EngineProcess:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._there: Facts | None = None
-        self._link = place.connect(lanes, arena)
+        self._link = place.connect(lanes, arena, self.limits.memory_bytes)
         self._greeted: set[Channel] = set()
         self._lanes: queue.SimpleQueue[Channel] = queue.SimpleQueue()
         serve = f"{kind.__module__}:{kind.__qualname__}"
