@@ -57,17 +57,22 @@ class AgentHost:
         before: str = "",
         hello: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        reads: bool = True,
+        first: int = frames.HELLO,
         **how: Any,
     ) -> None:
-        """content: of the archive; claims: the digest that it is said to have. before: what a start-up file does."""
+        """content: of the archive; claims: the digest that it is said to have. before: what a start-up file does.
+        reads: what comes after the hello. first: kind of its first frame.
+        """
         content = archive() if content is None else content
-        self.lease_file = home / "lease"
+        self._reads = reads
+        self.home, self.lease_file = home, home / "lease"
         self.process = subprocess.Popen(
             ["sh", "-c", f"{before}\n{command.remote(python)}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"HOME": str(home), "PATH": os.environ["PATH"]},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent)},
             bufsize=0,
             **how,
         )
@@ -93,8 +98,9 @@ class AgentHost:
             assert kind == frames.HELLO
             self.hello = json.loads(body)
             said = {"lease_file": str(self.lease_file), "cache_bytes": 1 << 30, "environment": environment or {}}
-            self.send(frames.HELLO, json.dumps({**HELLO, **said, **(hello or {})}).encode())
-            threading.Thread(target=self._read, daemon=True).start()
+            self.send(first, json.dumps({**HELLO, **said, **(hello or {})}).encode())
+            if reads:
+                threading.Thread(target=self._read, daemon=True).start()
             threading.Thread(target=self._beat, daemon=True).start()
 
     def _boot(self, content: bytes) -> None:
@@ -220,7 +226,8 @@ class AgentHost:
         finally:
             self.process.kill()
             self.process.wait()
-            self.gone.wait(5)
+            self.gone.wait(5 if self._reads else 0)
+            self.gone.set()
             for stream in (self.process.stdout, self.process.stderr):
                 stream.close()
 
@@ -318,8 +325,8 @@ class AgentPlace(Place):
 
     name = "the board"
 
-    def __init__(self, host: AgentHost) -> None:
-        self.host, self._next = host, 0
+    def __init__(self, host: AgentHost, memory_bytes: int | None = None) -> None:
+        self.host, self.memory_bytes, self._next = host, memory_bytes, 0
 
     def facts(self) -> Facts:
         raise NotImplementedError
@@ -329,7 +336,7 @@ class AgentPlace(Place):
 
     def connect(self, lanes: int, arena: object) -> Link:
         self._next += 1
-        return AgentLink(self.host, self._next, lanes, None)
+        return AgentLink(self.host, self._next, lanes, self.memory_bytes)
 
 
 def processes(home: Path) -> dict[int, str]:

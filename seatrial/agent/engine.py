@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import child
-from seatrial.agent.guardian import Guardian, kill_group
 from seatrial.agent.lane import Lane
 from seatrial.agent.refusals import REFUSED, RefusedError
 from seatrial.errors import UnsupportedError
@@ -31,13 +30,10 @@ class Engine:
     `ended` tells how it ended, as the host is told, once it has and all it said was read.
     """
 
-    def __init__(
-        self, number: int, lanes: int, memory_bytes: int | None, environment: Mapping[str, str], guardian: Guardian
-    ) -> None:
+    def __init__(self, number: int, lanes: int, memory_bytes: int | None, environment: Mapping[str, str]) -> None:
         """memory_bytes: as `Limits.memory_bytes`. RefusedError where it cannot be started."""
         self.number = number
         self.lanes: list[Lane] = []
-        self._guardian = guardian
         self._limit = default_memory() if memory_bytes is None else memory_bytes
         try:
             for index in range(lanes):
@@ -61,7 +57,6 @@ class Engine:
                 lane.theirs.close()
         assert self._process.stdout is not None
         self.pid = self._process.pid
-        guardian.add(self.pid)
         self.output: int | None = self._process.stdout.fileno()
         os.set_blocking(self._process.stdout.fileno(), False)
         self._statm = Path(f"/proc/{self.pid}/statm")
@@ -97,10 +92,10 @@ class Engine:
         now = time.monotonic()
         if self._rest_until is None:
             if self._has_ended():
-                kill_group(self.pid)  # what it started, while the number is surely its own
+                self._kill()  # what it started, while the number is surely its own
                 self._rest_until = now + _REST_S
             elif self._kill_at is not None and now >= self._kill_at:
-                kill_group(self.pid)
+                self._kill()
             else:
                 self._watch_memory()
             return
@@ -109,24 +104,21 @@ class Engine:
         if now >= self._rest_until or (self.output is None and not any(lane.is_open for lane in self.lanes)):
             self._end()
 
-    def gone(self, within_s: float) -> None:
-        """Waits until it has ended, so many seconds at most."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(within_s)
-
     def _has_ended(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _kill(self) -> None:
+        child.kill(self._process)
 
     def _watch_memory(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # a system without it sets no limit
             resident, shared = map(int, self._statm.read_bytes().split()[1:3])
             if self._outcome is None and (resident - shared) * _PAGE > self._limit:
                 self._outcome, self._says = "out of memory", took_too_much(self._limit)
-                kill_group(self.pid)
+                self._kill()
 
     def _end(self) -> None:
         status = self._process.wait()
-        self._guardian.remove(self.pid)
         self._close_output()
         for lane in self.lanes:
             lane.close()

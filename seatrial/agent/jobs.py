@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from seatrial import child
 from seatrial.agent.fields import Fields
-from seatrial.agent.guardian import Guardian
 from seatrial.agent.refusals import INTERNAL, REFUSED, RefusedError
 from seatrial.agent.uploads import Sayer
 from seatrial.errors import UnsupportedError
@@ -31,11 +30,9 @@ class Ran(NamedTuple):
 class Job:
     """fields: the host's ask. cache: the folder that the agent keeps things in. environment: of engines."""
 
-    def __init__(
-        self, number: int, fields: Fields, cache: Path, environment: Mapping[str, str], guardian: Guardian, sayer: Sayer
-    ) -> None:
+    def __init__(self, number: int, fields: Fields, cache: Path, environment: Mapping[str, str], sayer: Sayer) -> None:
         self.fields, self.cache, self.environment = fields, cache, environment
-        self._number, self._guardian, self._sayer = number, guardian, sayer
+        self._number, self._sayer = number, sayer
         self.done = False
 
     def blob(self, sha256: str) -> Path:
@@ -63,7 +60,6 @@ class Job:
             )
         except UnsupportedError as error:
             raise RefusedError(REFUSED, str(error)) from error
-        self._guardian.add(process.pid)
         try:
             return _finished(process, timeout_s)
         except subprocess.TimeoutExpired:
@@ -71,7 +67,6 @@ class Job:
         finally:
             child.kill(process)
             process.wait()
-            self._guardian.remove(process.pid)
 
     def start(self, where: str) -> None:
         """Runs `MODULE:FUNCTION`, which takes this job and returns what is answered, or raises a RefusedError."""

@@ -52,7 +52,7 @@ NOBODY = {"owner": None, "user": None, "since": None, "expires": None}
 
 
 class Lease:
-    """handle: of the lock's file; whoever else has it keeps the lease when this process is gone."""
+    """handle: of the lock's file; the guardian has it, too, and keeps the lease when this process is gone."""
 
     def __init__(self, path: Path, owner: str, lease_s: float) -> None:
         """RefusedError where the file is none that could be locked."""
@@ -91,12 +91,11 @@ class Lease:
                 os.utime(self.handle)
 
     def release(self) -> None:
-        """Lets it go, at once."""
+        """Says that nobody has it any more; the lock goes with all that was started."""
         if self._facts is not None:
             with contextlib.suppress(OSError):
                 _facts_path(self._path, os.getuid()).unlink()
             self._facts = None
-            fcntl.flock(self.handle, fcntl.LOCK_UN)
 
     def holder(self) -> Holder | None:
         """Who says that it has it; None where nobody that lives says so."""

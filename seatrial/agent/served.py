@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib
 import os
-import signal
-import sys
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
+from seatrial.agent.prctl import end_with_the_parent
 
 
 def main(agent: int, module: str, arguments: list[Any]) -> None:
@@ -19,10 +15,3 @@ def main(agent: int, module: str, arguments: list[Any]) -> None:
     if os.getppid() != agent:  # gone before that held
         os._exit(0)
     importlib.import_module(module).main(*arguments)
-
-
-def end_with_the_parent() -> None:
-    """Where Linux has it, the system ends this process when its parent's thread ends (prctl, PR_SET_PDEATHSIG)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

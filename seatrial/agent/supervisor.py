@@ -50,21 +50,19 @@ _HELLO_S = 60.0
 # How often engines and the lease are looked at.
 _TICK_S = 0.1
 _LAST_WORDS_S = 1.0
-_GONE_S = 5.0
 _READ = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class Supervisor:
     """incoming, outgoing: descriptors of the host. digest: of the archive. cache: the folder that is kept."""
 
-    def __init__(self, incoming: int, outgoing: int, digest: str, cache: Path) -> None:
+    def __init__(self, incoming: int, outgoing: int, guardian: Guardian, digest: str, cache: Path) -> None:
         for handle in (incoming, outgoing):
             os.set_blocking(handle, False)
         self._incoming = incoming
         self._inbox, self._outbox = Inbox(), Outbox(outgoing)
-        self._cache = cache
+        self._guardian, self._cache = guardian, cache
         self._host: Host | None = None
-        self._guardian: Guardian | None = None
         self._lease: Lease | RefusedError | None = None
         self._waiting: Waiting | None = None
         self._blobs: Blobs | None = None
@@ -106,22 +104,19 @@ class Supervisor:
         if isinstance(self._lease, RefusedError):
             raise self._lease
         assert self._lease is not None
-        assert self._guardian is not None
         if self._waiting is not None:
             raise RefusedError(BAD_ASK, "The lease is waited for already.")
-        guardian = self._guardian.pid
-        self._waiting = Waiting(self._lease, guardian, wait_s, lambda fields: self.answer(number, fields))
+        self._waiting = Waiting(self._lease, self._guardian.pid, wait_s, lambda fields: self.answer(number, fields))
 
     def start(self, number: int, lanes: int, memory_bytes: int | None) -> int:
         """Starts an engine's process; its number. RefusedError without the lease."""
-        assert self._guardian is not None
         if not isinstance(self._lease, Lease) or not self._lease.is_held:
             raise RefusedError(NO_LEASE, "An engine needs the board's lease.")
         if number in self._last_engine:
             raise RefusedError(BAD_ASK, f"There was an engine {number} already.")
         asks.check_room(len(self._engines), asks.MOST_ENGINES, "engines")
         self._last_engine.add(number)
-        engine = Engine(number, lanes, memory_bytes, self._environment(), self._guardian)
+        engine = Engine(number, lanes, memory_bytes, self._environment())
         self._engines[number] = engine
         return engine.pid
 
@@ -136,10 +131,9 @@ class Supervisor:
 
     def begin_job(self, number: int, where: str, fields: Fields) -> None:
         """Runs `MODULE:FUNCTION` in a thread, and answers what it returns."""
-        assert self._guardian is not None
         self._jobs = [job for job in self._jobs if not job.done]
         asks.check_room(len(self._jobs), asks.MOST_JOBS, "jobs")
-        job = Job(number, fields, self._cache, self._environment(), self._guardian, self)
+        job = Job(number, fields, self._cache, self._environment(), self)
         self._jobs.append(job)
         job.start(where)
 
@@ -201,9 +195,8 @@ class Supervisor:
         if not self._outbox.is_empty:
             poll.register(self._outbox.handle, select.POLLOUT)
             calls[self._outbox.handle] = self._outbox.write
-        if self._guardian is not None:
-            poll.register(self._guardian.handle, _READ)
-            calls[self._guardian.handle] = self._lost_guardian
+        poll.register(self._guardian.handle, _READ)
+        calls[self._guardian.handle] = self._lost_guardian
         heard: set[int] = set()
         for engine in self._in_turn():
             self._register(engine, poll, calls, heard)
@@ -318,10 +311,9 @@ class Supervisor:
             raise ViolationError(str(refusal)) from refusal
         try:
             self._lease = Lease(self._host.lease_file, self._host.owner, self._host.lease_s)
+            self._guardian.keep(self._lease.handle)
         except RefusedError as refusal:  # told to whoever wants it
             self._lease = refusal
-        # It keeps the lock until what was started is gone.
-        self._guardian = Guardian((self._lease.handle,) if isinstance(self._lease, Lease) else ())
         self._blobs = Blobs(self._cache / "blobs", self._host.cache_bytes)
 
     def _ask(self, fields: dict[str, Any]) -> None:
@@ -375,11 +367,7 @@ class Supervisor:
     # --- the end
 
     def _leave(self, says: str | None) -> None:
-        """Ends everything that was started, gives the lease back, and tells the host, if it hears."""
-        if self._guardian is not None:
-            self._guardian.kill_all()
-        for engine in self._engines.values():
-            engine.gone(_GONE_S)
+        """Tells the host, if it hears; the guardian ends everything that was started."""
         if isinstance(self._lease, Lease):
             self._lease.release()
         if says is not None:
