@@ -1,44 +1,91 @@
-"""The command, as `seatrial` and `python -m seatrial`: parses, calls the harness, prints the answer."""
+"""The command, as `seatrial` and `python -m seatrial`: parses, calls the harness, prints the answer.
+
+What takes time to import is imported where Ctrl-C is heard already.
+"""
 
 from __future__ import annotations
 
-import io
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
-from seatrial.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, SeatrialError
-from seatrial.harness.command import parse
-from seatrial.harness.progress import telling
-from seatrial.harness.report.files.github import error_lines
-from seatrial.harness.report.progress import progress_here
-from seatrial.harness.typeset.terminal import Terminal, say_whole
+from seatrial import signals
+from seatrial.errors import EXIT_INTERNAL, EXIT_USAGE, SeatrialError
+from seatrial.streams import open_streams
+from seatrial.text import shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0 passed, 1 gate failed, 2 usage or bad input, 3 target unavailable
-    or build failed, 4 a fault of seatrial's own, 130 interrupted.
+    or build failed, 4 a fault of seatrial's own, 130 interrupted, 143 ended by SIGTERM.
+
+    arguments: without the program's name. None for those of this process, whose streams and signals are then the
+    command's.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the locale cannot spell ends nothing
-    errors = Terminal(stderr=True)
+    if arguments is not None:
+        return _status(arguments)
+    output = open_streams()
+    signals.listen()
+    status = _status(sys.argv[1:])
+    signals.stop_listening()
+    sys.stdout.flush()
+    if output.lost is not None and status < EXIT_USAGE:  # an answer that nobody has
+        _say(f"seatrial: Cannot write to standard output: {output.lost}.")
+        status = EXIT_USAGE
+    return status
+
+
+def _status(arguments: Sequence[str]) -> int:
     try:
-        job = parse(sys.argv[1:] if arguments is None else arguments)
-        progress = progress_here()
-        with telling(progress):
-            return job(progress, Terminal())
-    except SeatrialError as error:
-        for line in f"seatrial: {error}".splitlines():  # what a process said has several
-            say_whole(errors, line)
-        for line in error_lines(str(error)):  # beside what may be JSON, GitHub's runner reads this stream, too
-            say_whole(errors, line)
-        return error.exit_code
+        return _run(arguments)
     except KeyboardInterrupt:
-        say_whole(errors, "seatrial: interrupted. Finished trials are kept; the same command continues the run.")
-        return EXIT_INTERRUPTED
-    except Exception:  # a fault of ours must not look like a failed gate, which Python's own status 1 would
-        errors.print_exception()
-        say_whole(errors, "seatrial: this is a fault of seatrial's own. Please report it with the lines above.")
+        return _interrupted(signals.asked() or signal.SIGINT)
+    except SeatrialError as error:
+        _tell(error)
+        return error.exit_code
+    except BaseException:  # a fault of ours must not look like a failed gate, which Python's own status 1 would
+        asked = signals.asked()
+        if asked is not None:  # what is interrupted in its import raises what it likes
+            return _interrupted(asked)
+        _say(traceback.format_exc())
+        _say("seatrial: this is a fault of seatrial's own. Please report it with the lines above.")
         return EXIT_INTERNAL
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from seatrial.harness.command import parse
+    from seatrial.harness.progress import telling
+    from seatrial.harness.report.progress import progress_here
+    from seatrial.harness.typeset.terminal import Terminal
+
+    try:
+        job = parse(arguments)
+    except SystemExit as end:  # --help, --version
+        return int(end.code or 0)
+    progress = progress_here()
+    with telling(progress):
+        return job(progress, Terminal())
+
+
+def _tell(error: SeatrialError) -> None:
+    from seatrial.harness.report.files.github import error_lines
+
+    _say(f"seatrial: {error}")
+    for line in error_lines(str(error)):  # beside what may be JSON, GitHub's runner reads this stream, too
+        _say(line)
+
+
+def _interrupted(number: int) -> int:
+    how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    _say(f"seatrial: {how}. Finished trials are kept; the same command continues the run.")
+    return signals.status_of(number)
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():  # what a process said has several
+        sys.stderr.write(f"{shown(line)}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

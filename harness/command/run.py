@@ -62,7 +62,7 @@ examples:
 
 The same command continues an interrupted run. Exit status: 0 ACCEPT or INCONCLUSIVE
 (--strict: 1), 1 REGRESSION or ANOMALOUS (--advisory: 0), 2 usage or bad input, 3 target unavailable or build failed,
-4 a fault of seatrial's own, 130 interrupted."""
+4 a fault of seatrial's own, 130 interrupted, 143 ended by SIGTERM."""
 
 
 def make_parser() -> Parser:

@@ -13,7 +13,8 @@ from seatrial.harness.diff.result import DiffResult, LayerDifference, Step
 from seatrial.harness.report.remedy import remedy_sentences, remedy_table, remedy_title
 from seatrial.harness.typeset import markdown, numbers
 from seatrial.harness.typeset.tables import Listing, figure, long_name, words
-from seatrial.harness.typeset.terminal import say_whole, shown
+from seatrial.harness.typeset.terminal import say_whole
+from seatrial.text import shown
 
 _MOST_READERS = 3
 _MOST_UNMATCHED = 12

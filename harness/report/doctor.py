@@ -12,7 +12,8 @@ from rich.text import Text
 from seatrial.engines.machine import warmest
 from seatrial.harness.typeset import numbers
 from seatrial.harness.typeset.tables import Listing, name, words
-from seatrial.harness.typeset.terminal import say_whole, shown
+from seatrial.harness.typeset.terminal import say_whole
+from seatrial.text import shown
 
 # What an engine's message repeats of the line that it stands in.
 _KNOWN = re.compile(r"Engine '[^']*' cannot use '[^']*': ")

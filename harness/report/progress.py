@@ -15,7 +15,8 @@ from rich.table import Column
 from rich.text import Text
 
 from seatrial.harness.progress import Progress, Silent, Update
-from seatrial.harness.typeset.terminal import Terminal, say_whole, shown
+from seatrial.harness.typeset.terminal import Terminal, say_whole
+from seatrial.text import shown
 
 # A log that stands still for longer looks like a run that hangs.
 LINE_EVERY_S = 10.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from seatrial.harness.typeset.terminal import shown
+from seatrial.text import shown
 
 _JOINER = "\u2060"
 # What Markdown gives a meaning within a line.

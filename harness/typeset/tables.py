@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from seatrial.harness.typeset.terminal import shown
+from seatrial.text import shown
 
 # Text of one line, or of several; or with a style of its own.
 Cell = str | tuple[str, ...] | Text

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-
-def shown(text: str) -> str:
-    """One line in which every sign can be seen: blanks for line breaks and tabs, ? for what commands a terminal, or
-    turns the direction of writing.
-    """
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else " " if sign in "\n\r\t" else "?" for sign in text)
+from seatrial.text import shown
 
 
 def say(console: Console, *parts: str | tuple[str, str], style: str = "", indent: int = 0) -> None:
@@ -36,11 +27,8 @@ def say_whole(console: Console, *parts: str | tuple[str, str], style: str = "") 
 
 def put(console: Console, text: str) -> None:
     """Text for other programs, sign by sign."""
-    try:
-        console.file.write(text)
-        console.file.flush()
-    except BrokenPipeError:
-        console.on_broken_pipe()
+    console.file.write(text)
+    console.file.flush()
 
 
 def _text(parts: Iterable[str | tuple[str, str]], style: str) -> Text:
@@ -52,15 +40,7 @@ def _text(parts: Iterable[str | tuple[str, str]], style: str) -> Text:
 
 
 class Terminal(Console):
-    """A console that shows no control character of any text, whoever prints there, and ends nothing where nobody reads
-    on, as behind `| head`: the command's exit status is an answer, too.
-    """
-
-    def on_broken_pipe(self) -> None:
-        """From here on it shows nothing."""
-        self.quiet = True
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+    """A console that shows no control character of any text, whoever prints there."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As rich does it; the control codes of rich's own are segments of another kind."""

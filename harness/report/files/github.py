@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.harness.report.files.markdown import markdown
-from seatrial.harness.typeset.terminal import shown
+from seatrial.text import shown
 
 # GitHub shows ten of a kind for a step; the last one says how many there are.
 _MOST = 9

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from seatrial.harness.report import words
-from seatrial.harness.typeset.terminal import shown
+from seatrial.text import shown
 
 _TAGS = ("failure", "error", "skipped")
 

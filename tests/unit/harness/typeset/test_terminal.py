@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from seatrial.harness.typeset.terminal import Terminal, say, say_whole, shown
+from seatrial.harness.typeset.terminal import Terminal, say, say_whole
+from seatrial.text import shown
 
 HARNESS = Path(__file__).resolve().parents[4] / "harness"
 # Escape sequences of both widths, the bell, a backspace, a return, overrides of direction, a line separator.

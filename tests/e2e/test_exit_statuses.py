@@ -1,0 +1,121 @@
+"""The exit status says what happened, whatever becomes of the command's streams and whoever ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, bench, make_folders, make_model
+
+from seatrial.__main__ import main
+
+
+def shell(command, **more):
+    """Runs a command line of a shell, in which $BENCH is the command."""
+    bench = f"'{sys.executable}' '{ROOT / 'bench.py'}'"
+    line = command.replace("$BENCH", bench)
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False, **more)
+
+
+NO_MODEL = "There is no model 'nothing'"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "says"),
+    [
+        ("$BENCH --version", 0, ""),
+        ("$BENCH --version >/dev/full", 2, "Cannot write to standard output: No space left on device."),
+        ("$BENCH --help >/dev/full", 2, "Cannot write to standard output: No space left on device."),
+        ("$BENCH --version >&-", 2, "Cannot write to standard output: Bad file descriptor."),
+        ("$BENCH --model nothing 2>/dev/full", 2, ""),
+        ("$BENCH --model nothing <&- >&- 2>&-", 2, ""),
+        ("$BENCH --model nothing >/dev/full", 2, NO_MODEL),
+        ("$BENCH trial - --out x <&-", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(command, status, says, tmp_path):
+    done = shell(command, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(("words", "status"), [("--version", 0), ("--model nothing 2>&1", 2)])
+def test_a_reader_that_leaves_changes_no_status(words, status):
+    done = shell(f"$BENCH {words} | true; echo ${{PIPESTATUS[0]}}")
+    assert done.stdout == f"{status}\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_work_without_standard_streams_is_whole(tmp_path):
+    """What is opened first would become one of them: an engine's input, or the file that is being written."""
+    make_model(tmp_path / "m.onnx")
+    make_folders(tmp_path / "calib", images=3, seed=1)
+    words = ["build", "--model", "m.onnx", "--calib", "calib", "--size", "16"]
+    done = shell(f"$BENCH {' '.join(words)} --out bare.onnx <&- >/dev/null 2>&-", cwd=tmp_path)
+    assert done.returncode == 0
+    assert bench([*words[:2], tmp_path / "m.onnx", "--calib", tmp_path / "calib", *words[5:], "--out", tmp_path / "m"])
+    assert (tmp_path / "bare.onnx").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
+def test_whoever_ends_it_while_it_begins_or_works_is_told_so(number, status, says, tmp_path):
+    for wait_s in (0.4, 1.2):
+        process = begin(["doctor"])
+        time.sleep(wait_s)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == status, (wait_s, errors)
+        assert says in errors
+        assert "Traceback" not in errors
+
+
+def test_what_was_ignored_stays_ignored():
+    process = begin(["--version"], preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    for _ in range(5):
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_second_signal_later_ends_what_does_not_end(tmp_path):
+    code = (
+        "import sys, time; from seatrial import signals\n"
+        "signals.listen()\n"
+        "try:\n    print('listens', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('closes', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout.readline() == "listens\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "closes\n"
+    process.send_signal(signal.SIGTERM)  # the same once more
+    time.sleep(1.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    process.stdout.close()
+
+
+def test_sys_exit_in_a_part_of_the_run_is_no_passed_gate(monkeypatch, capsys):
+    monkeypatch.setattr("seatrial.harness.command.run.run", lambda *_: sys.exit(0))
+    assert main([]) == 4
+    assert "SystemExit: 0" in capsys.readouterr().err
+
+
+def begin(words, **more):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "bench.py", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        **more,
+    )
