@@ -25,6 +25,8 @@ import numpy.typing as npt
 from seatrial.engines.audit import Audit
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.device import device_index, device_kind
+from seatrial.engines.evidence import AUDIT, Ask, Evidence, audit_of, told
+from seatrial.engines.graph import Shown
 from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
 from seatrial.errors import DeviceError, SeatrialError, UnsupportedError
 from seatrial.packages import need
@@ -44,7 +46,7 @@ class BuildRequest:
     threads: of one inference call. optimization: of the graph, in ONNX Runtime's words (disable, basic, extended,
     all). builder: what only engines with a builder look at. cache: folder of built engines, None to build anew.
     binary: "logits" or "probabilities" where the graph gives one number per image, which stands for two classes
-    (`seatrial.scores`).
+    (`seatrial.scores`). prepared: name of the engine for which `Engine.prepare` has gone over the graph.
     """
 
     onnx_bytes: bytes
@@ -61,6 +63,7 @@ class BuildRequest:
     builder: BuilderOptions = dataclasses.field(default_factory=BuilderOptions)
     cache: Path | None = None
     binary: str | None = None
+    prepared: str | None = None
 
     @property
     def columns(self) -> int:
@@ -170,10 +173,23 @@ class Engine(abc.ABC):
         """Whose recipes (`calib.recipes`) give the files that this engine executes natively on the device."""
         return cls.name
 
+    @classmethod
+    def prepare(cls, request: BuildRequest) -> BuildRequest:
+        """The request with the graph as this engine builds it, once; where that needs the onnx package, the host has
+        it. UnsupportedError for a graph whose form the engine does not take.
+        """
+        if request.prepared == cls.name:
+            return request
+        return dataclasses.replace(cls._prepared(request), prepared=cls.name)
+
+    @classmethod
+    def _prepared(cls, request: BuildRequest) -> BuildRequest:
+        return request
+
     def __init__(self, request: BuildRequest) -> None:
         """Builds; `build_s` is the wall time in seconds, `engine_bytes` the size of what was built."""
         self.check_support(request.precision, request.device)
-        self.request = request
+        self.request = request = self.prepare(request)
         self._closed = False
         self._dtype = np.dtype(request.input_dtype)
         # One item for each call that may run: a tenth of the time of a semaphore, which is written in Python.
@@ -209,16 +225,27 @@ class Engine(abc.ABC):
         """Calls of `infer` that run at the same time; more wait for one another."""
         return self._at_once()
 
-    def intermediates(self, batch: Batch, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+    @classmethod
+    def shown(cls, request: BuildRequest, names: Collection[str] | None) -> Shown | None:
+        """What `intermediates` needs of the onnx package, made on the host; None for an engine that needs nothing of it
+        there. request: as prepared.
+        """
+        return None
+
+    def intermediates(
+        self, batch: Batch, names: Collection[str] | None = None, shown: Shown | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """Every float value that the graph computes for a batch, by its name in the ONNX graph, in that order.
 
-        names: of these alone, None for all; what is not asked for may stay fused. Memory holds
-        all of them at once: meant for a few images. Raises ValueError for another shape or dtype, UnsupportedError
-        where the engine cannot show them, DeviceError where the runtime fails.
+        names: of these alone, None for all; what is not asked for may stay fused. shown: in their place, `shown` of
+        these names. Memory holds all of them at once: meant for a few images. Raises ValueError for another shape or
+        dtype, UnsupportedError where the engine cannot show them, DeviceError where the runtime fails.
         """
         self._check(batch)
         try:
             whole = filled(batch, self.request.fixed_batch or len(batch))
+            if shown is not None:
+                return self._show(whole, shown)
             return self._intermediates(whole, None if names is None else frozenset(names))
         except SeatrialError:
             raise
@@ -228,8 +255,23 @@ class Engine(abc.ABC):
     def audit(self) -> Audit:
         """Requested and realized precision of every layer, as built; read once, then kept."""
         if self._audit is None:
-            self._audit = self._read_audit()
+            self._audit = self.judge(self.request, self.evidence)
         return self._audit
+
+    def evidence(self, part: str) -> Evidence:
+        """The part of that name of what `judge` asks for, read from what was built."""
+        if part != AUDIT:
+            raise ValueError(f"Engine {self.name!r} has no evidence {part!r}.")
+        return told(self._read_audit())
+
+    @classmethod
+    def judge(cls, request: BuildRequest, ask: Ask) -> Audit:
+        """The audit by an engine's evidence, which comes from a process that has parsed a model which nobody vouches
+        for: whoever calls takes whatever else it raises than a SeatrialError for evidence that is none.
+
+        request: as prepared.
+        """
+        return audit_of(ask(AUDIT))
 
     def close(self) -> None:
         """Frees the runtime's memory; later calls of `infer` raise ValueError."""
@@ -299,6 +341,10 @@ class Engine(abc.ABC):
 
     def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
         """Name -> value for a checked batch, of `names` alone unless None; adapters that show them override this."""
+        raise UnsupportedError(f"Engine {self.name!r} does not show the values inside its graph.")
+
+    def _show(self, batch: Batch, shown: Shown) -> dict[str, npt.NDArray[Any]]:
+        """As `_intermediates`, for what `shown` gave."""
         raise UnsupportedError(f"Engine {self.name!r} does not show the values inside its graph.")
 
     def save(self) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from seatrial.artefacts import read_artefact, write_artefact
+from seatrial.cache import remove
 from seatrial.engines.base import BuildRequest
 from seatrial.files import value_digest
 
@@ -26,7 +30,7 @@ def entry_key(engine: str, request: BuildRequest, compiler: dict[str, Any]) -> s
     asked = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
-        if field.name not in ("onnx_bytes", "builder", "cache")
+        if field.name not in ("onnx_bytes", "builder", "cache", "prepared")
     }
     return value_digest(
         {
@@ -41,13 +45,35 @@ def entry_key(engine: str, request: BuildRequest, compiler: dict[str, Any]) -> s
 
 def read_entry(folder: Path, key: str) -> Entry | None:
     """What was written under the key; None where nothing was, or where the file is damaged."""
-    found = read_artefact(_path(folder, key))
+    path = _path(folder, key)
+    found = read_artefact(path)
+    with contextlib.suppress(OSError):
+        os.utime(path)  # `keep_within` goes by it
     return None if found is None else Entry(found.content, float(found.facts["build_s"]), True)
 
 
 def write_entry(folder: Path, key: str, entry: Entry) -> None:
     """Writes it whole or not at all."""
     write_artefact(_path(folder, key), entry.compiled, {"build_s": entry.build_s})
+
+
+def keep_within(folder: Path, most: int) -> None:
+    """Removes what was not used for the longest time, until the folder has no more than so many bytes. What was used
+    last stays.
+    """
+    found: list[tuple[float, int, Path]] = []
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):  # another process removes, too
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                found.append((status.st_mtime, status.st_size, path))
+    found.sort(key=lambda one: one[:2])
+    left = sum(size for _, size, _ in found)
+    for _, size, path in found[:-1]:
+        if left <= most:
+            return
+        remove(path)
+        left -= size
 
 
 def _path(folder: Path, key: str) -> Path:

@@ -47,6 +47,7 @@ class CompiledEngine(Engine):
     @classmethod
     def compile(cls, request: BuildRequest) -> Entry:
         """The built file and the seconds that it took, from the cache where it is there."""
+        request = cls.prepare(request)
         key = entry_key(cls.name, request, cls.compiler(request))
         if request.cache is not None:
             found = read_entry(request.cache, key)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from seatrial.engines import tf32
+from seatrial.engines.aided import AidedEngine
 from seatrial.engines.audit import Audit
-from seatrial.engines.base import Batch, BuildRequest, Engine, Logits
+from seatrial.engines.base import Batch, BuildRequest, Logits
 from seatrial.engines.build_cache import Entry
 from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_index, device_kind
-from seatrial.engines.graph import with_every_output
-from seatrial.engines.onnxruntime_audit import read_audit
+from seatrial.engines.evidence import Ask, Evidence
+from seatrial.engines.graph import Shown, named_nodes
 from seatrial.engines.onnxruntime_binding import DeviceBinding
-from seatrial.engines.onnxruntime_compiled import kept_or_compiled, unseen_audit
-from seatrial.engines.onnxruntime_profile import Execution, executions, named_nodes
+from seatrial.engines.onnxruntime_compiled import kept_or_compiled
+from seatrial.engines.onnxruntime_evidence import WEIGHTS_APART, profile_evidence
 from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
-from seatrial.engines.onnxruntime_written import Written
 from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import BuildError, SeatrialError, UnsupportedError
@@ -42,7 +42,7 @@ _INT4_SUMS_IN_FLOAT = "1"
 
 
 @ENGINES.register("onnxruntime", "ort")
-class OnnxRuntimeEngine(Engine):
+class OnnxRuntimeEngine(AidedEngine):
     """Runs the graph in an InferenceSession of one provider; the audit profiles one inference of a session with the
     same options.
 
@@ -77,6 +77,11 @@ class OnnxRuntimeEngine(Engine):
         if device_kind(device) != "cpu":
             tf32.switch_off()  # before the runtime is imported
         check_provider(cls.runtime(), device)
+
+    @classmethod
+    def _prepared(cls, request: BuildRequest) -> BuildRequest:
+        """With a name for every node: by these the audit joins what ran and what was asked for."""
+        return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes))
 
     @classmethod
     def recipe(cls, device: str) -> str:
@@ -120,30 +125,21 @@ class OnnxRuntimeEngine(Engine):
         # The buffers on a device are those of one query.
         return super()._at_once() if device_kind(self.request.device) == "cpu" else 1
 
-    def _read_audit(self) -> Audit:
-        request, device = self.request, self.request.device
-        if self._provider.compiles:
-            calls = self._written().calls
-            return unseen_audit(calls, self._provider, request.precision, self._images)
-        executed, _ = self._profiled(named_nodes(request.onnx_bytes), device, {})
-        return read_audit(executed, self._written, request.precision, provider_of(device).name, self._images)
-
-    def _written(self) -> Written:
-        """The graph executed node by node, on the CPU."""
-        ort: Any = self.runtime()
-        onnx_bytes = named_nodes(self.request.onnx_bytes)
-        as_it_is = {"graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL}
-        return Written(*self._profiled(onnx_bytes, "cpu", as_it_is))
-
-    def _profiled(
-        self, onnx_bytes: bytes, device: str, attributes: Mapping[str, object]
-    ) -> tuple[list[Execution], onnx.GraphProto]:
-        """The calls of one inference, and the graph that was executed."""
-        request = self.request
+    def _evidence(self, part: str) -> Evidence:
+        """Of one inference: "executed", as built; "written", node by node on the CPU."""
+        request, ort = self.request, cast("Any", self.runtime())
+        node_by_node = {"graph_optimization_level": ort.GraphOptimizationLevel.ORT_DISABLE_ALL}
+        parts: dict[str, tuple[str, dict[str, Any]]] = {
+            "executed": (request.device, {}),
+            "written": ("cpu", node_by_node),
+        }
+        if part not in parts:
+            return super()._evidence(part)
+        device, attributes = parts[part]
         with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             session = self._create(
-                onnx_bytes,
+                request.onnx_bytes,
                 {
                     "optimized_model_filepath": str(optimized),
                     "enable_profiling": True,
@@ -151,16 +147,22 @@ class OnnxRuntimeEngine(Engine):
                     **attributes,
                 },
                 device=device,
+                entries=WEIGHTS_APART,
             )
             batch = np.zeros((self._images, *request.input_shape), request.input_dtype)
             session.run(self._outputs, {request.input_name: batch})
-            graph = onnx.load_model(optimized).graph
-            return executions(Path(session.end_profiling()), graph), graph
+            return profile_evidence(Path(session.end_profiling()), optimized)
 
-    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
-        onnx_bytes, shown = with_every_output(self.request.onnx_bytes, names)
-        values = self._create(onnx_bytes).run(shown, {self.request.input_name: batch})
-        return {name: value for name, value in zip(shown, values, strict=True) if value.dtype.kind == "f"}
+    @classmethod
+    def _judged(cls, request: BuildRequest, ask: Ask) -> Audit:
+        from seatrial.engines.onnxruntime_audit import judge  # takes the onnx package, which the host has
+
+        return judge(request, ask)
+
+    def _show(self, batch: Batch, shown: Shown) -> dict[str, npt.NDArray[Any]]:
+        assert shown.onnx_bytes is not None
+        values = self._create(shown.onnx_bytes).run(list(shown.names), {self.request.input_name: batch})
+        return {name: value for name, value in zip(shown.names, values, strict=True) if value.dtype.kind == "f"}
 
     def save(self) -> bytes:
         """The graph as optimised for this processor, or the one that holds a compiled engine: ONNX files both."""

@@ -1,4 +1,4 @@
-"""From the kernels that ONNX Runtime ran to the audit: which work ran at which precision."""
+"""From the kernels that ONNX Runtime ran to the audit, on the host: which work ran at which precision."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import onnx
+
 from seatrial.engines.audit import UNKNOWN, Audit, Layer
-from seatrial.engines.onnxruntime_profile import Execution
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.evidence import Ask
+from seatrial.engines.onnxruntime_profile import Execution, profile_of
+from seatrial.engines.onnxruntime_providers import Provider, provider_of
 from seatrial.engines.onnxruntime_written import Written
 
 _BY_TYPE = {
@@ -27,6 +32,21 @@ _ROUNDING = ("DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
 # Kernels of packed weights -> the attribute that tells their bits; 4 where there is none.
 _PACKED = {"MatMulNBits": "bits", "QMoE": "expert_weight_bits", "MatMulBnb4": "", "MatMulFpQ4": ""}
 _ACCURACY_OF_INT8 = 4
+
+
+def judge(request: BuildRequest, ask: Ask) -> Audit:
+    """The audit by two parts of evidence (`onnxruntime_evidence`): "executed", an inference as built, and where that
+    does not tell enough "written", one of the graph node by node.
+    """
+    provider, images = provider_of(request.device), request.fixed_batch or 1
+
+    def written() -> Written:
+        return Written(*profile_of(ask("written")))
+
+    if provider.compiles:
+        return unseen_audit(written().calls, provider, request.precision, images)
+    executed, _ = profile_of(ask("executed"))
+    return read_audit(executed, written, request.precision, provider.name, images)
 
 
 def read_audit(
@@ -63,6 +83,16 @@ def read_audit(
     ]
     counts = Counter(_kernel(call, provider) for call in others)
     return Audit(_joined(layers, images), dict(sorted(counts.items())))
+
+
+def unseen_audit(calls: Sequence[Execution], provider: Provider, requested: str, images: int) -> Audit:
+    """The audit of a graph that a provider compiled whole: each layer's work, of "unknown" precision.
+
+    Neither a profile nor the graph shows what happens inside its engine. calls: of the graph executed node by node on
+    `images` images, which counts the work.
+    """
+    seen = read_audit(calls, lambda: Written(calls, onnx.GraphProto()), requested, provider.name, images)
+    return Audit(tuple(dataclasses.replace(one, op=provider.name, realized=UNKNOWN) for one in seen.layers), {})
 
 
 def _counted(call: Execution, written: Callable[[], Written], requested: str, provider: str) -> list[Layer]:

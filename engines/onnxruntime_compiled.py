@@ -4,25 +4,19 @@ engine.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
-from seatrial.engines.audit import UNKNOWN, Audit
 from seatrial.engines.base import BuildRequest
 from seatrial.engines.build_cache import Entry, entry_key, read_entry, write_entry
-from seatrial.engines.onnxruntime_audit import read_audit
-from seatrial.engines.onnxruntime_profile import Execution
 from seatrial.engines.onnxruntime_providers import Provider
-from seatrial.engines.onnxruntime_written import Written
 from seatrial.errors import BuildError
 
 # (bytes of the graph, entries of the session's configuration, more options of the provider) -> InferenceSession
@@ -85,13 +79,3 @@ def gpu_identity() -> dict[str, str] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return {"gpus": done.stdout.strip(), "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
-
-
-def unseen_audit(calls: Sequence[Execution], provider: Provider, requested: str, images: int) -> Audit:
-    """The audit of a graph that a provider compiled whole: each layer's work, of "unknown" precision.
-
-    Neither a profile nor the graph shows what happens inside its engine. calls: of the graph executed node by node on
-    `images` images, which counts the work.
-    """
-    seen = read_audit(calls, lambda: Written(calls, onnx.GraphProto()), requested, provider.name, images)
-    return Audit(tuple(dataclasses.replace(one, op=provider.name, realized=UNKNOWN) for one in seen.layers), {})

@@ -1,24 +1,38 @@
-"""Reads from ONNX Runtime's own profile and optimized graph which kernels ran, on tensors of which shapes and types."""
+"""Reads from ONNX Runtime's own profile and optimized graph which kernels ran, on tensors of which shapes and types.
+
+Both come from the engine's process, which a model may have taken over: what they say is bounded here, and what they
+cannot say is a ValueError, KeyError, TypeError or AttributeError.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError
 
+from seatrial.engines.evidence import Evidence
+from seatrial.engines.graph import nodes_of, subgraphs
 from seatrial.engines.work import Product, Shape, products
 
 # A type in ONNX Runtime's words, "float" or "uint8", and a shape.
 Tensor = tuple[str, Shape]
-_EVENT_SUFFIX = "_kernel_time"
 # What ONNX Runtime adds to the name of a value, for the node that computes it in blocks of channels.
 _IN_BLOCKS = "_nchwc"
 _BLOCKS = "com.microsoft.nchwc"
+# No model comes near these.
+_MOST_BYTES = 256 << 20
+_MOST_CALLS = 1 << 20
+_MOST_TENSORS = 10 << 20
+_LONGEST_TEXT = 1 << 16
+_MOST_AXES = 64
+_LONGEST_AXIS = 1 << 48
+# An attribute that tells how much is multiplied: an Einsum's equation is the longest.
+_LONGEST_ATTRIBUTE = 1 << 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,35 +69,25 @@ class Execution:
         return sum(product.macs for product in self.products or ())
 
 
-def named_nodes(onnx_bytes: bytes) -> bytes:
-    """The same graph with a name for every node that lacks one, or shares it, so that profile and graph can be joined
-    by name. Nodes of subgraphs are named, too.
+def profile_of(evidence: Evidence) -> tuple[list[Execution], onnx.GraphProto]:
+    """The calls of one profiled inference, and the graph that was executed."""
+    told, (content,) = evidence
+    if content.nbytes > _MOST_BYTES:
+        raise ValueError(f"a graph of {content.nbytes} bytes without its weights")
+    try:
+        graph = onnx.load_model_from_string(content.tobytes()).graph
+    except DecodeError as error:
+        raise ValueError(f"no graph: {error}") from error
+    return executions(told["calls"], graph), graph
+
+
+def executions(calls: Sequence[Mapping[str, Any]], graph: onnx.GraphProto) -> list[Execution]:
+    """The calls of one profiled inference, in their order.
+
+    calls: as `onnxruntime_evidence.kernel_calls` reads them. graph: as ONNX Runtime executed it.
     """
-    model = onnx.load_model_from_string(onnx_bytes)
-    nodes = list(nodes_of(model.graph))
-    taken = {node.name for node in nodes}
-    seen = {""}
-    for index, node in enumerate(nodes):
-        if node.name in seen:
-            stem = f"{node.name or node.op_type}_{index}"
-            while stem in taken:
-                stem += "_"
-            node.name = stem
-            taken.add(stem)
-        seen.add(node.name)
-    return model.SerializeToString()
-
-
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """All nodes: the graph's own, then those of its subgraphs."""
-    yield from graph.node
-    for node in graph.node:
-        for inner in _subgraphs(node):
-            yield from nodes_of(inner)
-
-
-def executions(profile: Path, graph: onnx.GraphProto) -> list[Execution]:
-    """The calls of one profiled inference, in their order. graph: as ONNX Runtime executed it."""
+    if len(calls) > _MOST_CALLS:
+        raise ValueError(f"{len(calls)} calls of kernels")
     nodes: dict[str, onnx.NodeProto] = {}
     nameless: dict[str, list[onnx.NodeProto]] = {}
     for node in nodes_of(graph):
@@ -91,43 +95,58 @@ def executions(profile: Path, graph: onnx.GraphProto) -> list[Execution]:
             nodes.setdefault(node.name, node)
         else:
             nameless.setdefault(node.op_type, []).append(node)
+    alone = {op: alike[0] for op, alike in nameless.items() if len({one.domain for one in alike}) == 1}
     kind = onnx.TensorProto.DataType.Name
     weights = {tensor.name: (kind(tensor.data_type).lower(), tuple(tensor.dims)) for tensor in _initializers(graph)}
     computed = _computed(graph)
-    found = []
-    for event in json.loads(profile.read_text(encoding="utf-8")):
-        if event.get("cat") != "Node" or not event["name"].endswith(_EVENT_SUFFIX):
-            continue
-        name, arguments = event["name"].removesuffix(_EVENT_SUFFIX), event["args"]
-        alike = nameless.get(arguments["op_name"], [])
-        only = alike[0] if len({one.domain for one in alike}) == 1 else None
-        call = nodes.get(name, only)
-        constant = call is not None and not computed.intersection(_read_by(call))
-        found.append(_execution(name, arguments, call, weights, constant))
+    known: dict[int, tuple[bool, Mapping[str, Any]]] = {}
+    found, left = [], _MOST_TENSORS
+    for call in calls:
+        one = nodes.get(call["name"], alone.get(call["op"]))
+        left -= len(call["inputs"]) + len(call["outputs"])
+        if one is not None:
+            left -= len(one.input) + len(one.output)
+            if id(one) not in known:
+                known[id(one)] = computed.isdisjoint(_read_by(one)), _attributes(one)
+        if left < 0:
+            raise ValueError(f"{len(calls)} calls of kernels, with more tensors than any model's")
+        found.append(_execution(call, one, weights, *known.get(id(one), (False, {}))))
     return found
 
 
 def _execution(
-    name: str,
-    arguments: Mapping[str, Any],
+    call: Mapping[str, Any],
     node: onnx.NodeProto | None,
     weights: Mapping[str, Tensor],
     constant: bool,
+    attributes: Mapping[str, Any],
 ) -> Execution:
-    told = [next(iter(entry.items())) for entry in arguments["input_type_shape"]]
-    outputs = [tuple(next(iter(entry.values()))) for entry in arguments["output_type_shape"]]
+    told = [(_text(kind), _shape(shape)) for kind, shape in call["inputs"]]
+    outputs = [_shape(shape) for shape in call["outputs"]]
     placed = list(told) if node is None else _placed(node, told, weights)
     return Execution(
-        name=name,
+        name=_text(call["name"]),
         domain=None if node is None else node.domain,
-        op=arguments["op_name"],
-        provider=arguments["provider"],
+        op=_text(call["op"]),
+        provider=_text(call["provider"]),
         types=[None if one is None else one[0] for one in placed],
-        inputs=[None if one is None else tuple(one[1]) for one in placed],
+        inputs=[None if one is None else one[1] for one in placed],
         outputs=outputs if node is None else _at_names(node.output, outputs),
-        attributes={} if node is None else _attributes(node),
+        attributes=attributes,
         constant=constant,
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError("a name that is no text, or has no end")
+    return value
+
+
+def _shape(axes: Any) -> Shape:
+    if len(axes) > _MOST_AXES or not all(type(extent) is int and 0 <= extent <= _LONGEST_AXIS for extent in axes):
+        raise ValueError("a shape that no tensor has")
+    return tuple(axes)
 
 
 def _placed(node: onnx.NodeProto, told: Sequence[Tensor], weights: Mapping[str, Tensor]) -> list[Tensor | None]:
@@ -135,16 +154,16 @@ def _placed(node: onnx.NodeProto, told: Sequence[Tensor], weights: Mapping[str, 
     from the profile, and so is an input that is not given.
     """
     placed: list[Tensor | None] = []
-    waiting = list(told)
+    waiting = deque(told)
     left = sum(1 for name in node.input if name and name not in weights)  # of those that the profile must tell
     for name in node.input:
         if not name:
             placed.append(None)
         elif name not in weights:
             left -= 1
-            placed.append(waiting.pop(0) if waiting else None)
+            placed.append(waiting.popleft() if waiting else None)
         elif len(waiting) > left and tuple(waiting[0][1]) == tuple(weights[name][1]):
-            placed.append(waiting.pop(0))
+            placed.append(waiting.popleft())
         else:
             placed.append(weights[name])
     return placed
@@ -152,45 +171,44 @@ def _placed(node: onnx.NodeProto, told: Sequence[Tensor], weights: Mapping[str, 
 
 def _at_names(names: Sequence[str], told: Sequence[Shape]) -> list[Shape | None]:
     """The shapes of outputs: those that nobody wants are missing from the profile."""
-    waiting = list(told)
-    return [waiting.pop(0) if name and waiting else None for name in names]
+    waiting = deque(told)
+    return [waiting.popleft() if name and waiting else None for name in names]
 
 
-def _computed(graph: onnx.GraphProto, outer: frozenset[str] = frozenset()) -> set[str]:
-    """Names of all values that depend on an input, of subgraphs as well."""
+def _computed(graph: onnx.GraphProto, outer: Sequence[set[str]] = ()) -> set[str]:
+    """Names of all values that depend on an input, of subgraphs as well; without those of the graphs around it.
+
+    outer: those of the graphs around it, as far as they are known.
+    """
     constants = {tensor.name for tensor in graph.initializer}
-    found = {*outer, *(value.name for value in graph.input if value.name not in constants)}
+    own: set[str] = set()
+    scopes = (*outer, own)
+
+    def is_computed(name: str) -> bool:
+        return any(name in scope for scope in scopes)
+
+    own.update(value.name for value in graph.input if value.name not in constants and not is_computed(value.name))
     for node in graph.node:
         inner: set[str] = set()
-        for subgraph in _subgraphs(node):
-            inner |= _computed(subgraph, frozenset(found))
-        if found.intersection(node.input) or (inner - found):
-            found.update(name for name in node.output if name)
-        found |= inner
-    return found
+        for subgraph in subgraphs(node):
+            inner |= _computed(subgraph, scopes)
+        if inner or any(map(is_computed, node.input)):
+            own.update(name for name in node.output if name and not is_computed(name))
+        own |= inner
+    return own
 
 
 def _read_by(node: onnx.NodeProto) -> set[str]:
     """Names of the values that a node reads, those of its subgraphs among them."""
-    inner = (name for graph in _subgraphs(node) for one in nodes_of(graph) for name in one.input)
+    inner = (name for graph in subgraphs(node) for one in nodes_of(graph) for name in one.input)
     return {*node.input, *inner}
 
 
 def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from graph.initializer
     for node in graph.node:
-        for inner in _subgraphs(node):
+        for inner in subgraphs(node):
             yield from _initializers(inner)
-
-
-def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    graphs = []
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            graphs.append(attribute.g)
-        elif attribute.type == onnx.AttributeProto.GRAPHS:
-            graphs.extend(attribute.graphs)
-    return graphs
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
@@ -198,4 +216,5 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
         item.name: onnx.helper.get_attribute_value(item)
         for item in node.attribute
         if item.type not in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+        and len(item.s) <= _LONGEST_ATTRIBUTE
     }

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import onnx
 
-from seatrial.engines.onnxruntime_profile import Execution, nodes_of
+from seatrial.engines.graph import nodes_of
+from seatrial.engines.onnxruntime_profile import Execution
 
 
 class Written:
@@ -24,6 +25,7 @@ class Written:
         self._macs = {call.name: call.macs for call in per_batch}
         self._constant = {call.name for call in executed if call.constant}
         self._makers = {name: node for node in nodes_of(graph) for name in node.output if name}
+        self._found: dict[int, int | None] = {}
 
     def has(self, call: Execution) -> bool:
         """Whether an operator of that name stands in the file: it is no fusion then."""
@@ -33,11 +35,16 @@ class Written:
         """Of one call of the node that computes a value, or whose result it is behind what was fused into it, such as
         an activation; None where none is found.
         """
-        node = self._makers.get(value)
-        while node is not None and not self._macs.get(node.name):
+        passed: list[int] = []
+        node, found = self._makers.get(value), None
+        while node is not None:
+            found = self._macs.get(node.name) or self._found.get(id(node))
+            if found or id(node) in self._found:
+                break
+            self._found[id(node)] = None  # so that a circle ends
+            passed.append(id(node))
             sources = [self._makers[name] for name in node.input if name in self._makers]
             sources = [source for source in sources if source.name not in self._constant]
-            if len(sources) != 1:
-                return None
-            node = sources[0]
-        return None if node is None else self._macs[node.name]
+            node = sources[0] if len(sources) == 1 else None
+        self._found |= dict.fromkeys(passed, found)
+        return found

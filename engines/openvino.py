@@ -12,12 +12,13 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.engines.aided import AidedEngine
 from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Logits
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_index, device_kind
-from seatrial.engines.graph import with_every_output
+from seatrial.engines.graph import Shown
 from seatrial.engines.openvino_audit import kernels, read_audit
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import BuildError, SeatrialError, UnsupportedError
@@ -30,7 +31,7 @@ _TELEMETRY = "openvino_telemetry"
 
 
 @ENGINES.register("openvino", "ov")
-class OpenVinoEngine(CompiledEngine):
+class OpenVinoEngine(AidedEngine, CompiledEngine):
     """Runs the graph in a model compiled for one image (or the graph's own batch) and one stream.
 
     One image: static shapes answer a single query faster than a free batch (ResNet-20, one thread: 0.59 and 0.66 ms),
@@ -138,14 +139,14 @@ class OpenVinoEngine(CompiledEngine):
         told = compiled if kernels(compiled) == kernels(running) else running
         return read_audit(graph, told, request.precision, self._images)
 
-    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
+    def _show(self, batch: Batch, shown: Shown) -> dict[str, npt.NDArray[Any]]:
         request = self.request
-        onnx_bytes, shown = with_every_output(request.onnx_bytes, names)
+        assert shown.onnx_bytes is not None
         with _refusals(request):
-            compiled = _compiled(request, _read(request, onnx_bytes, len(batch)))
+            compiled = _compiled(request, _read(request, shown.onnx_bytes, len(batch)))
         query = compiled.create_infer_request()
         query.infer({0: batch})
-        values = {name: query.get_tensor(compiled.output(name)).data.copy() for name in shown}
+        values = {name: query.get_tensor(compiled.output(name)).data.copy() for name in shown.names}
         return {name: value for name, value in values.items() if value.dtype.kind == "f"}
 
     def _release(self) -> None:

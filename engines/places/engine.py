@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Logits
 from seatrial.engines.places.arena import Span
 from seatrial.engines.places.facts import Facts
@@ -22,6 +23,7 @@ from seatrial.engines.places.place import Place
 from seatrial.engines.places.process import EngineProcess, printable
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
+from seatrial.engines.registry import ENGINES
 from seatrial.engines.timing import loadgen
 from seatrial.engines.timing.block import Block, Timed
 from seatrial.engines.timing.fed import TimedFed
@@ -42,14 +44,16 @@ class PlacedEngine:
 
     def __init__(self, process: EngineProcess, request: BuildRequest) -> None:
         """Builds; raises what building raises."""
-        self.process, self.request = process, request
+        self.process, self.request = process, ENGINES[process.engine].prepare(request)
         self.name = process.engine
-        answer, _ = process.ask(
-            {"ask": "build", "request": request_fields(request)},
-            [np.frombuffer(request.onnx_bytes, np.uint8)],
+        answer, _ = process.ask_with(
+            {"ask": "build", "request": request_fields(self.request)},
+            self.request.onnx_bytes,
             limit_s=process.limits.build_s,
         )
         self._audit: Audit | None = None
+        self._showing = threading.Lock()
+        self._shown: tuple[()] | tuple[tuple[str, ...] | None] = ()  # the names that were asked for last
         self._steps: tuple[str, ...] = ()
         self._expected: Logits | None = None
         self._unsteady: npt.NDArray[np.bool_] | None = None
@@ -92,19 +96,31 @@ class PlacedEngine:
         self, batch: Batch | Span | Pixels, names: Collection[str] | None = None
     ) -> dict[str, npt.NDArray[Any]]:
         """As `Engine.intermediates`."""
-        wanted = None if names is None else sorted(names)
-        answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
+        with self._showing:
+            wanted = None if names is None else tuple(sorted(names))
+            self._show(wanted)
+            answer, arrays = self._feed({"ask": "intermediates", "names": wanted}, batch)
         with self._well_formed():
             return dict(zip(map(str, answer["names"]), arrays, strict=True))
+
+    def _show(self, names: tuple[str, ...] | None) -> None:
+        """Sends the graph that shows these, where the engine needs another for that."""
+        if self._shown == (names,):
+            return
+        shown = ENGINES[self.name].shown(self.request, names)
+        self._shown = ()
+        if shown is not None:
+            message = {"ask": "show", "names": list(shown.names)}
+            if shown.onnx_bytes is None:
+                self.process.ask({**message, "graph": None})
+            else:
+                self.process.ask_with(message, shown.onnx_bytes)
+        self._shown = (names,)
 
     def audit(self) -> Audit:
         """As `Engine.audit`."""
         if self._audit is None:
-            answer, _ = self.process.ask({"ask": "audit"}, limit_s=self.process.limits.build_s)
-            with self._well_formed():
-                layers = tuple(_layer(layer) for layer in answer["layers"])
-                others = {printable(str(name)): int(count) for name, count in answer["other_ops"].items()}
-            self._audit = Audit(layers, others)
+            self._audit = self.process.audit(self.request)
         return self._audit
 
     def save(self) -> bytes:
@@ -274,13 +290,8 @@ class PlacedEngine:
             raise ValueError(f"Engine {self.name!r} was not prepared with queries.")
         return found
 
-    @contextlib.contextmanager
-    def _well_formed(self) -> Iterator[None]:
-        """DeviceError where an answer is not what it should be: its process may have been taken over by a model."""
-        try:
-            yield
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise DeviceError(f"Engine {self.name!r} sent what is no answer ({error!r}).") from error
+    def _well_formed(self) -> contextlib.AbstractContextManager[None]:
+        return self.process.well_formed()
 
     def _feed(self, message: Message, batch: Batch | Span | Pixels) -> tuple[Message, list[Array]]:
         if isinstance(batch, Pixels):
@@ -323,15 +334,4 @@ def _printable(found: LoadgenResult) -> LoadgenResult:
         version=printable(found.version),
         says=tuple(map(printable, found.says)),
         logs={name: printable(text) for name, text in found.logs.items()},
-    )
-
-
-def _layer(fields: dict[str, Any]) -> Layer:
-    return Layer(
-        printable(str(fields["name"])),
-        printable(str(fields["op"])),
-        int(fields["macs"]),
-        printable(str(fields["requested"])),
-        printable(str(fields["realized"])),
-        bool(fields["guessed"]),
     )

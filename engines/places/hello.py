@@ -15,7 +15,7 @@ from seatrial.engines.places.facts import Facts, facts_here, facts_of
 from seatrial.engines.places.wire import WireError
 from seatrial.errors import UnsupportedError
 
-WIRE = 1
+WIRE = 2
 _BEGIN = b"seatrial\n"
 _LENGTH = struct.Struct("<Q")
 _MOST = 1 << 20

@@ -13,13 +13,16 @@ import selectors
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 import numpy as np
 
 from seatrial import child, errors
+from seatrial.engines.audit import Audit, Layer
 from seatrial.engines.base import BuildRequest
+from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.evidence import Evidence
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts
@@ -38,6 +41,10 @@ _POLL_S = 0.1
 _LONGEST_S = 1e6  # beyond it the system's clock overflows
 _TAIL_LINES = 24
 _LONGEST_LINE = 400
+# What reading an answer raises that is none.
+_NO_ANSWER = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+_MOST_LAYERS = 1 << 20
+_MOST_MACS = 1 << 63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,20 +136,51 @@ class EngineProcess:
         self.ask(message, limit_s=self.limits.start_s)
 
     def compile(self, request: BuildRequest) -> CompiledFile:
-        """Builds, and asks nothing of what was built but its file; raises what building raises."""
-        answer, arrays = self.ask(
-            {"ask": "compile", "request": request_fields(request)},
-            [np.frombuffer(request.onnx_bytes, np.uint8)],
-            limit_s=self.limits.build_s,
+        """Builds, and asks nothing of what was built but its file, and where that needs no device its audit; raises
+        what building raises.
+        """
+        kind = ENGINES[self.engine]
+        request = kind.prepare(request)
+        answer, arrays = self.ask_with(
+            {"ask": "compile", "request": request_fields(request)}, request.onnx_bytes, limit_s=self.limits.build_s
         )
-        realized = answer["realized"]
-        return CompiledFile(
-            arrays[0].tobytes() if arrays else None,
-            int(answer["engine_bytes"]),
-            float(answer["build_s"]),
-            bool(answer["from_cache"]),
-            None if realized is None else {str(name): float(share) for name, share in realized.items()},
-        )
+        realized = None if issubclass(kind, CompiledEngine) else self.audit(request).realized()
+        with self.well_formed():
+            return CompiledFile(
+                arrays[0].tobytes() if arrays else None,
+                int(answer["engine_bytes"]),
+                float(answer["build_s"]),
+                bool(answer["from_cache"]),
+                realized,
+            )
+
+    def audit(self, request: BuildRequest) -> Audit:
+        """What was built of a request, as prepared: judged here, by what the process tells."""
+
+        def ask(part: str) -> Evidence:
+            answer, arrays = self.ask({"ask": "evidence", "part": part}, limit_s=self.limits.build_s)
+            return answer["evidence"], arrays
+
+        with self.well_formed():
+            return checked_audit(ENGINES[self.engine].judge(request, ask))
+
+    def ask_with(
+        self, message: Message, graph: bytes, arrays: Sequence[Array] = (), *, limit_s: float | None = None
+    ) -> tuple[Message, list[Array]]:
+        """As `ask`, with a graph, which some places are brought before, once."""
+        named = self._link.give(graph)
+        more = [np.frombuffer(graph, np.uint8)] if named is None else []
+        return self.ask({**message, "graph": named}, [*arrays, *more], limit_s=limit_s)
+
+    @contextlib.contextmanager
+    def well_formed(self) -> Iterator[None]:
+        """DeviceError where an answer is not what it should be: the process may have been taken over by a model."""
+        try:
+            yield
+        except _NO_ANSWER as error:
+            raise DeviceError(
+                f"Engine {self.engine!r} sent what is no answer ({printable(repr(error)[:_LONGEST_LINE])})."
+            ) from error
 
     def ask(
         self, message: Message, arrays: Sequence[Array] = (), *, limit_s: float | None = None
@@ -294,6 +332,24 @@ class EngineProcess:
                     self._end("out of memory", took_too_much(limit))
         except psutil.Error:
             return
+
+
+def checked_audit(audit: Audit) -> Audit:
+    """As it can be shown and written; ValueError for one that no model has."""
+    if len(audit.layers) + len(audit.other_ops) > _MOST_LAYERS:
+        raise ValueError(f"an audit of {len(audit.layers)} layers")
+    counts = [*(layer.macs for layer in audit.layers), *audit.other_ops.values()]
+    if not all(0 <= count < _MOST_MACS for count in counts):
+        raise ValueError("an audit of work that no model does")
+    return Audit(
+        tuple(_printable(layer) for layer in audit.layers),
+        {printable(name): count for name, count in audit.other_ops.items()},
+    )
+
+
+def _printable(layer: Layer) -> Layer:
+    name, op, requested, realized = map(printable, (layer.name, layer.op, layer.requested, layer.realized))
+    return dataclasses.replace(layer, name=name, op=op, requested=requested, realized=realized)
 
 
 def printable(text: str) -> str:

@@ -25,13 +25,14 @@ import numpy as np
 
 from seatrial.engines.base import Engine, filled
 from seatrial.engines.compiled import CompiledEngine
+from seatrial.engines.graph import Shown
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel, wait_for_the_end
 from seatrial.engines.places.facts import engine_here, peak_memory
 from seatrial.engines.places.hello import receive_hello, send_hello
 from seatrial.engines.places.limits import OUT_OF_MEMORY
 from seatrial.engines.places.pixels import tensor_of
-from seatrial.engines.places.requests import request_of
+from seatrial.engines.places.requests import given_content, request_here
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.timing.fed import Fed
 from seatrial.engines.timing.message import block_of, timed_message
@@ -176,6 +177,7 @@ class _Server:
     def __init__(self, engine_class: type[Engine], arena: Arena | None) -> None:
         self._class, self._arena = engine_class, arena
         self._engine: Engine | None = None
+        self._shown: Shown | None = None
         self._fed: Fed | None = None
         self._service: TimingService | None = None
         self._peak_before = 0
@@ -188,7 +190,8 @@ class _Server:
             "build": self._build,
             "infer": self._infer,
             "intermediates": self._intermediates,
-            "audit": self._audit,
+            "evidence": self._evidence,
+            "show": self._keep_shown,
             "save": self._save,
             "queries": self._keep_queries,
             "expect": self._expect,
@@ -234,22 +237,23 @@ class _Server:
         return {}, []
 
     def _compile(self, message: Message, arrays: list[Array]) -> Answer:
-        request = request_of(message["request"], arrays[0].tobytes())
-        if issubclass(self._class, CompiledEngine):
-            entry = self._class.compile(request)
-            size, build_s, from_cache = len(entry.compiled), entry.build_s, entry.from_cache
-            files, realized = [np.frombuffer(entry.compiled, np.uint8)], None
-        else:
-            with self._class(request) as engine:
+        files: list[Array] = []
+        with request_here(message, arrays) as request:
+            if issubclass(self._class, CompiledEngine):
+                entry = self._class.compile(request)
+                size, build_s, from_cache = len(entry.compiled), entry.build_s, entry.from_cache
+                files = [np.frombuffer(entry.compiled, np.uint8)]
+            else:
+                self._engine = engine = self._class(request)
                 size, build_s, from_cache = engine.engine_bytes, engine.build_s, engine.from_cache
-                files, realized = [], engine.audit().realized()
                 with contextlib.suppress(UnsupportedError):
                     files = [np.frombuffer(engine.save(), np.uint8)]
-        facts = {"engine_bytes": size, "build_s": build_s, "from_cache": from_cache, "realized": realized}
-        return facts, files
+        return {"engine_bytes": size, "build_s": build_s, "from_cache": from_cache}, files
 
     def _build(self, message: Message, arrays: list[Array]) -> Answer:
-        self._engine = engine = self._class(request_of(message["request"], arrays[0].tobytes()))
+        self._shown = None
+        with request_here(message, arrays) as request:
+            self._engine = engine = self._class(request)
         return {
             "version": self._class.version(),
             "build_s": engine.build_s,
@@ -263,12 +267,18 @@ class _Server:
         return {}, [self._built.infer(self._batch(message, arrays))]
 
     def _intermediates(self, message: Message, arrays: list[Array]) -> Answer:
-        values = self._built.intermediates(self._batch(message, arrays), message["names"])
+        values = self._built.intermediates(self._batch(message, arrays), message["names"], self._shown)
         return {"names": list(values)}, list(values.values())
 
-    def _audit(self, message: Message, arrays: list[Array]) -> Answer:
-        audit = self._built.audit()
-        return {"layers": [vars(layer) for layer in audit.layers], "other_ops": audit.other_ops}, []
+    def _keep_shown(self, message: Message, arrays: list[Array]) -> Answer:
+        """What the next ones show."""
+        graph = given_content(message, arrays) if message["graph"] is not None or arrays else None
+        self._shown = Shown(graph, tuple(message["names"]))
+        return {}, []
+
+    def _evidence(self, message: Message, arrays: list[Array]) -> Answer:
+        told, contents = self._built.evidence(message["part"])
+        return {"evidence": told}, list(contents)
 
     def _save(self, message: Message, arrays: list[Array]) -> Answer:
         return {}, [np.frombuffer(self._built.save(), np.uint8)]

@@ -4,43 +4,55 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
+from seatrial.engines.aided import AidedEngine
 from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Logits
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.cuda import DeviceInfo, open_cuda
-from seatrial.engines.onnxruntime_profile import named_nodes
-from seatrial.engines.tensorrt.audit import audit_layers
+from seatrial.engines.evidence import Ask, Evidence
+from seatrial.engines.graph import Shown, named_nodes, names_of_values, parsed
 from seatrial.engines.tensorrt.build import batch_range, build_plan
 from seatrial.engines.tensorrt.capabilities import check_capability, parse_capability
 from seatrial.engines.tensorrt.dialect import Dialect
-from seatrial.engines.tensorrt.form import check_form
 from seatrial.engines.tensorrt.gpu import dla_core, find_gpu, gpu_index, gpu_words
-from seatrial.engines.tensorrt.inspector import read_layers
-from seatrial.engines.tensorrt.macs import node_macs
 from seatrial.engines.tensorrt.session import Loading, Session
 from seatrial.engines.tensorrt.versions import installed_version, numbers
 from seatrial.errors import UnsupportedError
 
 _CHECKED_FROM = (10, 3)
+_INSPECTOR = "inspector"
 # Where the GPU has no memory of its own, TensorRT would take all of the system's for scratch. Kernels of image
 # classifiers want some megabytes; a gibibyte is what Ultralytics gives them there, too.
 _INTEGRATED_WORKSPACE_MIB = 1024
 
 
-class TensorRtAdapter(CompiledEngine):
+class TensorRtAdapter(AidedEngine, CompiledEngine):
     """Builds a strongly typed network, whose types are those of the file; runs it on a stream of its own.
 
     A plan is not refittable: other weights are another build. The batch of one (or the graph's own) is replayed as a
     CUDA graph; batches above the largest of the plan go in parts. Every inference copies its images into page-locked
     memory, from there to the GPU, and the logits back.
     """
+
+    @classmethod
+    def _prepared(cls, request: BuildRequest) -> BuildRequest:
+        """With a name for every node: by these the audit finds them in the plan. UnsupportedError where its form of
+        quantization is none that TensorRT takes.
+        """
+        from seatrial.engines.tensorrt.form import check_form  # takes the onnx package, which the host has
+
+        model = parsed(request.onnx_bytes)
+        if model is None:
+            return request
+        check_form(model, cls.name, request.precision)
+        return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes))
 
     @classmethod
     @abc.abstractmethod
@@ -77,17 +89,15 @@ class TensorRtAdapter(CompiledEngine):
     @classmethod
     def _compile(cls, request: BuildRequest) -> bytes:
         cls.check_compile(request.precision, request.device, request.builder.compute_capability)
-        named = _named(request)
-        check_form(onnx.load_model_from_string(named.onnx_bytes), cls.name, request.precision)
         trt: Any = cls.runtime()
         if request.builder.compute_capability is not None:
-            return build_plan(trt, cls._dialect(), named)
+            return build_plan(trt, cls._dialect(), request)
         cuda = open_cuda(gpu_index(request.device))
         builder = dataclasses.replace(request.builder, workspace_mib=_workspace(request, cuda.info()))
         try:
             with cuda.current():
                 return build_plan(
-                    trt, cls._dialect(), dataclasses.replace(named, builder=builder), timing=cls._timing(request)
+                    trt, cls._dialect(), dataclasses.replace(request, builder=builder), timing=cls._timing(request)
                 )
         finally:
             cuda.close()
@@ -145,27 +155,36 @@ class TensorRtAdapter(CompiledEngine):
     def _parts(self, batch: Batch) -> list[Batch]:
         return [batch[start : start + self._largest] for start in range(0, len(batch), self._largest)]
 
-    def _read_audit(self) -> Audit:
-        named = _named(self.request)
-        layers = read_layers(self._session.inspect())
-        return audit_layers(layers, node_macs(named.onnx_bytes, named.input_name), self.request.precision)
+    def _evidence(self, part: str) -> Evidence:
+        """What the engine inspector tells, as it is."""
+        return ({"inspector": self._session.inspect()}, []) if part == _INSPECTOR else super()._evidence(part)
 
-    def _intermediates(self, batch: Batch, names: frozenset[str] | None) -> dict[str, npt.NDArray[Any]]:
+    @classmethod
+    def _judged(cls, request: BuildRequest, ask: Ask) -> Audit:
+        from seatrial.engines.tensorrt.audit import judge  # takes the onnx package, which the host has
+
+        told, _ = ask(_INSPECTOR)
+        return judge(request, told["inspector"])
+
+    @classmethod
+    def _shown(cls, request: BuildRequest, names: Collection[str] | None) -> Shown:
+        model = parsed(request.onnx_bytes)
+        return Shown(None, () if model is None else names_of_values(model.graph, names))
+
+    def _show(self, batch: Batch, shown: Shown) -> dict[str, npt.NDArray[Any]]:
         # An engine of its own, frozen at this batch, in which every float value is an output. What is an output is not
         # fused away: values between fused layers are those of an engine that fuses less.
-        named = _named(self.request, fixed_batch=len(batch))
-        nodes = onnx.load_model_from_string(named.onnx_bytes).graph.node
-        order = [name for node in nodes for name in node.output if names is None or name in names]
-        order = order if names is None else [name for name in order if name in names]
+        frozen = dataclasses.replace(self.request, fixed_batch=len(batch))
         trt: Any = self.runtime()
         with self._cuda.current():
-            plan = build_plan(trt, self._dialect(), named, timing=self._timing(self.request), shown=frozenset(order))
+            timing = self._timing(self.request)
+            plan = build_plan(trt, self._dialect(), frozen, timing=timing, shown=frozenset(shown.names))
         session = self._open(plan, dataclasses.replace(self._loading, largest=len(batch), single=None))
         try:
             values = session.run(batch)
         finally:
             session.close()
-        return {name: values[name] for name in order if name in values}
+        return {name: values[name] for name in shown.names if name in values}
 
     def _release(self) -> None:
         self._session.close()
@@ -210,11 +229,6 @@ class TensorRtAdapter(CompiledEngine):
             "cuda_graph_missing": self._session.graph_missing,
             "plan_from_cache": self.from_cache,
         }
-
-
-def _named(request: BuildRequest, **changes: Any) -> BuildRequest:
-    """The request with a name for every node: by these the audit finds them in the plan."""
-    return dataclasses.replace(request, onnx_bytes=named_nodes(request.onnx_bytes), **changes)
 
 
 def _workspace(request: BuildRequest, gpu: DeviceInfo) -> int | None:

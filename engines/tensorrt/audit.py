@@ -1,13 +1,16 @@
-"""From the layers of a built engine to the audit: which work ran at which precision."""
+"""From the layers of a built engine to the audit, on the host: which work ran at which precision."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seatrial.engines.audit import UNKNOWN, Audit, Layer, with_guesses
-from seatrial.engines.tensorrt.inspector import BuiltLayer
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.tensorrt.inspector import BuiltLayer, read_layers
+from seatrial.engines.tensorrt.macs import node_macs
 
 # Kinds and kernels that multiply, where several layers carry the name of one ONNX node (its reformats, its Q/DQ).
 # Myelin, TensorRT's compiler, calls a convolution a correlation, and its kernels by what was fused: __myl_FcAddCast.
@@ -34,6 +37,12 @@ _OPERANDS = {
 }
 
 
+def judge(request: BuildRequest, told: Any) -> Audit:
+    """The audit of an engine whose inspector told that text; DeviceError where that cannot be read."""
+    layers = read_layers(str(told))
+    return audit_layers(layers, node_macs(request.onnx_bytes, request.input_name), request.precision)
+
+
 def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requested: str) -> Audit:
     """The audit of an engine's layers.
 
@@ -42,7 +51,8 @@ def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requeste
     precision, as is the work of a layer that does not tell what it computes in. Work that is not known, -1, is a layer
     of its own, too, guessed.
     """
-    doers = {node: _doers(node, layers, list(macs)) for node in macs}
+    places = _Places(layers, list(macs))
+    doers = {node: places.doers(node) for node in macs}
     done: dict[int, list[str]] = {}
     alone: list[tuple[str, Layer]] = []
     for node, found in doers.items():
@@ -87,24 +97,35 @@ def realized(layer: BuiltLayer) -> str:
     return told.pop() if len(told) == 1 else UNKNOWN
 
 
-def _doers(node: str, layers: Sequence[BuiltLayer], order: Sequence[str]) -> list[int]:
-    """Positions of the layers that may do a node's work: those that multiply before others, then opaque regions."""
-    named = [index for index, layer in enumerate(layers) if node in layer.nodes and not layer.opaque]
-    multiplying = [index for index in named if _multiplies(layers[index])]
-    if named:
-        return multiplying or named
-    return [index for index, layer in enumerate(layers) if layer.opaque and _spans(layer.nodes, node, order)]
-
-
 def _multiplies(layer: BuiltLayer) -> bool:
     return bool(_MULTIPLIES.search(f"{layer.kind} {layer.tactic}") or _MYELIN.search(layer.tactic or layer.name))
 
 
-def _spans(ends: Sequence[str], node: str, order: Sequence[str]) -> bool:
-    if node in ends:
-        return True
-    inside = [order.index(end) for end in ends if end in order]
-    return len(inside) == 2 and inside[0] < order.index(node) < inside[1]
+class _Places:
+    """Where the layers are that carry the name of a node. order: of the nodes that multiply."""
+
+    def __init__(self, layers: Sequence[BuiltLayer], order: Sequence[str]) -> None:
+        self._layers = layers
+        self._order = {node: position for position, node in enumerate(order)}
+        self._named: dict[str, list[int]] = defaultdict(list)
+        # An opaque region: the positions between its two ends, and its ends.
+        self._regions: list[tuple[int, range, frozenset[str]]] = []
+        for index, layer in enumerate(layers):
+            if layer.opaque:
+                inside = [self._order[end] for end in layer.nodes if end in self._order]
+                between = range(inside[0] + 1, inside[1]) if len(inside) == 2 else range(0)
+                self._regions.append((index, between, frozenset(layer.nodes)))
+            else:
+                for node in dict.fromkeys(layer.nodes):
+                    self._named[node].append(index)
+
+    def doers(self, node: str) -> list[int]:
+        """Positions of the layers that may do a node's work: those that multiply before others, then opaque regions."""
+        named = self._named.get(node)
+        if named:
+            return [index for index in named if _multiplies(self._layers[index])] or named
+        position = self._order[node]
+        return [index for index, between, ends in self._regions if position in between or node in ends]
 
 
 def _kernel(layer: BuiltLayer) -> str:

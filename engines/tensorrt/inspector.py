@@ -37,6 +37,10 @@ _TYPE = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 # Indices, flags, pixels; and what is said of a tensor whose type hangs on a shape.
 _NO_PRECISION = re.compile(r"\b(u?int(8|16|32|64)|bool|N/A)\b", re.IGNORECASE)
 _ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+# No engine of an image classifier comes near these; what is longer is not searched for patterns.
+_MOST_TEXT = 32 << 20
+_MOST_LAYERS = 20_000
+_LONGEST_NAME = 1 << 16
 _FOREIGN = re.compile(r"\{ForeignNode\[(.*)\]\}")
 
 
@@ -61,11 +65,13 @@ class BuiltLayer:
 
 def read_layers(text: str) -> list[BuiltLayer]:
     """The layers in an engine's information, in either dialect; DeviceError where it is in neither."""
+    if len(text) > _MOST_TEXT:
+        raise DeviceError(f"TensorRT's engine inspector gave {len(text)} letters: that is no engine's information.")
     try:
         told = _spelled(json.loads(text))
         if "iotensors" in told or "bindings" in told:
             return [_layer(layer) for layer in _detailed(told)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DeviceError(f"TensorRT's engine inspector gave what cannot be read ({error!r}): {text[:200]}") from error
     raise DeviceError(f"TensorRT's engine inspector gave neither the form of 10.x nor that of 11.x: {text[:200]}")
 
@@ -100,6 +106,8 @@ def _spelled(told: Any) -> dict[str, Any]:
 
 def _detailed(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     layers = told["layers"]
+    if len(layers) > _MOST_LAYERS:
+        raise ValueError(f"{len(layers)} layers")
     if any(not isinstance(layer, Mapping) for layer in layers):
         raise DeviceError(
             "TensorRT's engine inspector gave names alone: the plan was built without detailed verbosity."
@@ -108,11 +116,11 @@ def _detailed(told: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _layer(layer: Mapping[str, Any]) -> BuiltLayer:
-    name, metadata = layer["name"], layer.get("metadata") or ""
+    name, metadata = _bounded(layer["name"]), _bounded(layer.get("metadata") or "")
     return BuiltLayer(
         name=name,
-        kind=layer["layertype"],
-        tactic=layer.get("tacticname") or "",
+        kind=_bounded(layer["layertype"]),
+        tactic=_bounded(layer.get("tacticname") or "", 1 << 12),
         nodes=onnx_nodes(name, metadata),
         inputs=tuple(_tensor_word(tensor) for tensor in layer["inputs"]),
         weights=_weights(layer),
@@ -120,10 +128,16 @@ def _layer(layer: Mapping[str, Any]) -> BuiltLayer:
     )
 
 
+def _bounded(text: str, most: int = _LONGEST_NAME) -> str:
+    if len(text) > most:
+        raise ValueError(f"a name of {len(text)} letters")
+    return text
+
+
 def _tensor_word(tensor: Any) -> str:
     told = _spelled(tensor)
     described = told.get("formatdatatype", told.get("datatype"))
-    return precision_word(described) if isinstance(described, str) else UNKNOWN
+    return precision_word(_bounded(described)) if isinstance(described, str) else UNKNOWN
 
 
 def _weights(layer: Mapping[str, Any]) -> str:

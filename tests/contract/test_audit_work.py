@@ -10,7 +10,7 @@ from counted_graphs import CASES, IMAGE, RUNTIMES, Graph, conv, loop, matmul, re
 from onnx import TensorProto, helper
 
 from seatrial import engines
-from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.graph import named_nodes
 from seatrial.engines.tensorrt.macs import node_macs
 from seatrial.engines.work import COUNTED, operators
 from seatrial.engines.work.silent import ML, SILENT

@@ -215,7 +215,7 @@ def test_a_fault_of_an_adapter_ends_its_target(unruly, request_small):
 
 def test_an_answer_is_checked(request_small, monkeypatch):
     with build("onnxruntime", request_small) as engine:
-        for answer in ({}, {"layers": 1, "other_ops": {}}, {"layers": [{}], "other_ops": {}}):
+        for answer in ({}, {"evidence": 1}, {"evidence": {"calls": [{}]}}):
             monkeypatch.setattr(engine.process, "ask", lambda *words, answer=answer, **more: (answer, []))
             with pytest.raises(DeviceError, match="sent what is no answer"):
                 engine.audit()

@@ -12,15 +12,17 @@ import onnx
 import onnxruntime as ort
 import pytest
 from conftest import make_model
+from onnx import TensorProto, helper
 
 from seatrial import engines
 from seatrial.engines import ENGINES, BuildRequest
 from seatrial.engines.builder_options import BuilderOptions
-from seatrial.engines.onnxruntime_audit import read_audit
+from seatrial.engines.onnxruntime_audit import read_audit, unseen_audit
 from seatrial.engines.onnxruntime_binding import DeviceBinding
-from seatrial.engines.onnxruntime_compiled import context_settings, gpu_identity, kept_or_compiled, unseen_audit
-from seatrial.engines.onnxruntime_profile import executions
-from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session
+from seatrial.engines.onnxruntime_compiled import context_settings, gpu_identity, kept_or_compiled
+from seatrial.engines.onnxruntime_evidence import kernel_calls
+from seatrial.engines.onnxruntime_profile import executions, profile_of
+from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, ONE_NODE, PROVIDERS, check_provider, open_session
 from seatrial.engines.onnxruntime_written import Written
 from seatrial.errors import BuildError, UnsupportedError, UsageError
 
@@ -101,6 +103,16 @@ def test_a_missing_plugin_is_told_with_its_install_line(small):
 def test_the_number_of_a_device_is_checked_before_anything_else(small):
     with pytest.raises(UsageError, match="cuda:first is no device"):
         engines.build("onnxruntime", dataclasses.replace(small, device="cuda:first"))
+
+
+def test_the_graph_of_a_trial_is_what_onnx_writes():
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert onnx.load_model_from_string(ONE_NODE) == model
+    onnx.checker.check_model(model, full_check=True)
+    (found,) = ort.InferenceSession(ONE_NODE).run(None, {"x": np.array([[-1, 0, 1, 2]], np.float32)})
+    assert found.tolist() == [[0, 0, 1, 2]]
 
 
 def test_the_cpu_needs_no_trial():
@@ -217,7 +229,7 @@ def test_batches_larger_than_the_profile_are_answered_in_parts(small):
 def test_what_happens_inside_a_compiled_engine_is_unknown_and_not_assumed(small):
     with engines.build("onnxruntime", small) as engine:
         known = engine.audit()
-        audit = unseen_audit(engine._written().calls, PROVIDERS["tensorrt"], "fp16", 1)
+        audit = unseen_audit(profile_of(engine.evidence("written"))[0], PROVIDERS["tensorrt"], "fp16", 1)
     assert audit.realized() == {"unknown": 1.0}
     assert audit.share_as_requested() == 0
     assert [layer.op for layer in audit.layers] == ["TensorrtExecutionProvider"] * 3
@@ -233,7 +245,7 @@ def test_a_kernel_that_ran_on_another_provider_is_named_with_it(small, tmp_path)
     session = ort.InferenceSession(small.onnx_bytes, options, providers=["CPUExecutionProvider"])
     session.run(None, {"input": np.zeros((1, 3, 16, 16), np.float32)})
     calls, graph = (
-        executions(Path(session.end_profiling()), onnx.load(optimized).graph),
+        executions(kernel_calls(Path(session.end_profiling())), onnx.load(optimized).graph),
         onnx.load_from_string(small.onnx_bytes).graph,
     )
     own, other = (

@@ -210,7 +210,7 @@ def test_what_is_not_installed_there_is_told_although_it_is_here():
         (
             "",
             "from seatrial.engines.places import hello; hello.WIRE = 77",
-            r"\(wire 1\), at .* \(wire 77\): they do not",
+            r"\(wire 2\), at .* \(wire 77\): they do not",
         ),
     ],
 )

@@ -142,7 +142,8 @@ def test_every_quantized_node_alone_is_that_of_onnxruntime(shared, name):
     model = load(shared, name)
     quantized = int8_of(shared, name)
     image = model.contract.normalise(images_of(shared, INT8[name][0], "test", 1))
-    every, names = with_every_output(quantized.onnx_bytes)
+    shown = with_every_output(quantized.onnx_bytes)
+    every, names = shown.onnx_bytes, shown.names
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(every, options, providers=["CPUExecutionProvider"])

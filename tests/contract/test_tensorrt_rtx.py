@@ -12,7 +12,7 @@ from onnx_files import set_batch
 from tensorrt_plans import plan_request
 
 from seatrial import calib, engines, exporters
-from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.graph import named_nodes
 from seatrial.engines.tensorrt.build import build_plan
 from seatrial.engines.tensorrt.engine import TensorRtEngine, TensorRtRtxEngine
 from seatrial.engines.tensorrt.macs import node_macs

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from seatrial import engines
 from seatrial.engines.audit import Layer
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.onnxruntime_profile import named_nodes
+from seatrial.engines.graph import named_nodes
 from seatrial.engines.tensorrt.audit import audit_layers, realized
 from seatrial.engines.tensorrt.inspector import BuiltLayer, onnx_nodes, precision_word, read_layers
 from seatrial.engines.tensorrt.macs import node_macs
