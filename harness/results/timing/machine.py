@@ -49,7 +49,7 @@ def names_of_place(machine: Values | None, board: str | None = None) -> list[str
     name = place.get("name")
     names = [
         board,
-        None if name == LOCAL.name else name,
+        None if board is not None or name == LOCAL.name else name,
         place.get("model"),
         place.get("processor"),
         *(one.get("name") for one in before.get("gpus") or ()),
