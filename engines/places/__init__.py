@@ -27,10 +27,4 @@ __all__ = [
     "Place",
     "PlacedEngine",
     "build",
-    "place_of",
 ]
-
-
-def place_of(device: str) -> Place:
-    """Where a target's device is. All are of this machine."""
-    return LOCAL

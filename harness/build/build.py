@@ -9,7 +9,8 @@ from pathlib import Path
 from seatrial.cache import cache_root
 from seatrial.calib import CalibrationImages
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import CompiledFile, EngineProcess, place_of
+from seatrial.engines.boards.places import Places
+from seatrial.engines.places import CompiledFile, EngineProcess
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import SeatrialError, UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
@@ -17,7 +18,7 @@ from seatrial.files import replacing
 from seatrial.harness.alike import IMAGES, settle
 from seatrial.harness.guard import Verdict
 from seatrial.harness.guard.faithful import faithful
-from seatrial.harness.plan.files import needs_calibration, target_file
+from seatrial.harness.plan.files import needs_calibration, saturates_at, target_file
 from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
@@ -52,6 +53,7 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
     model = load_model(spec.source)
     results = []
     with contextlib.ExitStack() as stack:
+        places = stack.enter_context(Places(spec.boards, spec.wait_s))
         images: CalibrationImages | None = None
         given = spec.calibration.data is not None
         if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets.asked):
@@ -60,15 +62,17 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
         with progress.stage("Building", len(spec.targets.asked), "engines") as update:
             for done, target in enumerate(spec.targets.asked):
                 update(done, target.id)
-                results.append(_one(spec, model, target, images))
+                results.append(_one(spec, model, target, images, places))
             update(len(spec.targets.asked))
     return results
 
 
-def _one(spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None) -> BuildResult:
+def _one(
+    spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None, places: Places
+) -> BuildResult:
     nodes, verdict = 0, None
     try:
-        place = place_of(target.device)
+        place = places.of(target.board)
         place.check_offered(target.engine, target.precision, target.device)
         with EngineProcess(target.engine, spec.limits, place=place) as process:
             process.check_compile(target.precision, target.device, spec.builder.compute_capability)
@@ -94,7 +98,8 @@ def _made(
     process: EngineProcess,
 ) -> tuple[DeployableModel, Verdict | None]:
     """The file that is built, with the nodes in float in which the engine would depart from it, where it runs here."""
-    made = target_file(model, target, images, spec.quantization)
+    saturates = saturates_at(process.place, target.device)
+    made = target_file(model, target, images, spec.quantization, saturates=saturates)
     if not is_quantized(made.precision) or spec.builder.compute_capability is not None:
         return made, None
     try:

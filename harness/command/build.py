@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seatrial.engines.places import place_of
+from seatrial.engines.places import LOCAL
 from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE
 from seatrial.harness.build.build import build
 from seatrial.harness.command.flags import (
@@ -66,7 +66,7 @@ def spec_of(flags: Mapping[str, Any], console: Console) -> BuildSpec:
     given = dict(flags)
     begun = base.take(given)
     known = begun or RunSpec()
-    if given.get("engine"):
+    if given.get("engine") and not given.get("board"):
         given["engine"] = [_present(name, console) for name in given["engine"]]
     asked = targets.take(given, known.targets, extends=begun is not None and "out" not in given)
     return BuildSpec(
@@ -91,8 +91,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
 
 def _present(engine: str, console: Console) -> str:
     # `trt` stands for the family. Nothing runs here, so its other member may build; never unsaid.
-    place = place_of("cuda")
-    if engine == "trt" and not place.engine("tensorrt").installed and place.engine("tensorrt-rtx").installed:
+    if engine == "trt" and not LOCAL.engine("tensorrt").installed and LOCAL.engine("tensorrt-rtx").installed:
         say(console, "TensorRT is not installed; tensorrt-rtx is, and builds in its place.")
         return "tensorrt-rtx"
     return engine

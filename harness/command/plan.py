@@ -25,7 +25,7 @@ def tell_images_needed(spec: RunSpec, points: float, progress: Progress, console
         raise UsageError(f"--detect is {points:g}; it is a loss in points, above 0 and at most 100.")
     known = known_run(spec.baseline, spec.out)
     plan = make_plan(spec, progress)
-    found = needs(points / 100, plan.targets, len(plan.conditions), known)
+    found = needs(points / 100, plan.asked, len(plan.conditions), known)
     if not found:
         raise UsageError("--detect needs a target beside the reference, which is what the others lose against.")
     conditions = f"one of {len(plan.conditions)} conditions"

@@ -16,7 +16,7 @@ from seatrial.errors import EXIT_PASSED, BadInputError, UsageError
 from seatrial.harness.command.flags import base
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.plan.following import with_following
-from seatrial.harness.plan.making import make_plan
+from seatrial.harness.plan.making import Held, make_plan
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.trial import describe_trial, run_trial
@@ -68,7 +68,8 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
 def _described(root: Path, given: dict[str, Any], progress: Progress) -> Iterator[dict[str, Any]]:
     spec = base.take(given)
     assert spec is not None
-    plan = with_following(make_plan(spec, progress), RunDirectory(root).trials)
+    directory = RunDirectory(root)
+    plan = with_following(make_plan(spec, progress, Held.of(directory.description())), directory.trials)
     plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, out=None))
     for condition in plan.conditions:
         for build in plan.builds:

@@ -13,7 +13,8 @@ from seatrial.cache import cache_root
 from seatrial.calib.options import OURS
 from seatrial.engines import ENGINES, places
 from seatrial.engines.base import BuildRequest
-from seatrial.engines.places import EngineProcess, Limits, PlacedEngine, place_of
+from seatrial.engines.boards.places import Places
+from seatrial.engines.places import EngineProcess, Limits, Place, PlacedEngine
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import DeployableModel
@@ -35,12 +36,13 @@ from seatrial.harness.spec.targets import REFERENCE_ENGINE, TargetSpec
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One of the two. id: for people. request: what the engine is built from; model: the file in it."""
+    """One of the two. id: for people. request: what the engine is built from; model: the file in it. place: where."""
 
     id: str
     engine: str
     request: BuildRequest
     model: DeployableModel
+    place: Place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +78,9 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
 
     Raises what that raises, and BadInputError where --float-model is of another kind than the model.
     """
-    plan = _plan(spec, progress)
     with contextlib.ExitStack() as stack:
+        places = stack.enter_context(Places(spec.run.boards, spec.run.wait_s))
+        plan = _plan(spec, progress, places)
         calibration = None
         if plan.calib is not None:
             with progress.stage("Decoding calibration images", len(plan.calib)) as update:
@@ -136,20 +139,22 @@ def with_float(made: Prepared, target: TargetSpec, nodes: tuple[str, ...]) -> Si
 
 def open_engine(side: Side, limits: Limits) -> PlacedEngine:
     """Builds the side's engine, in a process of its own."""
-    return places.build(side.engine, side.request, limits, place=place_of(side.request.device))
+    return places.build(side.engine, side.request, limits, place=side.place)
 
 
-def _plan(spec: DiffSpec, progress: Progress) -> Plan:
+def _plan(spec: DiffSpec, progress: Progress, places: Places) -> Plan:
     others = () if spec.same_file or spec.against is None else (spec.reference,)
     planned = tuple(_plannable(target) for target in (spec.target, *others))
-    plan = make_plan(_planned(spec, planned), progress)
+    plan = make_plan(_planned(spec, planned), progress, places=places)
+    for error in plan.lost.values():
+        raise error
     if plan.released is not None:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
     if spec.remedy and not needs_quantizing(plan.model, spec.target):
         raise UsageError(f"--remedy needs the float model that {plan.model.name} was quantized from.")
     for target in (spec.target, *others):
         if _written_out(target) and target.precision != plan.model.precision:
-            place_of(target.device).check_offered(target.engine, target.precision, target.device)
+            plan.place(target).check_offered(target.engine, target.precision, target.device)
     return plan
 
 
@@ -185,9 +190,9 @@ def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) ->
         return plan.model
     options = plan.spec.quantization
     if not makes_own_file(plan.model, target, options) or not is_quantized(target.precision):
-        return target_file(plan.model, target, calibration, options)
+        return target_file(plan.model, target, calibration, options, saturates=plan.saturates(target))
     with EngineProcess(
-        target.engine, plan.spec.limits, place=place_of(target.device)
+        target.engine, plan.spec.limits, place=plan.place(target)
     ) as process:  # the file that a run would test
         found = faithful(
             plan.model, target, calibration, options, lambda made: plan.request(_plannable(target), made), process
@@ -196,7 +201,7 @@ def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) ->
 
 
 def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:
-    return Side(target.id, target.engine, plan.request(_plannable(target), model), model)
+    return Side(target.id, target.engine, plan.request(_plannable(target), model), model, plan.place(target))
 
 
 def _reference(
@@ -209,7 +214,7 @@ def _reference(
     other = spec.reference
     if spec.same_file:
         runs = _plannable(other)
-        place_of(other.device).check_offered(other.engine, runs.precision, other.device)
+        plan.place(other).check_offered(other.engine, runs.precision, other.device)
         literal = other.engine == REFERENCE_ENGINE
         request = build_request(
             target.model,
@@ -220,7 +225,7 @@ def _reference(
             builder=spec.run.builder,
         )
         words = f"{other.id}, the same file{' node by node' if literal else ''}"
-        return Side(words, other.engine, request, target.model), target.model
+        return Side(words, other.engine, request, target.model, plan.place(other)), target.model
     if plan.origin is not None:
         model = plan.origin
         if model.fixed_batch is None:

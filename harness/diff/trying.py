@@ -157,8 +157,11 @@ def _by_sensitivity(made: Prepared, target: TargetSpec) -> list[str]:
     """In seatrial's own file, which stands for those of other quantizers."""
     if made.calibration is None:
         return []
+    saturates = made.plan.saturates(target)
     options = dataclasses.replace(made.plan.spec.quantization, quantizer=OURS, keep_float=())
-    return [name for name, _ in sensitivities_of(made.plan.model, target, made.calibration, options)]
+    return [
+        name for name, _ in sensitivities_of(made.plan.model, target, made.calibration, options, saturates=saturates)
+    ]
 
 
 def _with_activation(node: str, found: DiffResult) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ def layer_evidence(
     targets = dataclasses.replace(plan.spec.targets, asked=(target,))
     spec = DiffSpec(run=dataclasses.replace(plan.spec, targets=targets))
     sides = (
-        Side(REFERENCE.id, REFERENCE.engine, plan.request(REFERENCE, original), original),
-        Side(target.id, target.engine, plan.request(target, model), model),
+        Side(REFERENCE.id, REFERENCE.engine, plan.request(REFERENCE, original), original, plan.place(REFERENCE)),
+        Side(target.id, target.engine, plan.request(target, model), model, plan.place(target)),
     )
     count = min(IMAGES, len(reader))
     made = Prepared(

@@ -10,7 +10,7 @@ from seatrial.engines.base import BuildRequest
 from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import Guard, Guarded, guarded, sample_for
-from seatrial.harness.plan.files import makes_own_file, target_file
+from seatrial.harness.plan.files import makes_own_file, saturates_at, target_file
 from seatrial.harness.spec.targets import TargetSpec
 
 
@@ -27,7 +27,8 @@ def faithful(
     """
 
     def make(leave: Mapping[str, str]) -> DeployableModel:
-        return target_file(model, target, images, options, leave)
+        saturates = saturates_at(process.place, target.device)
+        return target_file(model, target, images, options, leave, saturates=saturates)
 
     def build(made: DeployableModel) -> PlacedEngine:
         return PlacedEngine(process, request(made))

@@ -11,6 +11,16 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+def held_back(items: Iterable[Result], count: int) -> Iterator[Result]:
+    """The same items, each once `count` more have been drawn."""
+    waiting: deque[Result] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
 def ordered_map(
     work: Callable[[Task], Result],
     tasks: Iterable[Task],

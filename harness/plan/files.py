@@ -11,7 +11,7 @@ from seatrial.calib import CalibrationImages, QuantizeOptions, has_recipe, needs
 from seatrial.calib.options import OURS
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
-from seatrial.engines.places import place_of
+from seatrial.engines.places import Place
 from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.exporters import DeployableModel
 from seatrial.exporters.float_view import float_view
@@ -58,11 +58,13 @@ def target_file(
     images: CalibrationImages | None,
     options: QuantizeOptions,
     leave: Mapping[str, str] = MappingProxyType({}),
+    *,
+    saturates: bool,
 ) -> DeployableModel:
     """The graph that the target runs: the file as it ships at its own precision, else made from its float32 form.
 
     images: what to calibrate on, None where that needs none. leave: nodes of a file made here that stay float, and why.
-    Raises what `calib.quantize` raises.
+    saturates: as `saturates_at` says of where it runs. Raises what `calib.quantize` raises.
     """
     if target.precision == model.precision != "fp32" or not ENGINES[target.engine].executes_graph:
         return model
@@ -75,20 +77,21 @@ def target_file(
         images=images,
         cache=cache_root() / "quantized",
         options=options,
-        saturates=_saturates(target),
+        saturates=saturates,
         leave=leave,
     )
 
 
 def sensitivities_of(
-    model: DeployableModel, target: TargetSpec, images: CalibrationImages, options: QuantizeOptions
+    model: DeployableModel, target: TargetSpec, images: CalibrationImages, options: QuantizeOptions, *, saturates: bool
 ) -> list[tuple[str, float]]:
     """What each layer of such a file costs at the scores by itself: see `calib.sensitivities`."""
     engine = recipe_of(target)
     return calib.sensitivities(
-        model, target.precision, engine=engine, images=images, options=options, saturates=_saturates(target)
+        model, target.precision, engine=engine, images=images, options=options, saturates=saturates
     )
 
 
-def _saturates(target: TargetSpec) -> bool:
-    return place_of(target.device).facts().processor.saturates and device_kind(target.device) == "cpu"
+def saturates_at(place: Place, device: str) -> bool:
+    """True where integers are multiplied by a processor whose sums of products overflow."""
+    return device_kind(device) == "cpu" and place.facts().processor.saturates

@@ -14,7 +14,6 @@ from seatrial import __version__
 from seatrial.calib.cache import versions_of
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
-from seatrial.engines.places import place_of
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
@@ -86,15 +85,15 @@ def _run(plan: Plan) -> dict[str, Any]:
 def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     spec = plan.spec
     on_processor = device_kind(target.device) == "cpu"
-    place = place_of(target.device)
+    there = plan.there[target]
     quantized = needs_quantizing(plan.model, target)
     source = plan.source(target)
     return {
         **({} if source is plan.model else {"float_model": source.digest}),
         **{name: value for name, value in dataclasses.asdict(target).items() if value is not None},
         **ENGINES.provenance(target.engine),
-        "version": place.engine(target.engine).version,
-        "processor": place.facts().processor.to_dict() if on_processor else None,
+        "version": there.version,
+        "processor": there.processor,
         "threads": spec.targets.threads,
         "optimization": spec.targets.optimization,
         "builder": None if on_processor else dataclasses.asdict(spec.builder),

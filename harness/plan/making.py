@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
-from seatrial.engines.places import place_of
+from seatrial.engines.boards.places import Places
+from seatrial.engines.places import LOCAL
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
@@ -23,11 +25,12 @@ from seatrial.harness.plan.identity import identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, where_of
 from seatrial.harness.plan.origin import load_models
 from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
+from seatrial.harness.plan.reaching import Nowhere, reach
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
-from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+from seatrial.harness.spec.targets import REFERENCE, TargetSpec, target_of
 
 UNLABELLED = (
     "The images have no labels: how often a target is right is not known, only how often it answers as the reference. "
@@ -37,17 +40,30 @@ UNLABELLED = (
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What a run directory holds already, and goes on with: targets, and ids of conditions."""
+    """What a run directory holds already, and goes on with: targets, and ids of conditions. identity: of the targets,
+    by id; it stands where a board cannot be had.
+    """
 
     targets: tuple[TargetSpec, ...] = ()
     conditions: tuple[str, ...] = ()
+    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any] | None) -> Held:
+        """From run.json; None where there is none yet."""
+        if description is None:
+            return cls()
+        asked, identity = description["asked"], description["identity"]
+        return cls(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"])
 
 
-def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
+def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Places | None = None) -> Plan:
     """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do.
 
-    held: what the plan asks for besides.
+    held: what the plan asks for besides. places: that the plan goes on with; None where no board is to be reached. A
+    board that cannot be had ends its targets alone (`Plan.lost`).
     """
+    places = places or Nowhere()
     spec = _with_targets(spec, held)
     targets = _targets(spec)
     asked = spec.conditions
@@ -59,6 +75,8 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
+    reached = reach(targets, places, held.identity, progress)
+    targets = tuple(reached.there)
     released = _released(path, model, label_of)
     world = World(spec, targets, model)
     if released is None:
@@ -94,6 +112,9 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held()) -> Plan:
         networks=resolved.networks,
         origin=origin,
         class_names=table_names(label_of) or _folder_names(data, model.classes),
+        places=places,
+        there=reached.there,
+        lost=reached.lost,
     )
     plan = with_hashed_images(plan, progress)
     return dataclasses.replace(plan, identity=identity_of(plan))
@@ -149,7 +170,10 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
     targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets.asked]
     unique = tuple(dict.fromkeys((REFERENCE, *targets)))
     for target in unique:
-        place_of(target.device).check_offered(target.engine, target.precision, target.device)
+        if target.board is None:
+            LOCAL.check_offered(target.engine, target.precision, target.device)
+        else:  # what no board can; the rest is asked there
+            ENGINES[target.engine].check_offered(target.precision, target.device)
     return unique
 
 

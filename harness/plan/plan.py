@@ -8,14 +8,18 @@ from pathlib import Path
 
 from seatrial.cache import cache_root
 from seatrial.engines.base import BuildRequest
+from seatrial.engines.boards.places import Places
+from seatrial.engines.places import Place
+from seatrial.errors import SeatrialError
 from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network
 from seatrial.harness.data import Selection
-from seatrial.harness.plan.files import needs_calibration
+from seatrial.harness.plan.files import needs_calibration, saturates_at
 from seatrial.harness.plan.keys import Digests, Identity
 from seatrial.harness.plan.load import data_name
+from seatrial.harness.plan.reaching import There
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
@@ -32,6 +36,7 @@ class Plan:
     the images. identity: what shapes the answers. only: the builds that take part, None for all.
     origin: the float model that a quantized one came from, where it is named. class_names: in the order of the outputs,
     as --classes, the model or the folders say.
+    places: where targets run. there, lost: as of `Reached`.
     """
 
     spec: RunSpec
@@ -51,6 +56,9 @@ class Plan:
     only: tuple[Build, ...] | None = None
     origin: DeployableModel | None = None
     class_names: tuple[str, ...] | None = None
+    places: Places = dataclasses.field(default_factory=Places)
+    there: Mapping[TargetSpec, There] = dataclasses.field(default_factory=dict)
+    lost: Mapping[TargetSpec, SeatrialError] = dataclasses.field(default_factory=dict)
 
     @property
     def data_name(self) -> str:
@@ -110,6 +118,19 @@ class Plan:
     def calibrates(self, target: TargetSpec) -> bool:
         """True where the target's file is made by looking at the calibration images."""
         return calibrates(self.spec, self.model, target)
+
+    @property
+    def asked(self) -> tuple[TargetSpec, ...]:
+        """The targets, and behind them those that cannot be had, and of which nothing is known."""
+        return (*self.targets, *(target for target in self.lost if target not in self.targets))
+
+    def place(self, target: TargetSpec) -> Place:
+        """Where it runs; raises why it cannot be had."""
+        return self.places.of(target.board)
+
+    def saturates(self, target: TargetSpec) -> bool:
+        """As `saturates_at` says of it."""
+        return saturates_at(self.place(target), target.device)
 
     def source(self, target: TargetSpec) -> DeployableModel:
         """The model that the target's file is, or is made from."""

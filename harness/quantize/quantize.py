@@ -13,7 +13,8 @@ from seatrial.calib import CalibrationImages, Recipe, chosen_recipe, needs_image
 from seatrial.calib.options import OURS
 from seatrial.calib.warn import warnings_of
 from seatrial.engines import ENGINES, Audit
-from seatrial.engines.places import EngineProcess, PlacedEngine, place_of
+from seatrial.engines.boards.places import Places
+from seatrial.engines.places import EngineProcess, Place, PlacedEngine
 from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import default_device
 from seatrial.errors import SeatrialError, UsageError
@@ -62,8 +63,12 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
     engine = _ALIASES.get(spec.engine, spec.engine)
     with contextlib.suppress(UsageError):  # a recipe may be there for an engine that is not
         engine = ENGINES.canonical(engine)
-    device = default_device(engine) if engine in ENGINES else "cpu"
-    saturates = place_of(device).facts().processor.saturates
+    with Places(spec.boards, spec.wait_s) as places:
+        return _quantized(spec, engine, places.of(spec.board), progress)
+
+
+def _quantized(spec: QuantizeSpec, engine: str, place: Place, progress: Progress) -> Quantized:
+    saturates = place.facts().processor.saturates
     recipe = chosen_recipe(engine, spec.precision, spec.quantization, saturates)
     model = load_model(spec.source)
     model = float_view(model) if spec.float_view else model
@@ -87,7 +92,7 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
                 )
 
             made = make({})
-            built = _built(engine, made, make, spec, images)
+            built = _built(engine, made, make, spec, images, place)
             update(1)
     if built.model is not None:
         made = built.model
@@ -123,6 +128,7 @@ def _built(
     make: Callable[[Mapping[str, str]], DeployableModel],
     spec: QuantizeSpec,
     images: CalibrationImages | None,
+    place: Place,
 ) -> _Built:
     """What the engine makes of the file. made: what `make` gives of no node."""
     if engine not in ENGINES:
@@ -130,7 +136,7 @@ def _built(
     guard = Guard(sample_for(images, made), cache=cache_root() / "guard")
     try:
         device = default_device(engine)
-        with EngineProcess(engine, place=place_of(device)) as process:
+        with EngineProcess(engine, place=place) as process:
 
             def build(model: DeployableModel) -> PlacedEngine:
                 request = build_request(model, precision=spec.precision, device=device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from seatrial.calib.overflow import Overflow, find_overflow
@@ -12,16 +12,21 @@ from seatrial.calib.warn import calibration_of
 from seatrial.engines.device import device_kind
 from seatrial.harness.results.fallback import Explanation, Where, explain
 from seatrial.harness.run.engines import BuiltTarget
+from seatrial.harness.run.session import Session
 
 
 def describe_audits(
-    targets: Sequence[BuiltTarget], findings: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
+    session: Session, findings: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """JSON values: per target the requested precision, the realized shares, size, build time and every layer.
+    """JSON values: per target the requested precision, the realized shares, size, build time and every layer; those
+    that fail meanwhile are missing.
 
     findings, asked: whether the model and the built engines answer alike (`harness.alike`).
     """
-    described = {target.id: {**_describe(target), "alike": asked[target.id]} for target in targets}
+    described: dict[str, Any] = {}
+    for target in session.alive():
+        with session.noting(target.id, "build"):
+            described[target.id] = {**_describe(target), "alike": asked[target.id]}
     return {"schema": 1, "alike": findings, "targets": described}
 
 

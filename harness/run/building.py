@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from seatrial.cache import cache_root
 from seatrial.engines.places import PlacedEngine
@@ -11,8 +11,12 @@ from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import IMAGES, Guard, Guarded, Sample, guarded, sample_for, sample_of
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.files import makes_own_file, target_file
+from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.failures import TARGET_ERRORS
+from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.engines import BuiltTarget
+from seatrial.harness.run.left import needed
+from seatrial.harness.run.processes import Fleet
 from seatrial.harness.run.session import Session
 from seatrial.harness.spec.targets import REFERENCE, Build, TargetSpec
 
@@ -21,13 +25,18 @@ def build_targets(session: Session) -> None:
     """Builds all engines of the plan, in its order, one at a time: build times are measured.
 
     A target that cannot be built is a failure of the session; the error is raised where it is the reference's, or where
-    nothing but the reference is left to test.
+    nothing but the reference is left to test. What a board that cannot be had has finished before stands.
     """
     plan, fleet = session.plan, session.fleet
     first: SeatrialError | None = None
     maker = _Maker(session)
-    with session.progress.stage("Building engines", len(plan.builds), "engines") as update:
-        for done, build in enumerate(plan.builds):
+    missed = needed(plan, session.directory, fleet.lost)
+    for name, error in _lost(plan, fleet, missed).items():
+        session.lose(name, "build", error)
+        first = first or error
+    begun = [build for build in plan.builds if build not in fleet.lost]
+    with session.progress.stage("Building engines", len(begun), "engines") as update:
+        for done, build in enumerate(begun):
             update(done, build.id)
             try:
                 made = maker.make(build)
@@ -38,9 +47,24 @@ def build_targets(session: Session) -> None:
                 first = first or error
             else:
                 session.targets.append(BuiltTarget(build, made.engine, made.model, made.verdict))
-        update(len(plan.builds))
-    if first is not None and all(target.build.target == REFERENCE for target in session.targets):
+        update(len(begun))
+    stand = [build for build in fleet.lost if build not in missed]
+    if first is not None and not stand and all(target.build.target == REFERENCE for target in session.targets):
         raise first
+
+
+def check_reached(plan: Plan, directory: RunDirectory, fleet: Fleet) -> None:
+    """Raises why, where no board can be had and nothing but the reference would be left to test."""
+    missed = needed(plan, directory, fleet.lost)
+    lost = _lost(plan, fleet, missed)
+    if lost and all(build.target == REFERENCE or build in missed for build in plan.builds):
+        raise next(iter(lost.values()))
+
+
+def _lost(plan: Plan, fleet: Fleet, missed: Sequence[Build]) -> dict[str, SeatrialError]:
+    """Ids of the builds that cannot begin, and why."""
+    unknown = {target.id: error for target, error in plan.lost.items() if target not in plan.targets}
+    return {**{build.id: fleet.lost[build] for build in missed}, **unknown}
 
 
 class _Maker:
@@ -58,7 +82,10 @@ class _Maker:
         known = self._files.get(target)
 
         def file(leave: Mapping[str, str]) -> DeployableModel:
-            return known or target_file(plan.source(target), target, images, plan.spec.quantization, leave)
+            saturates = plan.saturates(target)
+            return known or target_file(
+                plan.source(target), target, images, plan.spec.quantization, leave, saturates=saturates
+            )
 
         def start(model: DeployableModel) -> PlacedEngine:
             return PlacedEngine(self._session.fleet.processes[build], plan.request(target, model))

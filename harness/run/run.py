@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from seatrial.cache import sweep_cache
+from seatrial.engines.boards.places import Places
 from seatrial.errors import UsageError
 from seatrial.files import write_json
 from seatrial.harness.plan.following import with_following
@@ -29,31 +30,31 @@ from seatrial.harness.results.typed import Summary
 from seatrial.harness.run.alike import ask_targets
 from seatrial.harness.run.answer import answer
 from seatrial.harness.run.audits import describe_audits
-from seatrial.harness.run.building import build_targets
+from seatrial.harness.run.building import build_targets, check_reached
 from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
+from seatrial.harness.run.left import is_finished, is_whole
 from seatrial.harness.run.looking import look_for_causes
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.timing.asked import Asked, asked_of
-from seatrial.harness.run.timing.missing import is_timed
 from seatrial.harness.run.timing.time_targets import time_targets
 from seatrial.harness.run.trials import remaining
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
-from seatrial.harness.spec.targets import target_of
 
 
-def run(spec: RunSpec, progress: Progress | None = None) -> tuple[dict[str, Any], Path]:
+def run(spec: RunSpec, progress: Progress | None = None, places: Places | None = None) -> tuple[dict[str, Any], Path]:
     """As `finished`; the summary as in summary.json."""
-    summary, root = finished(spec, progress)
+    summary, root = finished(spec, progress, places)
     return summary.to_dict(), root
 
 
-def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
-    """Runs, continues or just re-reads a run. Returns its summary and its directory.
+def finished(spec: RunSpec, progress: Progress | None = None, places: Places | None = None) -> tuple[Summary, Path]:
+    """Runs, continues or just re-reads a run. Returns its summary and its directory. places: of its targets, closed in
+    the end; None for those that the spec describes.
 
     Raises a SeatrialError that says what to do. A run that is interrupted keeps its finished trials; the same spec
     continues it. What fails before the first trial leaves no run directory behind.
@@ -66,10 +67,11 @@ def finished(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
         StoredRun(spec.baseline, "--baseline")  # what cannot be compared is told before anything is done
     sweep_cache()
     with contextlib.ExitStack() as stack:
+        places = stack.enter_context(places or Places(spec.boards, spec.wait_s))
         if spec.out is not None:
             stack.enter_context(_held_alone(RunDirectory(spec.out), progress))
         stored = None if spec.out is None else RunDirectory(spec.out).description()
-        plan = make_plan(spec, progress, _held(stored))
+        plan = make_plan(spec, progress, Held.of(stored), places)
         directory = RunDirectory(plan.out)
         if spec.out is None:
             stack.enter_context(_held_alone(directory, progress))
@@ -91,25 +93,28 @@ def _held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
 def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summary:
     """Runs what is left, and sums up."""
     directory.check(directory.description(), plan.identity.to_dict())
-    if not _finished(with_following(plan, directory.trials), directory):
-        with asked_of(plan) as timing, started(plan) as fleet, run_images(plan, progress) as (images, calibration):
-            _measure(Session(plan, directory, images, calibration, fleet, progress), timing)
+    if not is_finished(with_following(plan, directory.trials), directory):
+        with asked_of(plan) as timing, started(plan) as fleet:
+            check_reached(plan, directory, fleet)
+            with run_images(plan, progress) as (images, calibration):
+                _measure(Session(plan, directory, images, calibration, fleet, progress), timing)
     return summed_up(with_following(plan, directory.trials), directory)
 
 
 def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
-    """Sums up what lies in the run directory `spec.out`, and writes its reports; nothing is built, asked or timed.
+    """Sums up what lies in the run directory `spec.out`, and writes its reports; nothing is built, asked or timed, and
+    no board is reached.
 
     spec: the run's own (`spec_of_run`), gate and baseline may be others. UsageError where the run is not finished.
     """
     assert spec.out is not None
     progress, root, directory = progress or Silent(), spec.out, RunDirectory(spec.out)
     with _held_alone(directory, progress):
-        plan = make_plan(spec, progress, _held(directory.description()))
+        plan = make_plan(spec, progress, Held.of(directory.description()))
         directory.check(directory.description(), plan.identity.to_dict())
         plan = with_following(plan, directory.trials)
         failed = {failure["target"] for failure in directory.told_failures()}
-        if not _whole(plan, directory, failed):
+        if not is_whole(plan, directory, [build for build in plan.builds if build.id not in failed]):
             raise UsageError(f"{root} is not finished: repeat the command of that run first.")
         return summed_up(plan, directory), root
 
@@ -125,30 +130,6 @@ def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
     return summary
 
 
-def _held(stored: Mapping[str, Any] | None) -> Held:
-    if stored is None:
-        return Held()
-    asked = stored["asked"]
-    return Held(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]))
-
-
-def _finished(plan: Plan, directory: RunDirectory) -> bool:
-    """True where nothing is left to do. A target that failed is tried again."""
-    return not directory.failures.exists() and directory.findings.exists() and _whole(plan, directory)
-
-
-def _whole(plan: Plan, directory: RunDirectory, failed: Collection[str] = ()) -> bool:
-    """True where all is there that is to be summed up, but for the builds that came to no end."""
-    builds = {build.id for build in plan.builds} - set(failed)
-    return (
-        directory.run_json.exists()
-        and directory.audit.exists()
-        and builds <= read_values(directory.audit)["targets"].keys()
-        and is_timed(plan, directory, [build for build in plan.builds if build.id in builds])
-        and not any(builds & set(pending.targets) for pending in remaining(plan, directory))
-    )
-
-
 def _measure(session: Session, timing: Asked) -> None:
     """Builds, asks, times and answers; all of it goes into the run directory."""
     directory = session.directory
@@ -158,7 +139,7 @@ def _measure(session: Session, timing: Asked) -> None:
     if session.plan.spec.reuse is not None:
         take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
     asked = ask_targets(session)
-    audits = describe_audits(session.alive(), findings.to_dict(), asked)
+    audits = describe_audits(session, findings.to_dict(), asked)
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
     write_values(directory.audit, audits)
@@ -175,7 +156,7 @@ def _measure(session: Session, timing: Asked) -> None:
 
 def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]:
     """run.json. stored: as it is so far; when and where a run was begun stays."""
-    asked = {"targets": [target.id for target in plan.targets], "conditions": list(plan.asked_ids)}
+    asked = {"targets": [target.id for target in plan.asked], "conditions": list(plan.asked_ids)}
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     begun = stored or {"started": now, "environment": describe_environment()}
     return {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seatrial.engines.boards.places import Places
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import Pending
@@ -65,7 +66,16 @@ def run_trial(description: Any, out: Path, progress: Progress | None = None) -> 
     path = trial_path(directory.trials, asked.key)
     if is_finished(directory.trials, asked.key):
         return path
-    plan, condition = _with_condition(make_plan(from_dict(RunSpec, description["spec"]), progress), asked)
+    spec = from_dict(RunSpec, description["spec"])
+    with Places(spec.boards, spec.wait_s) as places:
+        _run(description, asked, make_plan(spec, progress, places=places), directory, progress)
+    return path
+
+
+def _run(description: Any, asked: _Asked, plan: Plan, directory: RunDirectory, progress: Progress) -> None:
+    if asked.build.target in plan.lost:
+        raise plan.lost[asked.build.target]
+    plan, condition = _with_condition(plan, asked)
     if asked.build.target not in plan.targets or plan.key(asked.build, condition) != asked.key:
         raise UsageError(_why_not(description, plan, asked, condition))
     plan = dataclasses.replace(plan, only=_needed(plan, asked.build, condition))
@@ -76,7 +86,6 @@ def run_trial(description: Any, out: Path, progress: Progress | None = None) -> 
         answer(session, [Pending(condition, (asked.build.id,))])
     if session.error is not None:
         raise session.error
-    return path
 
 
 @dataclasses.dataclass(frozen=True)

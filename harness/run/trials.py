@@ -6,15 +6,21 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from seatrial.exporters import InputContract
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import Pending
 from seatrial.harness.conditions.kinds.registry import kind_of
+from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
+from seatrial.harness.pipeline.prefetch import held_back
+from seatrial.harness.pipeline.travelling import travelling
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import is_table
 from seatrial.harness.records.predictions import Predictions, concatenate, rows_of
@@ -22,6 +28,8 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.images import reading_of
+from seatrial.harness.run.lines import Lines, lines
+from seatrial.harness.run.processes import lanes_of
 from seatrial.harness.run.session import Session
 from seatrial.harness.spec.targets import Build
 
@@ -40,6 +48,7 @@ class _Task:
 class _Answer:
     task: _Task
     rows: dict[tuple[str, str], Predictions]
+    later: dict[tuple[str, str], Future[Predictions | None]]
     conditions_s: float
     engines_s: float
 
@@ -90,12 +99,14 @@ def run_trials(session: Session, pending: Sequence[Pending], targets: Sequence[B
 
     begin, done = time.perf_counter(), 0
     spent = {"engines": 0.0, "conditions": 0.0}
-    answer = functools.partial(_answer, session, present)
+    far = {target.id: lanes_of(plan, target.build.target) for target in targets if _is_far(session, target)}
     filed = _Filed(session)
-    with session.progress.stage("Running trials", count * sum(map(len, passes))) as update:
+    with session.progress.stage("Running trials", count * sum(map(len, passes))) as update, lines(far, close) as apart:
         update(0)
         tasks = _tasks(passes, count, plan.spec.work.batch_size)
-        for found in ordered_map(answer, tasks, workers=plan.spec.work.workers, abandon=close):
+        answer = functools.partial(_answer, session, present, apart)
+        answers = ordered_map(answer, tasks, workers=plan.spec.work.workers, abandon=close)
+        for found in held_back(answers, apart.ahead):
             filed.add(found)
             spent["engines"] += found.engines_s
             spent["conditions"] += found.conditions_s
@@ -104,17 +115,27 @@ def run_trials(session: Session, pending: Sequence[Pending], targets: Sequence[B
     session.directory.add_spent({"wall": time.perf_counter() - begin, **spent})
 
 
-def _answer(session: Session, present: Mapping[str, BuiltTarget], task: _Task) -> _Answer:
+def _is_far(session: Session, target: BuiltTarget) -> bool:
+    """True for an engine that shares no memory with the run."""
+    return not target.engine.process.sees(session.arena)
+
+
+def _answer(session: Session, present: Mapping[str, BuiltTarget], apart: Lines, task: _Task) -> _Answer:
     """One batch of images under conditions that are read together, answered by all that are asked."""
     begin, engines_s = time.perf_counter(), 0.0
     data, part = session.plan.data, slice(task.start, task.stop)
     ids, labels = data.ids[part], data.labels[part]
     pixels = session.images.read([one.condition for one in task.together], task.start, task.stop)
     rows: dict[tuple[str, str], Predictions] = {}
+    later: dict[tuple[str, str], Future[Predictions | None]] = {}
     for one in task.together:
         condition = one.condition
         changed = condition.apply(pixels[condition.id], ids, session.plan.spec.seed)
         asked = [present[name] for name in one.targets if not session.lost(name)]
+        for target in [target for target in asked if _is_far(session, target)]:
+            asked.remove(target)
+            ask = functools.partial(_answer_far, session, target, condition, changed, labels)
+            later[condition.id, target.id] = apart.submit(target.id, ask)
         with session.arena.slot() as slot:
             inputs = {
                 contract: slot.put(tensor(changed, contract, _numbers(condition, contract)))
@@ -126,7 +147,20 @@ def _answer(session: Session, present: Mapping[str, BuiltTarget], task: _Task) -
                     scores = target.engine.infer(inputs[target.model.contract])
                     rows[condition.id, target.id] = rows_of(scores, labels, target.model.scores)
             engines_s += time.perf_counter() - ready
-    return _Answer(task, rows, time.perf_counter() - begin - engines_s, engines_s)
+    return _Answer(task, rows, later, time.perf_counter() - begin - engines_s, engines_s)
+
+
+def _answer_far(
+    session: Session, target: BuiltTarget, condition: Condition, images: Pixels, labels: npt.NDArray[np.int64]
+) -> Predictions | None:
+    """None of a target that is lost."""
+    if session.lost(target.id):
+        return None
+    contract = target.model.contract
+    with session.noting(target.id, "trials"):
+        scores = target.engine.infer(travelling(images, contract, _numbers(condition, contract)))
+        return rows_of(scores, labels, target.model.scores)
+    return None
 
 
 class _Filed:
@@ -141,8 +175,10 @@ class _Filed:
         task, plan = found.task, self._session.plan
         if task.start == 0:
             self._parts = {(one.condition.id, name): [] for one in task.together for name in one.targets}
-        for key, rows in found.rows.items():
-            self._parts[key].append(rows)
+        later = {key: answer.result() for key, answer in found.later.items()}
+        for key, rows in {**found.rows, **later}.items():
+            if rows is not None:
+                self._parts[key].append(rows)
         if task.stop < len(plan.data.ids):
             return
         for one in task.together:

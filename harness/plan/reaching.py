@@ -1,0 +1,76 @@
+"""Where the targets of a plan run: what shapes their answers there, and which of them cannot be had."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seatrial.engines.boards.places import Places
+from seatrial.engines.device import device_kind
+from seatrial.errors import SeatrialError, UnsupportedError
+from seatrial.harness.progress import Progress
+from seatrial.harness.records.failures import TARGET_ERRORS
+from seatrial.harness.spec.targets import TargetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class There:
+    """What a target's place has to do with its answers. version: of the runtime. processor: as JSON values, None where
+    another device computes.
+    """
+
+    version: str | None
+    processor: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """there: of each target that takes part. lost: why a target cannot be had now; one that takes part all the same was
+    there before, and what it answered then stands.
+    """
+
+    there: Mapping[TargetSpec, There]
+    lost: Mapping[TargetSpec, SeatrialError]
+
+
+class Nowhere(Places):
+    """Places for those who only read what was answered: no board is reached."""
+
+    def of(self, board: str | None) -> Any:
+        """As `Places.of`."""
+        if board is None:
+            return super().of(None)
+        raise UnsupportedError(f"Board {board} is not asked here.")
+
+
+def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any], progress: Progress) -> Reached:
+    """Asks every target's place. held: target id -> its identity, in the run directory. Raises for targets of this
+    machine alone.
+    """
+    there: dict[TargetSpec, There] = {}
+    lost: dict[TargetSpec, SeatrialError] = {}
+    boards = list(dict.fromkeys(target.board for target in targets if target.board is not None))
+    for target in targets:
+        if target.board is None:
+            there[target] = _there(target, places)
+    with progress.stage("Reaching boards", len(boards), "boards") as update:
+        for done, board in enumerate(boards):
+            update(done, board)
+            for target in (one for one in targets if one.board == board):
+                try:
+                    there[target] = _there(target, places)
+                except TARGET_ERRORS as error:
+                    lost[target] = error
+                    if target.id in held:
+                        there[target] = There(held[target.id]["version"], held[target.id]["processor"])
+        update(len(boards))
+    return Reached({target: there[target] for target in targets if target in there}, lost)
+
+
+def _there(target: TargetSpec, places: Places) -> There:
+    place = places.of(target.board)
+    place.check_offered(target.engine, target.precision, target.device)
+    version = place.engine(target.engine).version
+    on_processor = device_kind(target.device) == "cpu"
+    return There(version, place.facts().processor.to_dict() if on_processor else None)
