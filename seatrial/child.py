@@ -23,16 +23,24 @@ _START = (
 _ROOT = str(Path(__file__).resolve().parent.parent)
 
 
-def python(module: str, arguments: Sequence[Any]) -> list[str]:
-    """The command that calls `main(*arguments)` of a module in a new Python with this one's sys.path.
+def python(module: str, arguments: Sequence[Any], path: Sequence[str] | None = None) -> list[str]:
+    """The command that calls `main(*arguments)` of a module in a new Python.
 
-    arguments: JSON values. UnsupportedError where this Python does not know where it lies.
+    arguments: JSON values. path: its sys.path, None for this one's. UnsupportedError where this Python does not know
+    where it lies.
     """
     if not sys.executable:
         raise UnsupportedError(
             "This Python does not tell its own path (sys.executable), so none can be started beside."
         )
-    return [sys.executable, "-c", _START, "\n".join(_path()), module, json.dumps(list(arguments))]
+    return [
+        sys.executable,
+        "-c",
+        _START,
+        "\n".join(_path(sys.path if path is None else path)),
+        module,
+        json.dumps(list(arguments)),
+    ]
 
 
 def start(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
@@ -59,6 +67,6 @@ def signal_words(status: int) -> str:
     return f"signal {-status}"
 
 
-def _path() -> list[str]:
+def _path(path: Sequence[str]) -> list[str]:
     # "" is the current folder, wherever that is: our own packages stand in its place.
-    return list(dict.fromkeys(entry or _ROOT for entry in [*sys.path, _ROOT]))
+    return list(dict.fromkeys(entry or _ROOT for entry in [*path, _ROOT]))

@@ -72,7 +72,7 @@ class AgentHost:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent)},
+            env={"HOME": str(home), "PATH": os.environ["PATH"]},
             bufsize=0,
             **how,
         )
@@ -97,7 +97,8 @@ class AgentHost:
             kind, _, _, body = self.frame()
             assert kind == frames.HELLO
             self.hello = json.loads(body)
-            said = {"lease_file": str(self.lease_file), "cache_bytes": 1 << 30, "environment": environment or {}}
+            variables = {"PYTHONPATH": str(Path(__file__).parent), **(environment or {})}  # engines of the tests
+            said = {"lease_file": str(self.lease_file), "cache_bytes": 1 << 30, "environment": variables}
             self.send(first, json.dumps({**HELLO, **said, **(hello or {})}).encode())
             if reads:
                 threading.Thread(target=self._read, daemon=True).start()
@@ -325,8 +326,8 @@ class AgentPlace(Place):
 
     name = "the board"
 
-    def __init__(self, host: AgentHost, memory_bytes: int | None = None) -> None:
-        self.host, self.memory_bytes, self._next = host, memory_bytes, 0
+    def __init__(self, host: AgentHost) -> None:
+        self.host, self._next = host, 0
 
     def facts(self) -> Facts:
         raise NotImplementedError
@@ -334,9 +335,9 @@ class AgentPlace(Place):
     def engine(self, name: str) -> EngineFacts:
         raise NotImplementedError
 
-    def connect(self, lanes: int, arena: object) -> Link:
+    def connect(self, lanes: int, arena: object, memory_bytes: int | None = None) -> Link:
         self._next += 1
-        return AgentLink(self.host, self._next, lanes, self.memory_bytes)
+        return AgentLink(self.host, self._next, lanes, memory_bytes)
 
 
 def processes(home: Path) -> dict[int, str]:

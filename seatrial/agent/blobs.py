@@ -57,6 +57,8 @@ class Blobs:
             try:
                 self._make_room(size, size - part.have)
             except BaseException:
+                if not part.have:
+                    part.remove()
                 part.close()
                 raise
             return part
@@ -136,11 +138,15 @@ class Part:
             os.fsync(self.handle)
             self._path.replace(self._path.with_suffix(""))
         except (OSError, RefusedError):
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+            self.remove()
             with told(self._path):
                 raise
         return True
+
+    def remove(self) -> None:
+        """Nothing of it is kept."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
 
     def close(self) -> None:
         """Lets go of it."""

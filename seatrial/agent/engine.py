@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,7 @@ class Engine:
                 self.lanes.append(Lane(index))
             theirs = [lane.theirs.fileno() for lane in self.lanes]
             self._process = child.start(
-                child.python("seatrial.agent.served", [os.getpid(), SERVER, [theirs, []]]),
+                child.python("seatrial.agent.served", [os.getpid(), SERVER, [theirs, []]], _path(environment)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -131,3 +132,9 @@ class Engine:
             self.output = None
             assert self._process.stdout is not None
             self._process.stdout.close()
+
+
+def _path(environment: Mapping[str, str]) -> list[str]:
+    """Its PYTHONPATH stands where Python would put it, but behind what is ours."""
+    asked = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return [*sys.path[:1], *asked, *sys.path[1:]]

@@ -15,7 +15,7 @@ from seatrial.engines.places import EngineProcess, Limits, PlacedEngine, build
 from seatrial.engines.places.wire import send
 from seatrial.errors import EngineDiedError
 
-QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5)
+QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5, memory_bytes=1 << 29)
 
 
 def served(host, number=1):
@@ -64,7 +64,7 @@ def test_more_than_a_window_travels_both_ways(board, request_small):
     ],
 )
 def test_how_an_engine_ends_is_told_and_the_others_go_on(board, unruly, request_small, batch, name, outcome, says):
-    place = AgentPlace(board, 1 << 29)
+    place = AgentPlace(board)
     with (
         build("onnxruntime", request_small, place=place) as other,
         build(name, request_small, QUICK, place=place) as engine,
