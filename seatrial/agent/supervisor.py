@@ -139,12 +139,12 @@ class Supervisor:
 
     def _environment(self) -> dict[str, str]:
         assert self._host is not None
-        return {
-            **os.environ,
-            **self._host.environment,
+        ours = {
             "SEATRIAL_BLOBS": str(self._cache / "blobs"),
             "SEATRIAL_ENGINES": str(self._cache / "engines"),
+            "SEATRIAL_ENGINES_BYTES": str(self._host.cache_bytes // 2),
         }
+        return {**os.environ, **self._host.environment, **ours}
 
     # --- the loop
 
@@ -314,7 +314,7 @@ class Supervisor:
             self._guardian.keep(self._lease.handle)
         except RefusedError as refusal:  # told to whoever wants it
             self._lease = refusal
-        self._blobs = Blobs(self._cache / "blobs", self._host.cache_bytes)
+        self._blobs = Blobs(self._cache / "blobs", self._host.cache_bytes // 2)
 
     def _ask(self, fields: dict[str, Any]) -> None:
         number = fields.get("id")

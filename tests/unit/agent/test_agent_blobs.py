@@ -92,17 +92,17 @@ def test_a_part_that_is_longer_than_the_file_is_begun_anew(tmp_path):
 
 def test_what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays(tmp_path):
     contents = [content_of(1000, seed) for seed in range(5)]
-    with AgentHost(tmp_path, hello={"cache_bytes": 3000}) as host:
+    with AgentHost(tmp_path, hello={"cache_bytes": 6000}) as host:
         for seed, content in enumerate(contents[:3]):
             assert host.upload(content)[1] == {"done": True}
             os.utime(folder(tmp_path) / digest(content), (1000 + seed, 1000 + seed))
         assert "raise cache_bytes" in host.upload(contents[3])[1]["says"]  # all are of this run
         assert host.upload(content_of(3001))[1]["error"] == "refused"
-    with AgentHost(tmp_path, hello={"cache_bytes": 3000}) as host:
+    with AgentHost(tmp_path, hello={"cache_bytes": 6000}) as host:
         assert host.upload(contents[0])[0] == {"done": True}  # is the youngest from now on
         assert host.upload(contents[3])[1] == {"done": True}
         assert {path.name for path in folder(tmp_path).iterdir()} == {digest(contents[index]) for index in (0, 2, 3)}
-        with AgentHost(tmp_path, hello={"cache_bytes": 3000}) as second:
+        with AgentHost(tmp_path, hello={"cache_bytes": 6000}) as second:
             assert second.upload(contents[4])[1] == {"done": True}
         assert {path.name for path in folder(tmp_path).iterdir()} == {digest(contents[index]) for index in (0, 3, 4)}
 

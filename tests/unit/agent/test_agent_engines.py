@@ -145,6 +145,7 @@ def test_an_engine_has_the_hosts_environment_and_a_number_of_its_own(tmp_path):
             environment = Path(f"/proc/{served(host)}/environ").read_bytes().split(b"\0")
             assert b"SEATRIAL_A_TEST=a b" in environment
             assert f"SEATRIAL_BLOBS={tmp_path}/.cache/seatrial/blobs".encode() in environment
+            assert f"SEATRIAL_ENGINES_BYTES={1 << 29}".encode() in environment
             assert f"SEATRIAL_ENGINES={tmp_path}/.cache/seatrial/engines".encode() in environment
             assert host.ask("start", engine=1, lanes=1, memory_bytes=None)["says"] == "There was an engine 1 already."
         assert host.ask("start", engine=1, lanes=1, memory_bytes=None)["error"] == "bad ask"
