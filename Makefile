@@ -3,15 +3,19 @@
 PYTHON ?= python3
 VENV := .venv
 CHECKS := .venv-checks
+GPU := .venv-gpu
 BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test emulators browser long parity performance lint format docs clean
+.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
 	@echo "make test         run the tests"
+	@echo "make gpu          run all that can run on this machine's NVIDIA GPU, into one archive; MINUTES=10 fits ten minutes"
+	@echo "make cpu          the same for the engines of the processor"
+	@echo "make hardware     put ARCHIVES=... of both into the table of docs/hardware.md"
 	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
 	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
@@ -58,6 +62,21 @@ bench: $(VENV)/.base
 test: $(VENV)/.test $(VENV)/.bindings
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu and not long"
 
+# What fits the GPU's driver is installed beside, in an environment of its own, by the steps themselves.
+$(GPU)/.base: pyproject.toml constraints.txt
+	test -x $(GPU)/bin/python || $(PYTHON) -m venv $(VENV_OPTIONS) $(GPU)
+	$(GPU)/bin/python $(INSTALL) --editable '.[cpu]' pytest
+	@touch $@
+
+gpu: $(GPU)/.base
+	PYTHONPATH=.:tests $(GPU)/bin/python -m gpukit gpu --install $(if $(MINUTES),--minutes $(MINUTES))
+
+cpu: $(VENV)/.test
+	PYTHONPATH=.:tests $(BIN)/python -m gpukit cpu $(if $(MINUTES),--minutes $(MINUTES))
+
+hardware: $(VENV)/.base
+	PYTHONPATH=.:tests $(BIN)/python -m gpukit hardware $(ARCHIVES)
+
 emulators:
 	tests/processors/install.sh
 	tests/processors/sshd.sh
@@ -94,4 +113,4 @@ docs: $(CHECKS)/.done
 	$(CHECKS)/bin/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(CHECKS) site build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CHECKS) $(GPU) site build dist .mypy_cache .ruff_cache .pytest_cache

@@ -34,6 +34,7 @@ collect_ignore_glob = [
     "unruly_engines.py",
     "untrue_engines.py",
     "tensorrt_stubs/*",
+    "gpukit/*",
     "contract/resize_with_torchvision.py",
     "processors/answer.py",
 ]

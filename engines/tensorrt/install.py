@@ -13,7 +13,9 @@ from seatrial.engines.cuda.driver_api import INSTALL_12
 # too (support matrices of TensorRT 10.16 and 11.4).
 _CUDA_13 = 13000
 _FRESH = "pip install 'seatrial[trt]'"
-_OLDER = f"pip install 'tensorrt-cu12>=10.3,<11' && {INSTALL_12}"
+_OLDER_PACKAGE = "tensorrt-cu12>=10.3,<11"
+_OLDER = f"pip install '{_OLDER_PACKAGE}' && {INSTALL_12}"
+_CUDA_PYTHON, _CUDA_PYTHON_12 = "cuda-python>=12.6", "cuda-python>=12.6,<13"
 _ENVIRONMENT = "python3 -m venv --system-site-packages .venv"
 
 
@@ -26,8 +28,19 @@ def install_line(root: Path = Path("/")) -> str:
         return f"{_ENVIRONMENT} and, in it, {INSTALL_12} (JetPack's TensorRT lies at {here})"
     if here is not None:
         return f"{_ENVIRONMENT} (the system's TensorRT lies at {here})"
-    version = driver_version()
-    return _OLDER if version is not None and version < _CUDA_13 else _FRESH
+    return _OLDER if _is_older() else _FRESH
+
+
+def cuda_requirement(root: Path = Path("/")) -> str:
+    """What pip brings to reach CUDA from Python, by the driver."""
+    return _CUDA_PYTHON_12 if is_jetson(root) or _is_older() else _CUDA_PYTHON
+
+
+def tensorrt_requirement(root: Path = Path("/")) -> str | None:
+    """What pip brings for TensorRT, by the driver; None where the system's own is to be taken (`install_line`)."""
+    if is_jetson(root) or _of_the_system(root) is not None:
+        return None
+    return _OLDER_PACKAGE if _is_older() else "tensorrt>=10.13"
 
 
 def is_jetson(root: Path = Path("/")) -> bool:
@@ -40,6 +53,11 @@ def _of_the_system(root: Path) -> Path | None:
     number = f"{sys.version_info.major}.{sys.version_info.minor}"
     found = [root / f"usr/lib/python{version}/dist-packages/tensorrt" for version in (number, "3")]
     return next((folder for folder in found if folder.is_dir()), None)
+
+
+def _is_older() -> bool:
+    version = driver_version()
+    return version is not None and version < _CUDA_13
 
 
 @functools.cache

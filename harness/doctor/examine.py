@@ -11,7 +11,9 @@ from typing import Any
 from seatrial import __version__
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
+from seatrial.engines.hardware import known_runs
 from seatrial.harness.doctor.engines import examine_engines
+from seatrial.harness.doctor.hardware import families, last_runs
 from seatrial.harness.doctor.machine import describe_machine
 from seatrial.harness.doctor.packages import describe_packages, find_duplicates
 from seatrial.harness.doctor.plugins import describe_plugins
@@ -30,6 +32,8 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
         machine = pool.submit(describe_machine)
         packages = pool.submit(describe_packages, timeout_s, importing=not names)
         engines = examine_engines(chosen, timeout_s)
+        hardware = families(machine.result()["gpus"])
+        engines = [{**engine, "last_runs": last_runs(engine, hardware, known_runs())} for engine in engines]
         return {
             "schema": SCHEMA,
             "seatrial": __version__,

@@ -27,6 +27,8 @@ def print_doctor(found: Mapping[str, Any], console: Console, *, brief: bool = Fa
     say_whole(console, headline(found), style="bold")
     console.print(_engines_table(found["engines"]))
     _print_missing(found["engines"], console)
+    for line in unseen_lines(found["engines"]):
+        say_whole(console, line, style="yellow")
     for caution in found["cautions"]:
         say_whole(console, f"Caution: {caution}", style="yellow")
     _print_plugins(found["plugins"], console)
@@ -92,6 +94,27 @@ def _print_missing(engines: list[Mapping[str, Any]], console: Console) -> None:
         for line in lines:
             say_whole(console, *line)
         console.print()
+
+
+def unseen_lines(engines: list[Mapping[str, Any]]) -> list[str]:
+    """Sentences on what is usable here and was never run on such hardware, or failed there, or ran as another version:
+    docs/hardware.md has the same.
+    """
+    lines = []
+    for engine in engines:
+        for device, runs in engine["last_runs"].items():
+            where = f"{engine['name']} {engine['version'] or ''}".strip() + f" on {device}"
+            never = [precision for precision, ran in runs.items() if ran is None]
+            if never:
+                lines.append(f"{where}: {', '.join(never)} never run by anybody on such hardware (docs/hardware.md).")
+            others: dict[str, list[str]] = {}
+            for precision, ran in runs.items():
+                if ran is None or (ran["passed"] and ran["version"] == engine["version"]):
+                    continue
+                words = f"{'ran' if ran['passed'] else 'failed'} on such hardware as {ran['version']}, {ran['date']}"
+                others.setdefault(words, []).append(precision)
+            lines += [f"{where}: {', '.join(precisions)} {words}." for words, precisions in others.items()]
+    return lines
 
 
 def _print_plugins(plugins: list[Mapping[str, Any]], console: Console) -> None:
