@@ -11,6 +11,7 @@ from typing import Any
 from seatrial import __version__
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
+from seatrial.engines.cpu import processor
 from seatrial.engines.hardware import known_runs
 from seatrial.harness.doctor.engines import examine_engines
 from seatrial.harness.doctor.hardware import families, last_runs
@@ -32,7 +33,7 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
         machine = pool.submit(describe_machine)
         packages = pool.submit(describe_packages, timeout_s, importing=not names)
         engines = examine_engines(chosen, timeout_s)
-        hardware = families(machine.result()["gpus"])
+        hardware = families(processor(), machine.result()["gpus"])
         engines = [{**engine, "last_runs": last_runs(engine, hardware, known_runs())} for engine in engines]
         return {
             "schema": SCHEMA,

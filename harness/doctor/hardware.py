@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.engines import ENGINES
-from seatrial.engines.cpu import processor
+from seatrial.engines.cpu import Processor
 from seatrial.engines.hardware import Ran, gpu_family, last_run, processor_family
 
 # Devices of engines that are NVIDIA's GPUs.
 _CUDA = ("cuda", "tensorrt", "tensorrt-rtx", "dla")
 
 
-def families(gpus: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
-    """Device -> what its hardware here is called in that table; the first GPU stands for all. gpus: as `find_gpus`."""
+def families(processor: Processor, gpus: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Device -> what its hardware is called in that table; the first GPU stands for all. gpus: as `find_gpus`."""
     first = gpu_family(gpus[0]["compute_capability"]) if gpus else None
-    return {"cpu": processor_family(processor()), **dict.fromkeys(_CUDA, first)}
+    return {"cpu": processor_family(processor), **dict.fromkeys(_CUDA, first)}
 
 
 def last_runs(

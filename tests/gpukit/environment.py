@@ -23,7 +23,7 @@ _THOROUGH = {
     "ldconfig.txt": ("ldconfig", "-p"),
     "nvpmodel.txt": ("nvpmodel", "-q"),
     "doctor.json": (sys.executable, str(ROOT / "bench.py"), "doctor", "--json"),
-    "nvml.jsonl": (sys.executable, "-c", "from seatrial.harness.doctor.state import main; main()"),
+    "nvml.jsonl": (sys.executable, "-c", "from seatrial.engines.machine.state import main; main()"),
 }
 # What tells this GPU from others of its kind, and the names of other people's processes.
 _PRIVATE = re.compile(

@@ -14,17 +14,17 @@ from typing import Any
 from seatrial.engines import ENGINES
 from seatrial.engines.cpu import processor
 from seatrial.engines.hardware import gpu_family, processor_family
+from seatrial.engines.machine.gpus import find_gpus
 from seatrial.engines.machine.processor import processor_name
 from seatrial.engines.machine.system import System
 from seatrial.engines.tensorrt.install import driver_version, is_jetson
-from seatrial.harness.doctor.machine import find_gpus
 
 _TRTEXEC = Path("/usr/src/tensorrt/bin/trtexec")
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """gpus: as `harness.doctor.machine.find_gpus`; problem: what went wrong while they were looked for. driver: CUDA's
+    """gpus: as `engines.machine.gpus.find_gpus`; problem: what went wrong while they were looked for. driver: CUDA's
     version of it, 12060 for 12.6, None without one. installing: whether steps may bring packages.
     """
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from seatrial.engines.places.child import kill, signal_words
+from seatrial.child import kill, signal_words
 
 _FIRST, _LAST = 1 << 20, 1 << 20
 _PIECE = 1 << 14

@@ -209,7 +209,7 @@ def test_the_doctor_says_what_nobody_has_run_on_such_hardware():
         "version": "11.4.0.106",
         "on": {"cuda": {"precisions": ["fp32", "fp16", "int8"]}, "dla": {"precisions": []}},
     }
-    known = families([{"compute_capability": "8.9"}])
+    known = families(Processor("x86_64", frozenset()), [{"compute_capability": "8.9"}])
     runs = [L4, dataclasses.replace(L4, precision="fp16", version="11.2")]
     found = last_runs(engine, known, runs)
     assert found["cuda"]["fp32"] is None
