@@ -25,7 +25,8 @@ _MOST_BYTES = 1 << 60
 class Host(NamedTuple):
     """owner: who holds the board, in words. lease_s: so long after its last word it may be put out. silence_s: without
     a word for so long, the other side is gone. lease_file: which all who use the board name. cache_bytes: of what is
-    kept, half for the host's files and half for built engines. environment: variables of engines, beside the agent's own.
+    kept, half for the host's files and half for built engines. environment: variables of engines, beside those of the
+    agent.
     """
 
     owner: str
