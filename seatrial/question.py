@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial import child
@@ -26,14 +26,24 @@ class Answer:
     output: str
 
 
-def ask(module: str, arguments: Sequence[Any], timeout_s: float) -> Answer:
+def ask(
+    module: str,
+    arguments: Sequence[Any],
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> Answer:
     """Calls `main(*arguments)` of a module in a new process, with this one's sys.path.
 
     The module's answers are lines of JSON objects on its standard output, the last of them with "done". Never raises
-    for what the process does; after `timeout_s` seconds it is ended, its children, too.
+    for what the process does; after `timeout_s` seconds it is ended, its children, too. environment: as
+    `subprocess.Popen.env`.
     """
     process = child.start(
-        child.python(module, arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        child.python(module, arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=None if environment is None else dict(environment),
     )
     hangs = False
     try:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from seatrial.agent.setup import NO_INDEX
+from seatrial.engines.boards.agent import Agent
 from seatrial.engines.boards.board import Board
+from seatrial.engines.boards.connection import AskRefusedError
 from seatrial.engines.boards.wheels import Interpreter, check_python, download, interpreter_of, requirements
+from seatrial.engines.boards.words import plain
 from seatrial.errors import DeviceError, UnsupportedError
 
 Say = Callable[[str], None]
+_LOG = logging.getLogger("seatrial")
 
 # A Raspberry Pi unpacks and compiles for minutes; a slow link carries a runtime for as long.
 _INSTALL_S = 3600.0
 _LOOK_S = 60.0
 _MOST_PACKAGES = 1000
 _LONGEST = 4000
-
-
-class Agent(Protocol):
-    """What of a board's connection is needed here."""
-
-    def ask(self, ask: str, *, timeout_s: float, note: Say | None = None, **fields: Any) -> Mapping[str, Any]:
-        """The board's answer to one of `agent.asks`. note: takes what it says on the way."""
-
-    def upload(self, content: bytes) -> str:
-        """Takes a file there; its SHA-256, by which it is known there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +41,14 @@ class Environment:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """environment: None where setup has made none. bytes: free where it lies, and those of the board's cache. time: its
-    clock, in seconds since 1970.
+    """environment: None where setup has made none. free_bytes: where it lies. cache: path, files, bytes. time: the
+    board's clock, in seconds since 1970.
     """
 
     interpreter: Interpreter
     environment: Environment | None
     free_bytes: int
-    cache_bytes: int
+    cache: Mapping[str, Any]
     time: float
 
 
@@ -81,13 +77,13 @@ class Installed:
 def look(board: Board, agent: Agent) -> Found:
     """What is there; changes nothing."""
     told = agent.ask("setup", step="look", timeout_s=_LOOK_S)
-    _check(board, told)
     try:
+        cache = told["cache"]
         return Found(
             interpreter_of(told["interpreter"]),
             _environment_of(told["environment"]),
             int(told["free_bytes"]),
-            int(told["cache_bytes"]),
+            {"path": _text(cache["path"]), "files": int(cache["files"]), "bytes": int(cache["bytes"])},
             float(told["time"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -117,22 +113,32 @@ def install(board: Board, agent: Agent, found: Found, asked: Wanted, *, offline:
     where = f"Board {board.name}"
     sent = 0
     if not offline:
-        wheels = None if found.interpreter.ensurepip else _send(agent, ["pip"], found, where)
-        sent += 0 if wheels is None else wheels.bytes
-        told = _ask(agent, asked, wheels, index=True, say=say)
-        if told.get("failed") != "index":
-            return _installed(board, told, fetched_here=False, sent=sent)
-        say(f"{where} reaches no package index: the wheels are fetched here and sent.")
+        wheels = None
+        if not found.interpreter.ensurepip:
+            wheels = _send(agent, ["pip"], found, where)
+            sent = wheels.bytes
+            say(f"{where}: its Python has no pip (Debian: apt install python3-venv); one was sent.")
+        try:
+            return _installed(board, _ask(agent, asked, wheels, index=True, say=say), fetched_here=False, sent=sent)
+        except AskRefusedError as error:
+            if error.kind != NO_INDEX:
+                raise _refused(board, error) from None
+            _LOG.warning("%s\nIts pip reaches no package index: the wheels are fetched here and sent.", error)
     wheels = _send(agent, ["pip", *asked.requirements], found, where)
-    say(f"{len(wheels.digests)} wheels were sent, {wheels.bytes / 1e6:.1f} MB.")
-    told = _ask(agent, asked, wheels, index=False, say=say)
+    say(f"{where}: {len(wheels.digests)} wheels were sent, {wheels.bytes / 1e6:.1f} MB.")
+    try:
+        told = _ask(agent, asked, wheels, index=False, say=say)
+    except AskRefusedError as error:
+        raise _refused(board, error) from None
     return _installed(board, told, fetched_here=True, sent=sent + wheels.bytes)
 
 
 def remove(board: Board, agent: Agent) -> tuple[list[str], int]:
     """Takes away all that seatrial has there: folders, and their bytes."""
-    told = agent.ask("setup", step="remove", timeout_s=_INSTALL_S)
-    _check(board, told)
+    try:
+        told = agent.ask("setup", step="remove", timeout_s=_INSTALL_S)
+    except AskRefusedError as error:
+        raise _refused(board, error) from None
     try:
         return [_text(folder) for folder in told["removed"][:10]], int(told["bytes"])
     except (KeyError, TypeError, ValueError) as error:
@@ -150,7 +156,7 @@ def _send(agent: Agent, names: list[str], found: Found, where: str) -> _Wheels:
     with tempfile.TemporaryDirectory(prefix="seatrial-wheels-") as folder:
         for path in download(names, found.interpreter, where, Path(folder), _INSTALL_S):
             content = path.read_bytes()
-            digests[path.name] = agent.upload(content)
+            digests[path.name] = agent.give(content)
             size += len(content)
     return _Wheels(digests, size)
 
@@ -163,13 +169,13 @@ def _ask(agent: Agent, asked: Wanted, wheels: _Wheels | None, *, index: bool, sa
         system_site_packages=asked.system_site_packages,
         index=index,
         wheels=None if wheels is None else dict(wheels.digests),
-        timeout_s=_INSTALL_S,
-        note=say,
+        seconds=_INSTALL_S,
+        timeout_s=None,
+        more=lambda answer: say(plain(str(answer.get("note")))),
     )
 
 
 def _installed(board: Board, told: Mapping[str, Any], *, fetched_here: bool, sent: int) -> Installed:
-    _check(board, told)
     try:
         environment = _environment_of(told["environment"])
         if environment is None:
@@ -204,10 +210,8 @@ def _text(told: Any) -> str:
     return told
 
 
-def _check(board: Board, told: Mapping[str, Any]) -> None:
-    if "failed" in told:
-        says = "".join(f"\n    {line}" for line in str(told.get("says"))[:_LONGEST].splitlines())
-        raise UnsupportedError(f"Board {board.name} could not be set up:{says}")
+def _refused(board: Board, error: AskRefusedError) -> UnsupportedError:
+    return UnsupportedError(f"Board {board.name} could not be set up. {error}")
 
 
 def _malformed(board: Board, error: Exception) -> DeviceError:

@@ -44,8 +44,7 @@ _GPU = {
     "chosen": [word],
     "others": whole,
 }
-# Key -> what it holds: a function that keeps what fits and gives None for the rest; a list of such; a dictionary of
-# keys of its own; a tuple of one, whose keys are free.
+# Key -> what it holds, as `fit` takes it.
 _READING: dict[str, Any] = {
     "processor": word,
     "model": word,
@@ -82,23 +81,26 @@ _READING: dict[str, Any] = {
 
 def as_reading(value: object) -> dict[str, Any]:
     """All keys of a reading, each as it should be, or None; what is no reading has no values."""
-    found = _fit(value, _READING)
+    found = fit(value, _READING)
     return found if isinstance(found, dict) else dict.fromkeys(_READING)
 
 
-def _fit(value: object, shape: Any) -> Any:
+def fit(value: object, shape: Any) -> Any:
+    """A value as its shape has it, None for what does not fit. shape: a function that keeps what fits; a list of one
+    shape, a dictionary of keys and theirs, or a tuple of one, whose keys are free.
+    """
     if isinstance(shape, list):
         if not isinstance(value, list):
             return None
-        fitted = [_fit(one, shape[0]) for one in value[:_MOST]]
+        fitted = [fit(one, shape[0]) for one in value[:_MOST]]
         return [one for one in fitted if one is not None]
     if isinstance(shape, tuple):
         if not isinstance(value, Mapping):
             return None
-        pairs = [(word(key), _fit(one, shape[0])) for key, one in list(value.items())[:_MOST]]
+        pairs = [(word(key), fit(one, shape[0])) for key, one in list(value.items())[:_MOST]]
         return {key: one for key, one in pairs if key is not None and one is not None}
     if isinstance(shape, dict):
         if not isinstance(value, Mapping):
             return None
-        return {key: _fit(value.get(key), one) for key, one in shape.items()}
+        return {key: fit(value.get(key), one) for key, one in shape.items()}
     return shape(value)

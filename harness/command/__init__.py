@@ -15,7 +15,7 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.report.progress import Warnings
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
-COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "compare", "report", "doctor")
+COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "compare", "report", "board", "doctor")
 # They print what a run found, or less of it.
 OF_A_RUN = ("run", "report")
 

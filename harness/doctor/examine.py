@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from seatrial.engines.cpu import processor
 from seatrial.engines.hardware import known_runs
 from seatrial.harness.doctor.engines import examine_engines
 from seatrial.harness.doctor.hardware import families, last_runs
-from seatrial.harness.doctor.machine import describe_machine
+from seatrial.harness.doctor.machine import Asks, describe_machine
 from seatrial.harness.doctor.packages import describe_packages, find_duplicates
 from seatrial.harness.doctor.plugins import describe_plugins
 
@@ -43,13 +43,40 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
             "packages": packages.result(),
             "plugins": describe_plugins(),
             "cache": describe_cache(cache_root()),
-            "cautions": [
-                *find_duplicates(),
-                *dict.fromkeys(
-                    caution for engine in engines for found in engine["on"].values() for caution in found["cautions"]
-                ),
-            ],
+            "cautions": [*find_duplicates(), *_cautions(engines)],
         }
+
+
+def examine_board(
+    asks: Asks, cache: Mapping[str, Any], names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S
+) -> dict[str, Any]:
+    """The same of a board that is asked. cache: its own, as `describe_cache` has it.
+
+    Other people's engines are not there: only what is seatrial's own travels.
+    """
+    chosen = list(dict.fromkeys(map(ENGINES.canonical, names))) or _all()
+    engines = examine_engines([name for name in chosen if _travels(name)], timeout_s, asks)
+    # One after the other: an engine that is asked would be seen as another process that disturbs.
+    machine = describe_machine(asks)
+    return {
+        "schema": SCHEMA,
+        "seatrial": __version__,
+        "engines": engines,
+        "machine": machine,
+        "packages": [],
+        "plugins": [],
+        "cache": dict(cache),
+        "cautions": _cautions(engines),
+    }
+
+
+def _travels(name: str) -> bool:
+    return ENGINES[name].__module__.startswith("seatrial.engines.")
+
+
+def _cautions(engines: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = (caution for engine in engines for one in engine["on"].values() for caution in one["cautions"])
+    return list(dict.fromkeys(found))
 
 
 def _all() -> list[str]:
