@@ -20,6 +20,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "openvino": ("openvino>=2026.4",),
     "tensorrt": (),
 }
+INSTALLS = tuple(_NEEDS)
 _LEAST_PYTHON = (3, 10)
 # glibc of the oldest wheels that there are (PEP 600; manylinux2014 is 2.17).
 _OLDEST_GLIBC = 5

@@ -13,6 +13,7 @@ from seatrial.engines.boards.agent import asks
 from seatrial.engines.boards.place import BoardPlace
 from seatrial.engines.boards.places import Places
 from seatrial.engines.boards.setup import look
+from seatrial.engines.boards.wheels import INSTALLS
 from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
 from seatrial.harness.command.flags import boards
 from seatrial.harness.command.flags.parser import Parser
@@ -74,4 +75,8 @@ def _on_board(flags: Mapping[str, Any], named: Sequence[str], timeout_s: float) 
         place = places.of(board.name)
         assert isinstance(place, BoardPlace)
         cache = look(board, place.connection).cache
-        return {"board": board.name, **examine_board(asks(place.connection), cache, named, timeout_s)}
+        found = examine_board(asks(place.connection), cache, named, timeout_s)
+    for engine in found["engines"]:
+        if engine["missing"] and board.python is None and engine["name"] in INSTALLS:
+            engine["install"] = f"bench.py board setup {board.name} --engine {engine['name']}"
+    return {"board": board.name, **found}

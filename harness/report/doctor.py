@@ -47,7 +47,8 @@ def headline(found: Mapping[str, Any]) -> str:
         f"{engine['name']}{' ' + engine['version'] if engine['version'] else ''} on {', '.join(engine['devices'])}"
         for engine in usable
     )
-    return f"{len(usable)} of {len(engines)} engines are usable here{': ' + listed if listed else ''}."
+    where = f"on board {found['board']}" if "board" in found else "here"
+    return f"{len(usable)} of {len(engines)} engines are usable {where}{': ' + listed if listed else ''}."
 
 
 def _engines_table(engines: list[Mapping[str, Any]]) -> Listing:
