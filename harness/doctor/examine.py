@@ -11,7 +11,7 @@ from typing import Any
 from seatrial import __version__
 from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
-from seatrial.engines.cpu import processor
+from seatrial.engines.cpu import Processor
 from seatrial.engines.hardware import known_runs
 from seatrial.harness.doctor.engines import examine_engines
 from seatrial.harness.doctor.hardware import families, last_runs
@@ -32,9 +32,7 @@ def examine(names: Sequence[str] = (), timeout_s: float = DEFAULT_TIMEOUT_S) -> 
     with ThreadPoolExecutor(max_workers=2) as pool:
         machine = pool.submit(describe_machine)
         packages = pool.submit(describe_packages, timeout_s, importing=not names)
-        engines = examine_engines(chosen, timeout_s)
-        hardware = families(processor(), machine.result()["gpus"])
-        engines = [{**engine, "last_runs": last_runs(engine, hardware, known_runs())} for engine in engines]
+        engines = _with_runs(examine_engines(chosen, timeout_s), machine.result())
         return {
             "schema": SCHEMA,
             "seatrial": __version__,
@@ -61,13 +59,18 @@ def examine_board(
     return {
         "schema": SCHEMA,
         "seatrial": __version__,
-        "engines": engines,
+        "engines": _with_runs(engines, machine),
         "machine": machine,
         "packages": [],
         "plugins": [],
         "cache": dict(cache),
         "cautions": _cautions(engines),
     }
+
+
+def _with_runs(engines: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> list[dict[str, Any]]:
+    hardware = families(Processor(str(machine["machine"]), frozenset(machine["features"])), machine["gpus"])
+    return [{**engine, "last_runs": last_runs(engine, hardware, known_runs())} for engine in engines]
 
 
 def _travels(name: str) -> bool:

@@ -47,7 +47,7 @@ def describe_machine(asks: Asks = ask) -> dict[str, Any]:
     now = None if reading is None else as_reading(reading)
     told.pop("done", None)
     return {
-        **{name: value for name, value in told.items() if name not in ("features", "refused")},
+        **{name: value for name, value in told.items() if name != "refused"},
         "instructions": instructions(frozenset(told["features"])),
         "now": now,
         "disturbs": None if now is None else changes(now, [], now),
