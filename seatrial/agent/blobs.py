@@ -6,10 +6,10 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from seatrial.agent.folders import free_bytes
 from seatrial.agent.refusals import BUSY, DAMAGED, DISK_FULL, REFUSED, RefusedError, told
 
 _PART = ".part"
@@ -95,7 +95,7 @@ class Blobs:
             )
 
     def _free(self) -> int:
-        return max(0, shutil.disk_usage(self.folder).free - _SPARE)
+        return max(0, free_bytes(self.folder) - _SPARE)
 
 
 class Part:

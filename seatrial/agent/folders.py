@@ -1,14 +1,19 @@
-"""The archives that a board keeps unpacked: the last ones, so that versions do not pile up."""
+"""What is kept on the board's disk: room for more, and of unpacked archives the last ones alone."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import shutil
 from pathlib import Path
 
 _KEPT = 3
+
+
+def free_bytes(folder: Path) -> int:
+    """What this user may still write on the disk of a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def sweep(folder: Path, digest: str) -> None:
@@ -21,6 +26,8 @@ def sweep(folder: Path, digest: str) -> None:
 
 
 def _remove_unused(path: Path) -> None:
+    import shutil  # with its compressors; seldom needed, and slow to import on a board
+
     handle = None
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

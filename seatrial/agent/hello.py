@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple
 
 from seatrial import __version__
 from seatrial.agent.fields import Fields, seconds, text, whole
+from seatrial.agent.folders import free_bytes
 from seatrial.agent.frames import AGENT
 from seatrial.agent.lease import user_name
 from seatrial.agent.refusals import BAD_ASK, RefusedError
@@ -39,23 +38,24 @@ class Host(NamedTuple):
 
 def board_here(digest: str, cache: Path) -> dict[str, Any]:
     """The board's hello. digest: of the archive that this runs from. cache: the folder that the agent keeps."""
+    system = os.uname()
     return {
         "agent": AGENT,
         "seatrial": __version__,
         "digest": digest,
         "python": ".".join(map(str, sys.version_info[:3])),
         "executable": sys.executable,
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "release": platform.release(),
+        "machine": system.machine,
+        "system": system.sysname,
+        "release": system.release,
         "user": user_name(os.getuid()),
         "uid": os.getuid(),
-        "host": platform.node(),
+        "host": system.nodename,
         "pid": os.getpid(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_bytes": total_memory(),
         "cache": str(cache),
-        "cache_free_bytes": shutil.disk_usage(cache).free,
+        "cache_free_bytes": free_bytes(cache),
     }
 
 

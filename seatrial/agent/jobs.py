@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import os
 import subprocess
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seatrial import child
 from seatrial.agent.fields import Fields
-from seatrial.agent.refusals import INTERNAL, REFUSED, RefusedError
+from seatrial.agent.refusals import INTERNAL, REFUSED, RefusedError, whole_story
 from seatrial.agent.uploads import Sayer
 from seatrial.errors import UnsupportedError
 
@@ -57,6 +56,7 @@ class Job:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=None if environment is None else dict(environment),
+                bufsize=0,
             )
         except UnsupportedError as error:
             raise RefusedError(REFUSED, str(error)) from error
@@ -79,7 +79,7 @@ class Job:
         except RefusedError as refusal:
             answer = {"error": refusal.kind, "says": str(refusal)}
         except Exception:
-            answer = {"error": INTERNAL, "says": traceback.format_exc()}
+            answer = {"error": INTERNAL, "says": whole_story()}
         self.done = True
         self._say(answer)
 
@@ -90,17 +90,20 @@ class Job:
 def _finished(process: subprocess.Popen[bytes], timeout_s: float | None) -> Ran:
     gathered = bytearray()
     assert process.stdout is not None
-    stream = process.stdout
+    handle = process.stdout.fileno()
 
     def gather() -> None:
-        with contextlib.suppress(ValueError, OSError):  # closed, since something else holds it open
-            while piece := stream.read1(1 << 14):  # type: ignore[attr-defined]
-                gathered.extend(piece)
-                del gathered[:-_MOST_OUTPUT]
+        while piece := os.read(handle, 1 << 14):
+            gathered.extend(piece)
+            del gathered[:-_MOST_OUTPUT]
 
     reader = threading.Thread(target=gather, daemon=True)
     reader.start()
-    status = process.wait(timeout_s)
-    child.kill(process)
-    reader.join(1)
+    try:
+        status = process.wait(timeout_s)
+    finally:
+        child.kill(process)
+        reader.join(1)
+        if not reader.is_alive():  # else something that escaped its group holds it open
+            process.stdout.close()
     return Ran(status, bytes(gathered).decode("utf-8", "replace"))

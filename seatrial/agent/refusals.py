@@ -33,6 +33,13 @@ class LeaveError(Exception):
     """The agent is to end; its text is told to the host, if there is one."""
 
 
+def whole_story() -> str:
+    """The traceback of the exception that is handled: a fault of ours."""
+    import traceback  # seldom needed, and slow to import on a board
+
+    return traceback.format_exc()
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turns the operating system's refusal to read or write at `path` into a RefusedError."""

@@ -9,7 +9,6 @@ import select
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ from seatrial.agent.jobs import Job
 from seatrial.agent.lane import Lane
 from seatrial.agent.lease import Lease
 from seatrial.agent.outbox import Outbox, as_json
-from seatrial.agent.refusals import BAD_ASK, NO_LEASE, LeaveError, RefusedError, ViolationError
+from seatrial.agent.refusals import BAD_ASK, NO_LEASE, LeaveError, RefusedError, ViolationError, whole_story
 from seatrial.agent.uploads import Upload
 from seatrial.agent.waiting import Waiting
 
@@ -161,7 +160,7 @@ class Supervisor:
         except ViolationError as violation:
             says = str(violation)
         except BaseException:
-            status, says = 1, traceback.format_exc()
+            status, says = 1, whole_story()
             sys.stderr.write(says)
         self._leave(says)
         return status

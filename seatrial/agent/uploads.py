@@ -5,13 +5,12 @@ from __future__ import annotations
 import queue
 import re
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from seatrial.agent.blobs import Blobs
 from seatrial.agent.frames import WINDOW
-from seatrial.agent.refusals import BAD_ASK, INTERNAL, RefusedError, ViolationError
+from seatrial.agent.refusals import BAD_ASK, INTERNAL, RefusedError, ViolationError, whole_story
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -73,7 +72,7 @@ class Upload:
         except RefusedError as refusal:
             answer = {"error": refusal.kind, "says": str(refusal)}
         except Exception:
-            answer = {"error": INTERNAL, "says": traceback.format_exc()}
+            answer = {"error": INTERNAL, "says": whole_story()}
         self.done = True
         self._say(answer)
 
