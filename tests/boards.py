@@ -90,7 +90,7 @@ class SshServer:
                     stderr=log,
                     start_new_session=True,
                 )
-            if wrap or self._listens():
+            if self._listens():
                 self.write_config()
                 return
             self.stop()
@@ -152,9 +152,10 @@ class SshServer:
         return found
 
     def close(self) -> None:
-        """Ends it and all that runs there."""
+        """Ends it, its connections, and all that runs there."""
+        connections = [] if self._process is None else psutil.Process(self._process.pid).children(recursive=True)
         self.stop()
-        for process in self.processes():
+        for process in (*connections, *self.processes()):
             with contextlib.suppress(psutil.Error):
                 process.kill()
 

@@ -70,7 +70,7 @@ class Connection:
         except BaseException:
             self._end_ssh()
             raise
-        self._traffic = Traffic(*self._pipes, board.silence_s)
+        self._traffic = Traffic(*self._pipes, board.silence_s, self._hung_up)
 
     @property
     def lost(self) -> str | None:
@@ -226,8 +226,15 @@ class Connection:
     def _lost_words(self) -> str:
         if self._closing:
             return f"Board {self.board.name} was closed."
+        return f"Board {self.board.name} was cut off: {self._traffic.lost}."
+
+    def _hung_up(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._ssh.wait(1)
         self._said.join(1)
-        return f"Board {self.board.name} was cut off: {self._traffic.lost}.{_also(self._said.text())}"
+        status, said = self._ssh.poll(), self._said.text()
+        how = "hung up" if status is None else f"ended ({child.signal_words(status)})" if status < 0 else "ended"
+        return f"ssh {how}{': ' * bool(said)}{said}"
 
     def _end_ssh(self) -> None:
         """Also its jumps and proxies."""

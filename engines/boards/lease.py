@@ -39,11 +39,10 @@ def hold(connection: Connection, wait_s: float | None) -> None:
 
 
 def _holder(answer: dict[str, Any]) -> str:
-    owner = plain(str(answer.get("owner") or answer.get("user") or "somebody"))
+    owner = plain(str(answer.get("owner") or "somebody"))
+    facts = [f"there as {plain(str(answer['user']))}"] if answer.get("user") else []
     expires = answer.get("expires")
-    if not isinstance(expires, int | float) or not math.isfinite(expires):
-        return owner
-    # The board's clock may be anything: what is left is told by its own.
-    now = answer.get("now")
-    left = expires - (now if isinstance(now, int | float) and math.isfinite(now) else time.time())
-    return f"{owner} (lease {'expires in' if left >= 0 else 'expired'} {abs(left):.0f} s{'' if left >= 0 else ' ago'})"
+    if isinstance(expires, int | float) and math.isfinite(expires):
+        left = expires - time.time()
+        facts.append(f"lease expires in {left:.0f} s" if left >= 0 else f"lease expired {-left:.0f} s ago")
+    return f"{owner} ({', '.join(facts)})" if facts else owner

@@ -30,18 +30,19 @@ _Answer = Callable[[dict[str, Any] | None], None]
 
 class Traffic:
     """incoming, outgoing: file descriptors of the board's words and of ours, past the hellos; whoever opened them
-    closes them, after `join`.
+    closes them, after `join`. silence_s: without a word for so long, the board is lost. hung_up: why the board's words
+    have ended, in words.
 
     Once it has ended, `lost` says why, every engine has ended, and whoever waits for an answer is told.
     """
 
-    def __init__(self, incoming: int, outgoing: int, silence_s: float) -> None:
-        self._incoming, self._outgoing, self._silence_s = incoming, outgoing, silence_s
+    def __init__(self, incoming: int, outgoing: int, silence_s: float, hung_up: Callable[[], str]) -> None:
+        self._incoming, self._outgoing, self._silence_s, self._hung_up = incoming, outgoing, silence_s, hung_up
         for handle in (incoming, outgoing):
             os.set_blocking(handle, False)
             widen(handle)
         self.lost: str | None = None
-        self.last_words: str | None = None
+        self._last_words: str | None = None
         self._lock = threading.Lock()
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._woken, self._wake = os.pipe()
@@ -205,10 +206,8 @@ class Traffic:
             got = os.readv(self._incoming, [self._buffer])
         except BlockingIOError:
             return
-        except OSError as error:
-            raise _OverError(f"the connection ended ({error.strerror})") from None
         if not got:
-            raise _OverError(self.last_words or "the connection ended")
+            raise _OverError(self._last_words or self._hung_up())
         self._heard = time.monotonic()
         for head, content in self._in.feed(self._buffer[:got]):
             self._take(head, content)
@@ -234,7 +233,7 @@ class Traffic:
         elif head.kind == frames.ENDED:
             fields = json_object(content)
             if head.engine == 0:
-                self.last_words = plain(str(fields.get("says") or "")) or None
+                self._last_words = plain(str(fields.get("says") or "")) or None
             elif engine is not None:
                 engine.ended_with(fields)
         elif head.kind == frames.HELLO:

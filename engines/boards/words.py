@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.engines.places.process import printable
+from seatrial.text import printable
 
 _MOST = 2000
 

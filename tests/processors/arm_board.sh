@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A 64-bit Arm user land with Python 3.11 and the packages that make pixels, and a QEMU that runs it, below FOLDER.
 #   arm_board.sh FOLDER
-# Then FOLDER/python is an Arm Python; FOLDER may not lie right below a virtual environment, whose pyvenv.cfg that Python
-# would follow. Needs a Debian with its package lists and pip; no root, and changes nothing else.
+# Then FOLDER/python is an Arm Python with those packages, and FOLDER/board/python one with NumPy and ONNX Runtime alone,
+# as a board has it; FOLDER may not lie right below a virtual environment, whose pyvenv.cfg that Python would follow.
+# Needs a Debian with its package lists and pip; no root, and changes nothing else.
 # Debian 12's own QEMU, 7.2, is too old; Debian 13's serves. Some 100 MB, half a minute; nothing to do where it is there.
 set -euo pipefail
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
@@ -38,14 +39,22 @@ if [ ! -x "$top/system/usr/bin/python3.11" ]; then
   apt_of arm64 bookworm install -y --no-install-recommends --download-only python3-minimal python3.11 libstdc++6
   for package in "$top"/apt/arm64-bookworm/cache/archives/*.deb; do dpkg-deb -x "$package" "$top/system"; done
 fi
-rm -rf "$top/wheels" "$top/site"
-"${PYTHON:-python3}" -m pip download -q --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
-  --implementation cp "${platforms[@]}" --no-deps -d "$top/wheels" -c "$constraints" numpy opencv-python-headless pillow
-for wheel in "$top"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$top/site"; done
-cat >"$top/python" <<RUN
+
+python_with() { # folder, packages: FOLDER/python, which has them and no others
+  local folder=$1
+  shift
+  rm -rf "$folder/wheels" "$folder/site"
+  "${PYTHON:-python3}" -m pip download -q --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
+    --implementation cp "${platforms[@]}" --no-deps -d "$folder/wheels" -c "$constraints" "$@"
+  for wheel in "$folder"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$folder/site"; done
+  cat >"$folder/python" <<RUN
 #!/bin/sh
-PYTHONPATH=$top/site exec $top/qemu/usr/bin/qemu-aarch64 -cpu max -0 $top/python -L $top/system \
+PYTHONPATH=$folder/site exec $top/qemu/usr/bin/qemu-aarch64 -cpu max -0 $folder/python -L $top/system \
   $top/system/usr/bin/python3.11 "\$@"
 RUN
-chmod +x "$top/python"
-"$top/python" -c 'import platform, numpy; print(platform.machine(), platform.python_version(), "numpy", numpy.__version__)'
+  chmod +x "$folder/python"
+  "$folder/python" -c 'import platform, numpy; print(platform.machine(), platform.python_version(), numpy.__version__)'
+}
+
+python_with "$top" numpy opencv-python-headless pillow
+python_with "$top/board" numpy onnxruntime

@@ -22,7 +22,7 @@ class Peer:
         into, self.ours = os.pipe()
         self.handles = [self.theirs, out, into]
         self.turn, self.threads = threading.Lock(), []
-        self.traffic = Traffic(into, out, silence_s)
+        self.traffic = Traffic(into, out, silence_s, lambda: "ssh ended")
 
     def say(self, kind, content=b"", engine=0, lane=0):
         self.write(frames.head(kind, len(content), engine, lane) + content)
@@ -279,6 +279,14 @@ def test_how_an_engine_ended_is_taken_as_far_as_it_makes_sense(peer, engine, fie
     peer.say_json(frames.ENDED, engine.number, **fields)
     assert engine.over.wait(5)
     assert (engine.end.status, engine.end.says, engine.end.outcome) == end
+
+
+def test_a_board_that_hangs_up_is_told(peer, engine):
+    peer.say(frames.DATA, b"x", engine.number, 0)
+    peer.hang_up()
+    assert peer.traffic.join(5)
+    assert peer.traffic.lost == "ssh ended"
+    assert engine.end.says == "was cut off: ssh ended"
 
 
 def test_output_that_nobody_reads_holds_nothing_up(peer, engine):
