@@ -16,6 +16,7 @@ from seatrial.exporters.sources import OnnxSource, open_source
 
 if TYPE_CHECKING:
     from seatrial.exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.placed import PlacedSource
 
 __all__ = ["ContractOptions", "DeployableModel", "InputContract", "OnnxSource", "deploy", "load", "open_source"]
 
@@ -37,7 +38,7 @@ def load(
 
 
 def deploy(
-    source: OnnxSource | TorchSource,
+    source: OnnxSource | PlacedSource | TorchSource,
     *,
     contract: InputContract | ContractOptions | None = None,
     output: str | None = None,

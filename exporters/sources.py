@@ -10,6 +10,7 @@ from seatrial.errors import UsageError
 
 if TYPE_CHECKING:
     from seatrial.exporters.torch_sources.module import TorchSource
+    from seatrial.exporters.torch_sources.placed import PlacedSource
 
 _TIMM, _TORCHVISION = "timm:", "torchvision:"
 KNOWN = "an .onnx file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME"
@@ -27,12 +28,12 @@ class OnnxSource:
         return self.path.stem
 
 
-def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSource:
+def open_source(text: str, weights: Path | None = None) -> OnnxSource | PlacedSource | TorchSource:
     """The source that `text` names; PyTorch is imported where it needs it.
 
     weights: a state dict for a factory's module or a zoo's architecture. A factory's file is the user's own code and
-    is run. Raises UsageError for what is none of the known kinds, UnsupportedError where a library is missing, and what
-    the kinds raise.
+    is run, in a process of its own. Raises UsageError for what is none of the known kinds, UnsupportedError where a
+    library is missing, and what the kinds raise.
     """
     if text.startswith(_TIMM):
         from seatrial.exporters.torch_sources.zoo import timm_source
@@ -44,7 +45,9 @@ def open_source(text: str, weights: Path | None = None) -> OnnxSource | TorchSou
         return torchvision_source(text.removeprefix(_TORCHVISION), weights)
     factory = _factory(text)
     if factory is not None:
-        return _from_factory(*factory, weights)
+        from seatrial.exporters.torch_sources.placed import PlacedSource
+
+        return PlacedSource(*factory, weights)
     if weights is not None:
         raise UsageError(f"--weights go with file.py:factory, timm:NAME or torchvision:NAME, not with {text!r}.")
     path = Path(text)
@@ -73,17 +76,6 @@ def absolute_source(text: str) -> str:
 def _factory(text: str) -> tuple[Path, str] | None:
     file, _, name = text.rpartition(":")
     return (Path(file), name) if file.lower().endswith(".py") and name.isidentifier() else None
-
-
-def _from_factory(path: Path, factory: str, weights: Path | None) -> TorchSource:
-    from seatrial.exporters.torch_sources.factory import module_from_factory
-    from seatrial.exporters.torch_sources.module import TorchSource
-    from seatrial.exporters.torch_sources.state_dict import load_weights
-
-    module = module_from_factory(path, factory)
-    if weights is not None:
-        load_weights(module, weights)
-    return TorchSource(weights.stem if weights is not None else factory, module)
 
 
 def _from_program(path: Path) -> TorchSource:

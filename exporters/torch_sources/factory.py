@@ -12,7 +12,8 @@ from seatrial.exporters.torch_sources.runtime import need
 
 
 def module_from_factory(path: Path, factory: str) -> Any:
-    """Runs the file (it is the user's own code), calls `factory` without arguments and returns its nn.Module.
+    """Runs the file, calls `factory` without arguments and returns its nn.Module. It is the user's own code, which
+    `server` runs in a process of its own.
 
     `factory` may also be a module that exists already. Raises UsageError where there is no such file or name,
     BadInputError where the code fails or gives something else.
@@ -28,7 +29,7 @@ def module_from_factory(path: Path, factory: str) -> Any:
     if not isinstance(made, torch.nn.Module):
         try:
             made = made()
-        except Exception as error:  # the user's code raises what it likes
+        except BaseException as error:  # the user's code raises what it likes, and exits
             raise BadInputError(f"{path}:{factory}() failed: {error!r}. It is called without arguments.") from error
     if not isinstance(made, torch.nn.Module):
         raise BadInputError(f"{path}:{factory}() gave a {type(made).__name__}; expected a torch.nn.Module.")
@@ -47,7 +48,7 @@ def _run(path: Path) -> Any:
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(code)
-    except Exception as error:
+    except BaseException as error:  # sys.exit() included
         del sys.modules[name]
         raise BadInputError(f"{path} cannot be imported: {error!r}.") from error
     finally:
