@@ -21,8 +21,8 @@ from seatrial.harness.timing.turns import in_turns
 pytestmark = pytest.mark.performance
 
 QUERIES, WARM_UP_S, BLOCK_S, BLOCKS = 32, 0.2, 0.1, 16
-# Fresh processes of both: how one lies in memory is its own. Of attempts the one that agrees best counts: what else runs
-# on the machine makes none agree.
+# Fresh processes of both: how one lies in memory is its own. Of attempts one that agrees counts: what else runs on the
+# machine makes none agree.
 ROUNDS, ATTEMPTS = 8, 3
 MOST = 0.05
 # What a small batch takes on its way there and back is far more than that of the engine's own clock.

@@ -19,8 +19,7 @@ def latency(summary: Mapping[str, Any]) -> Iterator[str]:
     marks, scenarios = timed.marks(summary), timed.scenarios(summary)
     sentences = [sentence for key in timed.STREAMS for sentence in timed.uncarried(summary["targets"], key)]
     beside = timed.yardsticks(summary)
-    sentences += [] if beside is None else [beside]
-    if not marks and not sentences and scenarios in ([], [timed.SINGLE_STREAM]):
+    if not marks and not sentences and beside is None and scenarios in ([], [timed.SINGLE_STREAM]):
         return
     yield "## Latency"
     lines = [text(_short(f"{mark.title}: {mark.sentence}")) for mark in marks]
@@ -38,6 +37,8 @@ def latency(summary: Mapping[str, Any]) -> Iterator[str]:
         for target in summary["targets"]
         if scenario in target["latency"]
     ]
+    if beside is not None:
+        yield text(beside)
     if rows:
         shown = table(["target", "scenario", "figures", "times as fast [95 %]"], rows[:_MOST_ROWS], left=3)
         yield _and_more(shown, len(rows) - _MOST_ROWS)
