@@ -55,13 +55,13 @@ def _run(what: str, minutes: float | None, installing: bool, path: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="gpukit-", ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         work.mkdir()
-        environment.collect(work / "environment", thorough=False)
         done: list[Done] = []
         interrupted = False
         try:
             done.extend(run_steps(_STEPS[what](), machine, work, budget, _say))
         except KeyboardInterrupt:
             interrupted = True
+        environment.collect(work / "environment", thorough=False)  # after the steps, which install
         shown = table(done)
         (work / "table.txt").write_text(shown + "\n", encoding="utf-8")
         about = {

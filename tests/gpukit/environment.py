@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gpukit.paths import ROOT
-
 _LIMIT_S = 60
 _LARGEST = 4 << 20
 _FILES = ("/etc/os-release", "/etc/nv_tegra_release", "/proc/device-tree/model", "/proc/driver/nvidia/version")
@@ -22,7 +20,6 @@ _ALWAYS = {
 _THOROUGH = {
     "ldconfig.txt": ("ldconfig", "-p"),
     "nvpmodel.txt": ("nvpmodel", "-q"),
-    "doctor.json": (sys.executable, str(ROOT / "bench.py"), "doctor", "--json"),
     "nvml.jsonl": (sys.executable, "-c", "from seatrial.engines.machine.state import main; main()"),
 }
 # What tells this GPU from others of its kind, and the names of other people's processes.
@@ -52,7 +49,7 @@ def without_private(text: str) -> str:
     return _PRIVATE.sub(r"\1 (left out)", text)
 
 
-def said_by(command: tuple[str, ...]) -> str:
+def said_by(command: tuple[str, ...], limit_s: float = _LIMIT_S) -> str:
     """What a tool says; why it says nothing, where it is missing or fails."""
     try:
         done = subprocess.run(
@@ -60,7 +57,7 @@ def said_by(command: tuple[str, ...]) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_LIMIT_S,
+            timeout=limit_s,
             check=False,
             stdin=subprocess.DEVNULL,
         )

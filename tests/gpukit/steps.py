@@ -134,6 +134,7 @@ def gpu_steps() -> list[Step]:
         Step("versions", "versions", limit_s=180),
         Step("install: CUDA", "install", ("cuda",), ("gpu", "installing"), seconds=20),
         Step("install: TensorRT", "install", ("tensorrt",), ("gpu", "installing"), seconds=90, limit_s=1800),
+        Step("doctor", "doctor", seconds=30),
         _tests("CUDA memory: cuda-python", memory, "--only", "cuda-python", needs=("gpu", "cuda-python")),
         Step("install: PyCUDA", "install", ("pycuda",), ("gpu", "installing", "nvcc"), seconds=60, limit_s=900),
         _tests("CUDA memory: PyCUDA", memory, "--only", "PyCUDA", needs=("gpu", "pycuda")),
