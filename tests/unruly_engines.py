@@ -19,7 +19,7 @@ from seatrial.engines.registry import ENGINES
 NAMES = (
     *("segfaults", "sleeps", "eats", "exits", "gives-nan", "lies", "babbles"),
     *("segfaults-building", "sleeps-building", "segfaults-starting", "varies"),
-    *("spawns", "slow", "escapes", "dribbles", "raises-building"),
+    *("spawns", "slow", "escapes", "dribbles", "raises-building", "leaves-a-talker"),
 )
 
 
@@ -173,6 +173,17 @@ class Spawns(Unruly):
     def misbehave(self, batch):
         subprocess.Popen(["sleep", "60"], start_new_session=True)
         return np.zeros((len(batch), self.request.classes), np.float32)
+
+
+@ENGINES.register("leaves-a-talker")
+class LeavesATalker(Unruly):
+    """Ends, and leaves a process that goes on to write, in a group of its own."""
+
+    name = "leaves-a-talker"
+
+    def misbehave(self, batch):
+        subprocess.Popen(["sh", "-c", "while sleep 0.05; do echo it talks; done"], start_new_session=True)
+        os._exit(7)
 
 
 @ENGINES.register("slow")

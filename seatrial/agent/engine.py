@@ -87,8 +87,8 @@ class Engine:
         self._kill_at = time.monotonic() + (0 if now else _LEAVE_S)
 
     def watch(self, heard: bool) -> None:
-        """Sees whether it still runs, may still run, and has said all. heard: it said something just now, or cannot be
-        heard now.
+        """Sees whether it still runs, may still run, and has said all. heard: a lane said something just now, or cannot
+        be heard now.
         """
         now = time.monotonic()
         if self._rest_until is None:

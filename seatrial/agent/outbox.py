@@ -12,6 +12,8 @@ from seatrial.agent.refusals import LeaveError
 
 # Of what engines say; where so much waits, they are not read.
 _ROOM = 1 << 19
+# Of what the agent itself says: a host that asks so much and reads nothing is none of ours.
+_MOST_URGENT = 64 << 20
 
 
 class Outbox:
@@ -20,6 +22,7 @@ class Outbox:
     def __init__(self, handle: int) -> None:
         self.handle = handle
         self._urgent: collections.deque[bytes] = collections.deque()
+        self._urgent_bytes = 0
         self._rest: collections.deque[bytes] = collections.deque()
         self._rest_bytes = 0
         self._begun = memoryview(b"")
@@ -36,7 +39,11 @@ class Outbox:
 
     def urgent(self, kind: int, content: bytes = b"", engine: int = 0, lane: int = 0) -> None:
         """A frame that goes next, behind others of the kind."""
-        self._urgent.append(head(kind, len(content), engine, lane) + content)
+        frame = head(kind, len(content), engine, lane) + content
+        self._urgent.append(frame)
+        self._urgent_bytes += len(frame)
+        if self._urgent_bytes > _MOST_URGENT:
+            raise LeaveError
 
     def in_turn(self, kind: int, content: bytes, engine: int, lane: int = 0) -> None:
         """A frame that keeps the order of what its engine says."""
@@ -63,7 +70,9 @@ class Outbox:
 
     def _next(self) -> bytes:
         if self._urgent:
-            return self._urgent.popleft()
+            frame = self._urgent.popleft()
+            self._urgent_bytes -= len(frame)
+            return frame
         frame = self._rest.popleft()
         self._rest_bytes -= len(frame)
         return frame

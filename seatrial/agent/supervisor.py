@@ -200,7 +200,7 @@ class Supervisor:
         for engine in self._in_turn():
             self._register(engine, poll, calls, heard)
         busy = bool(self._engines) or self._waiting is not None
-        for handle, _ in poll.poll((_TICK_S if busy else min(1.0, self._patience / 4)) * 1e3):
+        for handle, _ in poll.poll((_TICK_S if busy else min(1.0, self._beat_s)) * 1e3):
             calls[handle]()
         return heard
 
@@ -219,7 +219,7 @@ class Supervisor:
             heard.add(engine.number)
         if engine.output is not None and room:
             poll.register(engine.output, _READ)
-            calls[engine.output] = lambda: self._read_output(engine, heard)
+            calls[engine.output] = lambda: self._read_output(engine)
         lanes = engine.lanes[self._turn % len(engine.lanes) :] + engine.lanes[: self._turn % len(engine.lanes)]
         for lane in lanes:
             reads = room and lane.may_read
@@ -250,11 +250,10 @@ class Supervisor:
     def _lost_guardian(self) -> None:
         raise LeaveError("The agent's guardian was ended: nothing would end the engines with the agent.")
 
-    def _read_output(self, engine: Engine, heard: set[int]) -> None:
+    def _read_output(self, engine: Engine) -> None:
         if engine.output is not None and self._outbox.has_room:
             found = engine.read_output()
             if found:
-                heard.add(engine.number)
                 self._outbox.in_turn(OUTPUT, found, engine.number)
 
     def _read_lane(self, engine: Engine, lane: Lane, heard: set[int]) -> None:
@@ -337,11 +336,16 @@ class Supervisor:
     def _patience(self) -> float:
         return _HELLO_S if self._host is None else self._host.silence_s
 
+    @property
+    def _beat_s(self) -> float:
+        """How often this side says that it lives: to the host, and to those who want the lease."""
+        return _HELLO_S if self._host is None else min(self._host.silence_s, self._host.lease_s) / 4
+
     def _watch_host(self) -> None:
         now = time.monotonic()
         if now - self._heard_at > self._patience:
             raise LeaveError(f"The host said nothing for {self._patience:g} s.")
-        if now - self._said_at > min(self._patience / 4, _HELLO_S):
+        if now - self._said_at > self._beat_s:
             self._said_at = now
             self._outbox.beat()
             if isinstance(self._lease, Lease):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import zipfile
@@ -112,6 +113,18 @@ def test_a_python_that_is_too_old_says_so(tmp_path):
         assert not host.started
         assert "is Python 3.8.10, and seatrial needs 3.10 or newer." in host.lines[-1]["says"]
         assert host.leave() == 0
+
+
+def test_the_boot_is_understood_by_any_python_3():
+    ast.parse(Path(boot.__file__).read_text(encoding="ascii"), feature_version=(3, 4))
+
+
+def test_python_alone_is_enough_for_the_agent(tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    with AgentHost(tmp_path, python=str(bare)) as host:
+        assert host.ask("lease", wait_s=0)["held"]
 
 
 def test_a_folder_of_others_is_not_used(tmp_path):

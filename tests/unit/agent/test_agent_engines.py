@@ -135,6 +135,14 @@ def test_what_an_engine_started_ends_with_the_run_in_whichever_group(tmp_path, u
     assert not left_of(tmp_path)
 
 
+def test_what_an_engine_left_talking_does_not_hide_its_end(board, unruly, request_small, batch):
+    with (
+        build("leaves-a-talker", request_small, place=AgentPlace(board)) as engine,
+        pytest.raises(EngineDiedError, match="ended with exit status 7"),
+    ):
+        engine.infer(batch)
+
+
 def test_an_engine_has_the_hosts_environment_and_a_number_of_its_own(tmp_path):
     with AgentHost(tmp_path, environment={"SEATRIAL_A_TEST": "a b"}) as host:
         refused = host.ask("start", engine=1, lanes=1, memory_bytes=None)
