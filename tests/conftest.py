@@ -26,6 +26,7 @@ from quick_timing import QUICK_TIMING, time_quickly
 
 from seatrial.__main__ import main
 from seatrial.engines import BuildRequest
+from seatrial.engines.boards import Board
 from seatrial.engines.cpu import processor
 from seatrial.engines.registry import ENGINES
 
@@ -104,6 +105,15 @@ def ssh_server() -> Iterator[SshServer]:
         _without_emulators(lacking)
     with server_folder() as folder, SshServer(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def arm_board(ssh_server: SshServer) -> Board:
+    """A 64-bit Arm board, emulated, with NumPy and ONNX Runtime alone."""
+    python = ROOT / ".venv/emulators/arm/board/python"
+    if not python.is_file():
+        _without_emulators(f"no emulated Arm board at {python}")
+    return ssh_server.board("arm", python=str(python))
 
 
 @pytest.fixture(scope="session")
