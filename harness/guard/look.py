@@ -25,7 +25,7 @@ from seatrial.engines.base import BuildRequest, filled
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.device import device_kind
-from seatrial.engines.places import Limits, PlacedEngine
+from seatrial.engines.places import LOCAL, Limits, PlacedEngine
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 from seatrial.exporters import DeployableModel
@@ -132,8 +132,11 @@ class Guard:
         return None
 
     def _beside(self, engine: PlacedEngine, request: BuildRequest, name: str | None = None) -> PlacedEngine:
-        """Another engine, at the same place; of the same runtime unless it is named."""
-        return places.build(name or engine.name, request, self.limits, place=engine.place)
+        """Another engine, of the same runtime and at the same place; one that is named is of this machine: what a file
+        means is the same everywhere.
+        """
+        place = engine.place if name is None else LOCAL
+        return places.build(name or engine.name, request, self.limits, place=place)
 
     def _key(self, engine: PlacedEngine, model: DeployableModel) -> str:
         request = engine.request
@@ -145,7 +148,7 @@ class Guard:
                 "engine": [engine.name, engine.version, request.precision, request.device],
                 "options": engine.describe(),
                 "processor": engine.there.processor.to_dict(),
-                "versions": [__version__, engine.place.engine(_LITERAL).version],
+                "versions": [__version__, LOCAL.engine(_LITERAL).version],
             }
         )
 

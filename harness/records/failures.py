@@ -15,7 +15,8 @@ TARGET_ERRORS = (BuildError, DeviceError, UnsupportedError)
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """target: id of the build that failed. stage: `build`, `latency` or `trials`. outcome: `refused` (the engine said
-    no), `failed` (it ran and gave an error), `crashed`, `hung` or `out of memory`. says: in its words.
+    no), `failed` (it ran and gave an error), `crashed`, `hung`, `out of memory` or `cut off`, as its board was. says:
+    in its words.
     """
 
     target: str

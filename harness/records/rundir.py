@@ -90,6 +90,11 @@ class RunDirectory:
         return self.root / "flips.json"
 
     @property
+    def places(self) -> Path:
+        """Which images two places answer differently; not there where none are compared."""
+        return self.root / "places.json"
+
+    @property
     def summary(self) -> Path:
         """The machine-readable result."""
         return self.root / "summary.json"
@@ -144,6 +149,7 @@ class RunDirectory:
             self.failures,
             self.spent,
             self.flips,
+            self.places,
         )
         known = {path.name for path in (*parts, self.summary, self.report, *self.made_of_summary)}
         return self.trials.is_dir() and {one.name for one in self._entries() if one.is_file()} <= known

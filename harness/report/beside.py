@@ -26,6 +26,7 @@ def shown_of(directory: RunDirectory, summary: Mapping[str, Any]) -> Shown:
         timing=read_timing(directory.timing),
         tracks=_tracks(directory, names),
         flips=read_values(directory.flips) if directory.flips.exists() else {},
+        places=read_values(directory.places) if directory.places.exists() else {},
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from seatrial.harness.conditions.kinds.protocol import Column
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.report import words
+from seatrial.harness.report import places, words
 from seatrial.harness.report.compare import print_baseline
 from seatrial.harness.report.scenarios import print_marks, print_scenarios
 from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
@@ -40,6 +40,8 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     disagreements = words.disagreements(summary)
     if disagreements:
         console.print(_disagreements(summary, disagreements))
+    for sentence in places.sentences(summary):
+        say(console, sentence)
     for target in summary["targets"]:
         if target["rebuilds"] is not None:
             say(console, f"{target['id']}: {words.rebuilds(target['rebuilds'])}")

@@ -29,12 +29,13 @@ from seatrial.harness.report.page.latency import latency
 from seatrial.harness.report.page.layers import by_layer
 from seatrial.harness.report.page.likeness import likeness
 from seatrial.harness.report.page.part import MakePart, Part, Shown
+from seatrial.harness.report.page.places import places
 from seatrial.harness.report.page.verdict import verdict, what_to_do
 from seatrial.harness.typeset.plain import all_visible
 from seatrial.harness.typeset.styles import as_classes
 
 # In the order of the page; the kinds' own sections stand between them.
-_BEFORE: tuple[MakePart, ...] = (asked, baseline, accuracy, likeness, heat_maps)
+_BEFORE: tuple[MakePart, ...] = (asked, baseline, accuracy, likeness, places, heat_maps)
 _BEHIND: tuple[MakePart, ...] = (
     *(decomposition, by_class, what_changed, worst_images),
     *(by_layer, latency, checks, notes),
@@ -85,6 +86,7 @@ def _visible(shown: Shown) -> Shown:
         all_visible(dict(shown.timing)),
         {key: {all_visible(name): one for name, one in found.items()} for key, found in shown.tracks.items()},
         all_visible(shown.flips),
+        all_visible(shown.places),
     )
 
 

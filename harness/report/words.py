@@ -44,6 +44,7 @@ OUTCOMES = {
     "crashed": "crashed",
     "hung": "hung",
     "out of memory": "ran out of memory",
+    "cut off": "was cut off",
 }
 
 

@@ -35,6 +35,7 @@ from seatrial.harness.results.looked import looked_at
 from seatrial.harness.results.notes import notes_of
 from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.packed import Packed
+from seatrial.harness.results.places import between_places
 from seatrial.harness.results.rebuilds import describe_rebuilds
 from seatrial.harness.results.timing.machine import names_of_place
 from seatrial.harness.results.timing.record import SINGLE, TimedRun
@@ -92,6 +93,7 @@ def summarise(
         targets=targets,
         blocks=blocks,
         agreement={"condition": plan.conditions[0].id, "pairs": _agreement(whole, found.answers, audit)},
+        places=between_places(finished, {target.id: audit["targets"][target.id]["model_digest"] for target in whole}),
         baseline=None if since is None else since.to_dict(),
         failed=[dict(failure) for failure in failures],
         gate=decide(checks, plan.spec.gate),

@@ -99,6 +99,7 @@ class Summary:
     any two targets. baseline: what changed since another run, None where none was named. failed: those that came to no
     end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: this one,
     where targets were timed, and what happened to it; None where nothing was read. boards: the same of boards, by name.
+    places: what the same question got as answers at two of them (`results.places`).
     """
 
     status: str
@@ -116,6 +117,7 @@ class Summary:
     failed: Sequence[Mapping[str, Any]]
     gate: Mapping[str, Any]
     findings: Sequence[Mapping[str, Any]] = ()
+    places: Sequence[Mapping[str, Any]] = ()
     machine: Mapping[str, Any] | None = None
     boards: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 

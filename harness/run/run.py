@@ -35,6 +35,7 @@ from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.left import is_finished, is_whole
 from seatrial.harness.run.looking import look_for_causes
+from seatrial.harness.run.places_file import file_places
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
 from seatrial.harness.run.session import Session
@@ -125,6 +126,7 @@ def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
     values = summary.to_dict()
     write_json(directory.summary, values)
     file_flips(plan, directory)
+    file_places(plan, directory)
     write_report(directory, values)
     write_files(directory, values)
     return summary

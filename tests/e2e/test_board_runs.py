@@ -66,6 +66,30 @@ def test_a_board_answers_as_this_machine_does(done):
     assert rows(root, OTHER.id, "clean") != rows(root, HERE.id, "clean")
 
 
+def test_what_two_places_answer_differently_is_counted_and_listed(done):
+    summary, root = done
+    found = {(pair["first"], pair["second"]): pair for pair in summary.to_dict()["places"]}
+    floats = ("onnxruntime/fp32@cpu", FLOAT.id)
+    assert set(found) == {(HERE.id, FAR.id), (HERE.id, OTHER.id), (FAR.id, OTHER.id), floats}
+    assert all(pair["same_file"] and pair["same_engine"] for pair in found.values())
+    kept = json.loads((root / "places.json").read_text())["pairs"]
+    listed = {(pair["first"], pair["second"]): pair for pair in kept}
+    for pair, one in found.items():
+        for condition in GLOBS:
+            first, second = (rows(root, target, condition) for target in pair)
+            classes = list(zip(first["top1"], second["top1"], strict=True))
+            differing = [image for image, (a, b) in enumerate(classes) if a != b]
+            assert one["conditions"][condition]["differing"] == len(differing)
+            named = listed[pair]["conditions"].get(condition, {"images": []})["images"]
+            assert named == [[first["image_id"][image], first["label"][image], *classes[image]] for image in differing]
+    assert found[HERE.id, FAR.id]["differing"] == 0
+    assert found[HERE.id, OTHER.id]["differing"] == found[FAR.id, OTHER.id]["differing"] > 0
+    page, markdown = (root / "report.html").read_text(), (root / "report.md").read_text()
+    assert "Place by place" in page
+    assert f"{HERE.id} and {FAR.id} (the same file) give all 192 answers the same class." in page
+    assert "Place by place" in markdown
+
+
 def test_what_was_run_without_boards_goes_on_with_them(world, tmp_path):
     first = spec(world, tmp_path / "run", HERE)
     finished(first)

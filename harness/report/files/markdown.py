@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seatrial.harness.conditions.kinds.registry import KINDS
-from seatrial.harness.report import unlabelled, words
+from seatrial.harness.report import places, unlabelled, words
 from seatrial.harness.report.files.latency import latency
 from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
 from seatrial.harness.typeset.markdown import block, code, items, table, text
@@ -58,6 +58,10 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
         yield from latency(summary)
     if summary.get("baseline") is not None:
         yield from _baseline(summary["baseline"])
+    told = places.sentences(summary)
+    if told:
+        yield "## Place by place"
+        yield _listed([text(_short(one)) for one in told])
     for title, heading, rows in (
         ("Where they lose most: conditions", "condition", _conditions(summary)),
         ("Where they lose most: classes", "class", _classes(summary)),

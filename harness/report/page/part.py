@@ -19,8 +19,8 @@ Values = Mapping[str, Any]
 @dataclasses.dataclass(frozen=True)
 class Shown:
     """All that the page shows. summary: as in summary.json. layers: target id -> layers of audit.json. timing: as in
-    timing.json. tracks: scenario -> target id -> what is drawn of its queries. flips: as in flips.json. What is not
-    there is empty.
+    timing.json. tracks: scenario -> target id -> what is drawn of its queries. flips, places: as in flips.json and
+    places.json. What is not there is empty.
     """
 
     summary: Values
@@ -28,6 +28,7 @@ class Shown:
     timing: Values = dataclasses.field(default_factory=dict)
     tracks: Mapping[str, Mapping[str, Track]] = dataclasses.field(default_factory=dict)
     flips: Values = dataclasses.field(default_factory=dict)
+    places: Values = dataclasses.field(default_factory=dict)
 
     @property
     def targets(self) -> Sequence[Values]:

@@ -41,7 +41,8 @@ class Commands:
 
     def diff(self, target: TargetSpec, *more: str) -> str:
         """Where that target parts from the reference."""
-        named = ("--engine", target.engine, "--precision", target.precision, "--device", target.device)
+        named = ["--engine", target.engine, "--precision", target.precision, "--device", target.device]
+        named += [] if target.board is None else ["--board", target.board]
         return _spelled("diff", "--from", os.fspath(self.root), *named, *more)
 
     def again(self, name: str, *more: str) -> str:

@@ -22,6 +22,7 @@ from seatrial.harness.conditions.condition import CLEAN, Condition
 from seatrial.harness.conditions.kinds.attack.surrogates import files_of
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Session, Target
 from seatrial.harness.pipeline.gray import OneChannel, ThreeChannels, in_three_channels
+from seatrial.harness.pipeline.travelling import travelling
 from seatrial.harness.spec.targets import REFERENCE
 from seatrial.packages import installed_versions
 
@@ -33,7 +34,8 @@ def surrogate_models(session: Session) -> dict[str, DeployableModel]:
     """Surrogate name -> model; those of targets that are lost are missing."""
     world, targets = session.world, session.alive()
     files = files_of(world)
-    models = {files[target.build.target]: target.model for target in targets if target.build.number == 1}
+    # Of several that run a file of that name, the first: its is the one that ids and keys mean.
+    models = {files[target.build.target]: target.model for target in reversed(targets) if target.build.number == 1}
     models[SOURCE] = next(target.model for target in targets if target.build.target == REFERENCE)
     models.update({name: network.model for name, network in world.networks.items()})
     return models
@@ -73,6 +75,8 @@ def found_by_queries(
         "versions": world.shared["versions"],
         "queries": world.spec.attacks.queries,
     }
+    if target.build.target.board is not None:  # of this machine, the engine tells what it is
+        shaped["there"] = world.of_targets[target.build.target.id]
     jobs = []
     for one in conditions:
         attack = parse_attack(one.id)
@@ -158,9 +162,12 @@ def asked_together(world: LoadedWorld) -> int:
 def _ask(target: Target, arena: Arena, size: int, images: Images) -> Any:
     scores = []
     for start in range(0, len(images), size):
+        pixels, contract = in_three_channels(images[start : start + size]), target.model.contract
+        if not target.engine.process.sees(arena):
+            scores.append(target.engine.infer(travelling(pixels, contract)))
+            continue
         with arena.slot() as slot:
-            place = slot.put(target.model.contract.normalise(in_three_channels(images[start : start + size])))
-            scores.append(target.engine.infer(place))
+            scores.append(target.engine.infer(slot.put(contract.normalise(pixels))))
     found = np.concatenate(scores)
     # Of a network that is sure of itself, the others' probabilities still differ by orders of magnitude.
     return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if target.model.scores == "probabilities" else found
