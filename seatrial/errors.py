@@ -50,7 +50,7 @@ class DeviceError(SeatrialError):
 
 
 class EngineDiedError(DeviceError):
-    """An engine's process ended before it answered; `outcome` is `crashed`, `hung` or `out of memory`."""
+    """An engine's process ended before it answered; `outcome` is `crashed`, `hung`, `out of memory` or `cut off`."""
 
     def __init__(self, says: str, outcome: str = "crashed") -> None:
         super().__init__(says)
