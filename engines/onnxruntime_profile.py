@@ -27,7 +27,7 @@ _BLOCKS = "com.microsoft.nchwc"
 # No model comes near these.
 _MOST_BYTES = 256 << 20
 _MOST_CALLS = 1 << 20
-_MOST_TENSORS = 10 << 20
+_MOST_TENSORS = 4 << 20
 _LONGEST_TEXT = 1 << 16
 _MOST_AXES = 64
 _LONGEST_AXIS = 1 << 48
@@ -99,19 +99,16 @@ def executions(calls: Sequence[Mapping[str, Any]], graph: onnx.GraphProto) -> li
     kind = onnx.TensorProto.DataType.Name
     weights = {tensor.name: (kind(tensor.data_type).lower(), tuple(tensor.dims)) for tensor in _initializers(graph)}
     computed = _computed(graph)
-    known: dict[int, tuple[bool, Mapping[str, Any]]] = {}
-    found, left = [], _MOST_TENSORS
-    for call in calls:
-        one = nodes.get(call["name"], alone.get(call["op"]))
-        left -= len(call["inputs"]) + len(call["outputs"])
-        if one is not None:
-            left -= len(one.input) + len(one.output)
-            if id(one) not in known:
-                known[id(one)] = computed.isdisjoint(_read_by(one)), _attributes(one)
-        if left < 0:
-            raise ValueError(f"{len(calls)} calls of kernels, with more tensors than any model's")
-        found.append(_execution(call, one, weights, *known.get(id(one), (False, {}))))
-    return found
+    found = [nodes.get(call["name"], alone.get(call["op"])) for call in calls]
+    sizes = {id(node): len(node.input) + len(node.output) for node in found if node is not None}
+    told = sum(len(call["inputs"]) + len(call["outputs"]) for call in calls)
+    if told + sum(sizes.get(id(node), 0) for node in found) > _MOST_TENSORS:
+        raise ValueError(f"{len(calls)} calls of kernels, with more tensors than any model's")
+    known: dict[int, tuple[bool, Mapping[str, Any]]] = {id(None): (False, {})}
+    for one in found:
+        if one is not None and id(one) not in known:
+            known[id(one)] = computed.isdisjoint(_read_by(one)), _attributes(one)
+    return [_execution(call, one, weights, *known[id(one)]) for call, one in zip(calls, found, strict=True)]
 
 
 def _execution(

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from seatrial.engines.audit import Audit
 from seatrial.engines.base import Batch, BuildRequest, Logits
+from seatrial.engines.places.answers import well_formed
 from seatrial.engines.places.arena import Span
 from seatrial.engines.places.facts import Facts
 from seatrial.engines.places.limits import Limits
 from seatrial.engines.places.local import LOCAL
 from seatrial.engines.places.pixels import Pixels
 from seatrial.engines.places.place import Place
-from seatrial.engines.places.process import EngineProcess, printable
+from seatrial.engines.places.process import EngineProcess
 from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message
 from seatrial.engines.registry import ENGINES
@@ -31,6 +32,7 @@ from seatrial.engines.timing.loadgen_log import LoadgenResult
 from seatrial.engines.timing.loops import PATIENCE
 from seatrial.engines.timing.message import joules_of, loadgen_of, timed_of
 from seatrial.errors import DeviceError
+from seatrial.text import printable
 
 _Found = TypeVar("_Found")
 # All samples are asked one by one, twice, in no more than as many batches may take.
@@ -291,7 +293,7 @@ class PlacedEngine:
         return found
 
     def _well_formed(self) -> contextlib.AbstractContextManager[None]:
-        return self.process.well_formed()
+        return well_formed(self.name)
 
     def _feed(self, message: Message, batch: Batch | Span | Pixels) -> tuple[Message, list[Array]]:
         if isinstance(batch, Pixels):

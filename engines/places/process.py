@@ -13,16 +13,17 @@ import selectors
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
 
 from seatrial import child, errors
-from seatrial.engines.audit import Audit, Layer
+from seatrial.engines.audit import Audit
 from seatrial.engines.base import BuildRequest
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.evidence import Evidence
+from seatrial.engines.places.answers import judged, well_formed
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
 from seatrial.engines.places.facts import EngineFacts, Facts
@@ -35,16 +36,13 @@ from seatrial.engines.places.wire import Array, Message, WireError, receive, sen
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 from seatrial.memory import took_too_much
+from seatrial.text import printable
 
 _LOG = logging.getLogger("seatrial")
 _POLL_S = 0.1
 _LONGEST_S = 1e6  # beyond it the system's clock overflows
 _TAIL_LINES = 24
 _LONGEST_LINE = 400
-# What reading an answer raises that is none.
-_NO_ANSWER = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError)
-_MOST_LAYERS = 1 << 20
-_MOST_MACS = 1 << 63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +143,7 @@ class EngineProcess:
             {"ask": "compile", "request": request_fields(request)}, request.onnx_bytes, limit_s=self.limits.build_s
         )
         realized = None if issubclass(kind, CompiledEngine) else self.audit(request).realized()
-        with self.well_formed():
+        with well_formed(self.engine):
             return CompiledFile(
                 arrays[0].tobytes() if arrays else None,
                 int(answer["engine_bytes"]),
@@ -161,8 +159,7 @@ class EngineProcess:
             answer, arrays = self.ask({"ask": "evidence", "part": part}, limit_s=self.limits.build_s)
             return answer["evidence"], arrays
 
-        with self.well_formed():
-            return checked_audit(ENGINES[self.engine].judge(request, ask))
+        return judged(self.engine, request, ask)
 
     def ask_with(
         self, message: Message, graph: bytes, arrays: Sequence[Array] = (), *, limit_s: float | None = None
@@ -171,16 +168,6 @@ class EngineProcess:
         named = self._link.give(graph)
         more = [np.frombuffer(graph, np.uint8)] if named is None else []
         return self.ask({**message, "graph": named}, [*arrays, *more], limit_s=limit_s)
-
-    @contextlib.contextmanager
-    def well_formed(self) -> Iterator[None]:
-        """DeviceError where an answer is not what it should be: the process may have been taken over by a model."""
-        try:
-            yield
-        except _NO_ANSWER as error:
-            raise DeviceError(
-                f"Engine {self.engine!r} sent what is no answer ({printable(repr(error)[:_LONGEST_LINE])})."
-            ) from error
 
     def ask(
         self, message: Message, arrays: Sequence[Array] = (), *, limit_s: float | None = None
@@ -332,29 +319,6 @@ class EngineProcess:
                     self._end("out of memory", took_too_much(limit))
         except psutil.Error:
             return
-
-
-def checked_audit(audit: Audit) -> Audit:
-    """As it can be shown and written; ValueError for one that no model has."""
-    if len(audit.layers) + len(audit.other_ops) > _MOST_LAYERS:
-        raise ValueError(f"an audit of {len(audit.layers)} layers")
-    counts = [*(layer.macs for layer in audit.layers), *audit.other_ops.values()]
-    if not all(0 <= count < _MOST_MACS for count in counts):
-        raise ValueError("an audit of work that no model does")
-    return Audit(
-        tuple(_printable(layer) for layer in audit.layers),
-        {printable(name): count for name, count in audit.other_ops.items()},
-    )
-
-
-def _printable(layer: Layer) -> Layer:
-    name, op, requested, realized = map(printable, (layer.name, layer.op, layer.requested, layer.realized))
-    return dataclasses.replace(layer, name=name, op=op, requested=requested, realized=realized)
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would take for a command."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
 
 
 def _raised(answer: Message, ask: str) -> Exception:

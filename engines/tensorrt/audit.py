@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ _TACTIC = re.compile(
 _CUTLASS = re.compile(
     r"cutlass\w*_tensorop_[a-z]*\d+x\d+x\d+(tf32)?[a-z_0-9]*?_(bf16|f16|f32|s8|i8|e4m3|e5m2)_(bf16|f16|f32|s8|i8|e4m3|e5m2)_"
 )
+# The search takes the square of a name's length, and none of these comes near it.
+_LONGEST_KERNEL = 512
 _OPERANDS = {
     "s8": "int8",
     "e5m2": "fp8",
@@ -53,10 +56,11 @@ def audit_layers(layers: Sequence[BuiltLayer], macs: Mapping[str, int], requeste
     """
     places = _Places(layers, list(macs))
     doers = {node: places.doers(node) for node in macs}
+    words = functools.cache(lambda index: realized(layers[index]))
     done: dict[int, list[str]] = {}
     alone: list[tuple[str, Layer]] = []
     for node, found in doers.items():
-        if not found or len({realized(layers[index]) for index in found}) > 1:
+        if not found or len({words(index) for index in found}) > 1:
             alone.append((node, Layer(node, "not shown by the engine", macs[node], requested, UNKNOWN)))
         elif macs[node] < 0:
             alone.append((node, _layer(node, layers[found[0]], macs[node], requested)))
@@ -86,7 +90,7 @@ def realized(layer: BuiltLayer) -> str:
     tactic = _TACTIC.search(layer.tactic)
     if tactic:
         return _OPERANDS[tactic[1]]
-    cutlass = _CUTLASS.search(layer.tactic)
+    cutlass = _CUTLASS.search(layer.tactic[:_LONGEST_KERNEL])
     if cutlass and (cutlass[1] or cutlass[2] == cutlass[3]):
         return _OPERANDS[cutlass[1] or cutlass[2]]
     if layer.opaque:

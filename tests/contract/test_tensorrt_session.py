@@ -114,6 +114,43 @@ assert stub.stub_live() == 0
 """)
 
 
+def test_a_prepared_request_needs_numpy_cuda_and_tensorrt_alone(run):
+    """On a board there is no onnx package: what takes it was done before, or is done with what the engine tells."""
+    run("""
+import dataclasses
+import sys
+from seatrial.engines.base import BuildRequest
+from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.graph import Shown
+from seatrial.engines.tensorrt import adapter
+from seatrial.engines.tensorrt.engine import TensorRtEngine
+
+class Copying(TensorRtEngine):
+    module = "tensorrt_stubs.identity"
+
+    @classmethod
+    def version(cls):
+        return "11.4.0"
+
+    @classmethod
+    def _compile(cls, request):
+        return plan
+
+asked = []
+adapter.build_plan = lambda trt, dialect, request, timing, shown: asked.append((request, shown)) or plan
+options = BuilderOptions(max_batch=8)
+request = BuildRequest(b"a graph", "input", "logits", (5,), 5, device="cuda", builder=options, prepared="tensorrt")
+with Copying(request) as engine:
+    np.testing.assert_array_equal(engine.infer(images), images)
+    assert engine.evidence("inspector")[0] == {"inspector": "JSON at 1"}
+    found = engine.intermediates(images[:3], shown=Shown(None, ("first", "logits")))
+    np.testing.assert_array_equal(found.pop("logits"), images[:3])
+    assert found == {}
+    assert asked == [(dataclasses.replace(request, fixed_batch=3), {"first", "logits"})]
+assert not {"onnx", "ml_dtypes", "psutil", "google.protobuf"} & set(sys.modules)
+""")
+
+
 def test_two_sessions_do_not_share_anything(run):
     run("""
 from concurrent.futures import ThreadPoolExecutor
@@ -183,6 +220,13 @@ with Copying(request) as engine:
     assert told["cuda_library"] == "cuda-python"
     assert engine.cautions() == ()
     assert engine.save() == plan
+    assert engine.evidence("inspector") == ({"inspector": "JSON at 1"}, [])
+    try:
+        engine.audit()
+    except DeviceError as error:
+        assert "inspector gave what cannot be read" in str(error)
+    else:
+        raise AssertionError("an audit of nothing")
 assert (stub.stub_live(), stub.stub_depth(), stub.stub_retained()) == (0, 0, 1)  # `cuda`, opened above
 
 import dataclasses
