@@ -16,7 +16,7 @@ help:
 	@echo "make gpu          run all that can run on this machine's NVIDIA GPU, into one archive; MINUTES=10 fits ten minutes"
 	@echo "make cpu          the same for the engines of the processor"
 	@echo "make hardware     put ARCHIVES=... of both into the table of docs/hardware.md"
-	@echo "make emulators    install what plays other processors in the tests, which are skipped without it"
+	@echo "make emulators    install what plays other processors and boards in the tests, which are skipped without it"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
 	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
