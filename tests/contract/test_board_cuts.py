@@ -32,8 +32,9 @@ def batch():
 
 
 def agent_of(server):
-    """The first process of the board that is a Python."""
-    return next(one for one in server.processes() if "-c" in one.cmdline() and "python" in one.name())
+    """The Python of the board whose parent, its guardian, is one, too."""
+    pythons = [one for one in server.processes() if "-c" in one.cmdline() and "python" in one.name()]
+    return next(one for one in pythons if one.parent() in pythons)
 
 
 def test_a_run_that_is_killed_leaves_nothing(ssh_server, tmp_path):
