@@ -103,7 +103,7 @@ def unseen_lines(engines: list[Mapping[str, Any]]) -> list[str]:
     """
     lines = []
     for engine in engines:
-        for device, runs in engine.get("last_runs", {}).items():
+        for device, runs in engine["last_runs"].items():
             where = f"{engine['name']} {engine['version'] or ''}".strip() + f" on {device}"
             never = [precision for precision, ran in runs.items() if ran is None]
             if never:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from gpukit import signs
 from gpukit.results import PASSED, Result
@@ -13,9 +12,8 @@ from seatrial.engines import ENGINES
 
 def do(work: Path, name: str, engine: str, precision: str) -> Result:
     """Writes them as they are, by engine, version and precision."""
-    built: Any = engines.build(engine, signs.request(engine, "cuda", precision, work))
-    with built:
-        told = str(built._session.inspect())
+    with engines.build(engine, signs.request(engine, "cuda", precision, work)) as built:
+        told = str(built.evidence("inspector")[0]["inspector"])
         from_cache = built.from_cache
     folder = work / "inspector" / f"{engine}-{ENGINES[engine].version()}"
     folder.mkdir(parents=True, exist_ok=True)
