@@ -29,6 +29,7 @@ from seatrial.exporters.shapes import shapes_of
 from seatrial.exporters.signature import fit_contract, read_signature
 from seatrial.exporters.tensors import check_finite, check_tensors
 from seatrial.exporters.wire import growth_error
+from seatrial.files import open_regular, read_bytes
 
 # protobuf's own limit on one message; a larger "model" cannot be a single-file ONNX model.
 _MAX_BYTES = 2**31 - 1
@@ -118,12 +119,12 @@ def read_proto(path: Path) -> onnx.ModelProto:
             f"{path} is empty or above 2 GiB, more than one ONNX graph can hold. Are its weights in files beside it? "
             "Then give the .onnx file."
         )
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+    with open_regular(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         fault = growth_error(mapped)  # touches the heads of fields only
     if fault is not None:
         raise BadInputError(f"{path} is not an ONNX file, or none that can be read in bounded memory: {fault}.")
     try:
-        proto = onnx.load_model_from_string(path.read_bytes())
+        proto = onnx.load_model_from_string(read_bytes(path))
     except (DecodeError, ValueError) as error:
         raise BadInputError(f"{path} is not an ONNX file: it does not parse ({error}).") from error
     if not proto.graph.node:

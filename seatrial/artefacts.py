@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from seatrial.files import replacing
+from seatrial.files import read_bytes, replacing
 
 _LOG = logging.getLogger("seatrial")
 _MAGIC = b"seatrial artefact 1 "
@@ -38,7 +38,7 @@ def read_artefact(path: Path) -> Artefact | None:
     it is to be made again, and written over.
     """
     try:
-        stored = path.read_bytes()
+        stored = read_bytes(path)
     except FileNotFoundError:
         return None
     except OSError as error:

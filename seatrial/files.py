@@ -10,15 +10,74 @@ import json
 import os
 import platform
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from seatrial.errors import BadInputError, UsageError
 
 TEMPORARY_PREFIX = ".tmp-"
 _DAY_S = 24 * 3600
+_SPECIAL = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class SpecialFileError(OSError):
+    """A path leads to something else than a regular file: what reads it might wait, or read, for ever."""
+
+    def __init__(self, path: str | os.PathLike[str], kind: str) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}, not a regular file", os.fspath(path))
+
+    def __str__(self) -> str:
+        """Without the number."""
+        return str(self.strerror)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Opens a regular file to read it. SpecialFileError for another kind, which is not waited for; OSError else."""
+    check_regular(path)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        _check_kind(path, os.fstat(handle))  # it may be another by now
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def check_regular(path: Path) -> None:
+    """For libraries that open by themselves: SpecialFileError where the path leads to no regular file."""
+    _check_kind(path, path.stat())
+
+
+def is_special(status: os.stat_result) -> str | None:
+    """What it is in words, as `a named pipe`; None for a regular file."""
+    kind = stat.S_IFMT(status.st_mode)
+    return None if kind == stat.S_IFREG else _SPECIAL.get(kind, "something special")
+
+
+def read_bytes(path: Path) -> bytes:
+    """A regular file's content; as `open_regular`."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """A regular file's text, its line ends made those of Python; as `open_regular`, and UnicodeDecodeError."""
+    return read_bytes(path).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_kind(path: Path, status: os.stat_result) -> None:
+    kind = is_special(status)
+    if kind is not None:
+        raise SpecialFileError(path, kind)
 
 
 @contextlib.contextmanager
@@ -92,9 +151,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; moves it into place if the body succeeds, removes it otherwise.
 
     A reader sees the old file or the whole new one, also when the process is killed or the disk fills up. Raises
-    UsageError where the disk refuses.
+    UsageError where the disk refuses, and where something else than a file is there.
     """
     with disk_errors(path):
+        _refuse_special(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_beside(path)
         try:
@@ -104,6 +164,14 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _refuse_special(path: Path) -> None:
+    """A device that is replaced by a file is gone for all."""
+    with contextlib.suppress(FileNotFoundError):
+        kind = is_special(path.stat())
+        if kind is not None:
+            raise UsageError(f"Cannot write {path}: it is {kind}, not a regular file.")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -128,7 +196,7 @@ def _visible(line: str) -> str:
 def read_json(path: Path) -> Any:
     """Parses a JSON file; BadInputError where it is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise BadInputError(f"{path} is not a readable JSON file: {error}.") from error
 
@@ -136,7 +204,7 @@ def read_json(path: Path) -> Any:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as hex; read in pieces, so that memory does not grow with the file."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()

@@ -6,23 +6,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seatrial.errors import UsageError
 from seatrial.harness.command.flags.parser import program
+from seatrial.harness.spec.yaml_file import read_yaml
 
-_MAX_BYTES = 1 << 20
 _NOT_AMONG = ("config", "help", "version")
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The pairs of a YAML file, flag -> value; UsageError for a missing file and another layout."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path} is above 1 MiB: not a configuration.")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"--config {path} cannot be read: {error}.") from error
+    content = read_yaml(path, "--config", "a configuration")
     if not isinstance(content, dict):
         raise UsageError(f"--config {path} is not a mapping of flags to values, as in `bits: 8`.")
     return content

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from seatrial.files import read_text
 from seatrial.harness.command.flags.output import Output
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.console import print_summary, print_verdict
@@ -24,7 +25,7 @@ _LOG = logging.getLogger("seatrial")
 def print_result(summary: Mapping[str, Any], directory: Path, asked: Output, console: Console) -> None:
     """summary: as in summary.json. Annotations go to standard output, or to standard error where that is for JSON."""
     if asked.json:
-        put(console, RunDirectory(directory).summary.read_text(encoding="utf-8"))
+        put(console, read_text(RunDirectory(directory).summary))
     else:
         show = print_verdict if asked.quiet else print_summary
         with _no_commands(console):

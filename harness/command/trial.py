@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.errors import EXIT_PASSED, BadInputError, UsageError
+from seatrial.files import open_regular
 from seatrial.harness.command.flags import base
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.plan.following import with_following
@@ -87,8 +88,8 @@ def _read(name: str) -> list[Any]:
         if name == "-":
             text = sys.stdin.read(_MOST_BYTES)
         else:
-            with Path(name).open(encoding="utf-8") as stream:
-                text = stream.read(_MOST_BYTES)
+            with open_regular(Path(name)) as stream:
+                text = stream.read(_MOST_BYTES).decode()
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
         raise BadInputError(f"{name} is no file of trials, one JSON object a line: {error}.") from error

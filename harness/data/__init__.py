@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seatrial.errors import BadInputError, UsageError
+from seatrial.files import is_special
 from seatrial.harness.data.arrays import ArraySource
 from seatrial.harness.data.folder import FolderSource
 from seatrial.harness.data.labels import Labeller, LabelOf, class_table, offset_of, read_class_table
@@ -52,6 +53,9 @@ def open_source(path: Path | str, classes: int, label_of: LabelOf) -> DataSource
         return FolderSource(path, label_of)
     if not path.exists():
         raise BadInputError(f"There is no data at {path}. Check --data and --calib.")
+    kind = is_special(path.stat())
+    if kind is not None:
+        raise BadInputError(f"{path} is {kind}: neither a folder nor a file with images.")
     if path.suffix.lower() == ".npz":
         offset = offset_of(label_of)
         source = ArraySource(path, classes - offset)

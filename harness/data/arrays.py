@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
-from seatrial.files import file_digest
+from seatrial.files import check_regular, file_digest
 from seatrial.harness.data.labels import check_labels
 from seatrial.harness.data.source import Payload, Pixels, changed
 
@@ -191,6 +191,7 @@ class ArraySource:
 
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
+        check_regular(path)
         return zipfile.ZipFile(path)
     except _ZIP_ERRORS as error:
         raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
-from seatrial.files import file_digest
+from seatrial.files import file_digest, is_special, read_bytes
 from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.data.source import Payload, changed, content_digest
 
@@ -83,7 +83,7 @@ class FolderSource:
         """
         for position, index in enumerate(indices):
             with self._reading(index) as path:
-                payload = Payload(str(path), path.read_bytes())
+                payload = Payload(str(path), read_bytes(path))
                 written = self._written.get(index)
                 if not self._by_content and written not in (None, path.stat().st_mtime_ns):
                     raise changed(payload.where)
@@ -113,7 +113,11 @@ def images_below(root: Path, folder: Path) -> Iterator[str]:
                 raise BadInputError(
                     f"{path} lies among the images but is none by its name ({', '.join(IMAGE_SUFFIXES)}). Move it away."
                 )
-            if path.stat().st_size > MAX_IMAGE_BYTES:
+            status = path.stat()
+            kind = is_special(status)
+            if kind is not None:
+                raise BadInputError(f"{path} lies among the images but is {kind}. Move it away.")
+            if status.st_size > MAX_IMAGE_BYTES:
                 raise BadInputError(f"{path} is above 256 MiB: not a photograph.")
             yield path.relative_to(root).as_posix()
 

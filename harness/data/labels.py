@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from seatrial.errors import BadInputError, UsageError
+from seatrial.files import read_text
 
 _MAX_CLASSES_BYTES = 16 << 20
 
@@ -69,7 +70,7 @@ def read_class_table(path: Path, classes: int) -> ClassTable:
     if path.stat().st_size > _MAX_CLASSES_BYTES:
         raise BadInputError(f"{path} is above 16 MiB: not a class file.")
     try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line for line in read_text(path, "utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
     if not lines:

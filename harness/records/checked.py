@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seatrial.errors import BadInputError, DamagedError
-from seatrial.files import read_json, replacing, value_digest, write_json
+from seatrial.files import open_regular, read_json, replacing, value_digest, write_json
 
 # A JSON file's key beside its values.
 _SUM = "sha256"
@@ -57,7 +57,7 @@ def open_table(path: Path) -> Iterator[pq.ParquetFile]:
     """What `write_tables` wrote, to be read in parts; DamagedError where the file is not that any more."""
     with contextlib.ExitStack() as stack:
         try:
-            stream = stack.enter_context(path.open("rb"))
+            stream = stack.enter_context(open_regular(path))
             begin = _place(stream)
             stream.seek(begin)
             if stream.read(_LENGTH) != _digest(stream, begin):

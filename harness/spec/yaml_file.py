@@ -1,16 +1,19 @@
-"""YAML files that people write: small, plain values, and no key twice."""
+"""YAML files that people write: small, plain values, no key twice, and no number that YAML reads otherwise."""
 
 from __future__ import annotations
 
-import stat
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from seatrial.errors import UsageError
+from seatrial.files import open_regular
 
 _MAX_BYTES = 1 << 20
+_MOST_VALUES = 100_000
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 
 
 def read_yaml(path: Path, flag: str, kind: str) -> Any:
@@ -18,18 +21,22 @@ def read_yaml(path: Path, flag: str, kind: str) -> Any:
     cannot be read, a large one, and one with the same key twice.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"{flag} {path} is no file.")
-        if found.st_size > _MAX_BYTES:
+        with open_regular(path) as stream:
+            content = stream.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             raise UsageError(f"{flag} {path} is above 1 MiB: not {kind}.")
-        return yaml.load(path.read_text(encoding="utf-8"), _Once)  # noqa: S506  (a safe loader)
+        found = yaml.load(content.decode(), _Once)  # noqa: S506  (a safe loader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{flag} {path} cannot be read: {error}.") from error
+    if not _is_bounded(found):
+        raise UsageError(f"{flag} {path} unfolds to more than {_MOST_VALUES} values: not {kind}.")
+    return found
 
 
 class _Once(yaml.SafeLoader):
-    """Refuses a key that stands twice: of two values, one would be lost without a word."""
+    """Refuses what would be lost or changed without a word: a key that stands twice, of whose values one is dropped,
+    and numbers that people and YAML read differently.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """As it stands in the file."""
@@ -38,3 +45,36 @@ class _Once(yaml.SafeLoader):
             if names.count(name) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def construct_plain_int(self, node: yaml.ScalarNode) -> int:
+        """A decimal number. YAML takes `010` for 8, and `1:30` for 90."""
+        text = str(node.value)
+        if not _DECIMAL.fullmatch(text):
+            says = f"{text!r} is no plain number: write it in decimal without leading zeros, or as text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, says, node.start_mark)
+        return int(text)
+
+    def construct_plain_float(self, node: yaml.ScalarNode) -> float:
+        """The same; YAML takes `1:30.5` for 90.5."""
+        if ":" in str(node.value):
+            says = f"{node.value!r} is no plain number: write it in decimal, or as text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, says, node.start_mark)
+        return float(self.construct_yaml_float(node))
+
+
+_Once.add_constructor("tag:yaml.org,2002:int", _Once.construct_plain_int)
+_Once.add_constructor("tag:yaml.org,2002:float", _Once.construct_plain_float)
+
+
+def _is_bounded(content: Any) -> bool:
+    """False for what aliases unfold to more than any file that people write, or to itself."""
+    waiting, count = [content], 0
+    while waiting and count <= _MOST_VALUES:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, dict):
+            waiting.extend(value.keys())
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return not waiting

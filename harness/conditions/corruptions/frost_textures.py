@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from seatrial.errors import BadInputError
-from seatrial.files import file_digest
+from seatrial.files import file_digest, read_bytes
 from seatrial.harness.conditions.corruptions.registry import Pixels
 
 FROST_VARIABLE = "SEATRIAL_FROST_TEXTURES"
@@ -98,7 +98,7 @@ def texture_file(index: int) -> Path:
 def _photograph(path: Path) -> Pixels:
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         raise BadInputError(f"There is no frost photograph {path}; the folder must hold {', '.join(FILES)}.")
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_COLOR)
     if decoded is None:
         raise BadInputError(f"The frost photograph {path} does not decode.")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))

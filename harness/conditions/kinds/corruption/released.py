@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
+from seatrial.files import check_regular, open_regular
 from seatrial.harness.conditions.corruptions import SEVERITIES, names
 from seatrial.harness.conditions.kinds.corruption.ids import corruption_id
 from seatrial.harness.conditions.released import ReleasedSet
@@ -129,7 +130,7 @@ class NpySource:
     @contextlib.contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
         try:
-            with self.file.open("rb") as stream:
+            with open_regular(self.file) as stream:
                 yield stream
         except OSError as error:
             raise BadInputError(f"{self.file} cannot be read any more: {error.strerror}.") from error
@@ -137,6 +138,7 @@ class NpySource:
 
 def _map(file: Path) -> np.memmap[Any, np.dtype[Any]]:
     try:
+        check_regular(file)
         mapped: np.memmap[Any, np.dtype[Any]] = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy lets tokenize and ast errors of a hostile header through
         raise BadInputError(f"{file} is not a readable .npy array: {error}.") from error
