@@ -33,6 +33,8 @@ BEGIN_S = 90.0
 # Longer than the board needs to end what runs there.
 _END_S = 6.0
 _ANSWER_S = 60.0
+# Bytes a second, of a link that is of any use.
+_SLOWEST = 50e3
 _TAIL_BYTES = 1 << 13
 
 Answer = dict[str, Any]
@@ -208,8 +210,7 @@ class Connection:
 
         with self._told():
             self._traffic.ask("blob", answered, sha256=digest, size=len(content))
-            # How long it takes is the link's; a link that has gone is noticed by its silence.
-            self._last("blob", answers, lambda answer: None, None)
+            self._last("blob", answers, lambda answer: None, _ANSWER_S + len(content) / _SLOWEST)
 
     @contextlib.contextmanager
     def _told(self) -> Any:

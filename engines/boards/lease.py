@@ -11,6 +11,8 @@ from seatrial.engines.boards.connection import AskRefusedError, Connection
 from seatrial.engines.boards.words import plain
 from seatrial.errors import UnsupportedError
 
+# Of a board that lives and does not answer.
+_PATIENCE_S = 60.0
 _LOG = logging.getLogger("seatrial")
 
 
@@ -24,7 +26,7 @@ def hold(connection: Connection, wait_s: float | None) -> None:
         answer = connection.ask(
             "lease",
             more=lambda answer: _LOG.warning("Board %s is held by %s; waiting.", name, _holder(answer)),
-            timeout_s=None,
+            timeout_s=None if wait_s is None else wait_s + _PATIENCE_S,
             wait_s=wait_s,
         )
     except AskRefusedError as error:

@@ -1,5 +1,6 @@
 """Boards that are reached, and those that are not: what is said of a host key, of a login, of what answers there."""
 
+import json
 import stat
 import subprocess
 import sys
@@ -9,8 +10,11 @@ import time
 import psutil
 import pytest
 
-from seatrial.engines.boards import Board, connection
-from seatrial.engines.boards.connection import Connection
+from seatrial import __version__
+from seatrial.agent import frames
+from seatrial.engines.boards import Board, connection, lease
+from seatrial.engines.boards.connection import AskRefusedError, Connection
+from seatrial.engines.boards.places import Places
 from seatrial.engines.boards.ssh import UnreachableError
 from seatrial.errors import DeviceError, UnsupportedError
 
@@ -153,3 +157,44 @@ def test_a_board_that_never_says_hello_is_given_up(ssh_server, tmp_path, monkeyp
     monkeypatch.setattr(connection, "BEGIN_S", 1.5)
     says = refusal(plays(ssh_server, tmp_path, "wait()"), UnreachableError)
     assert "Board pi5: ssh did not answer in time" in says
+
+
+def test_a_board_that_lives_and_answers_nothing_is_given_up(ssh_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "_PATIENCE_S", 1.0)
+    hello = json.dumps({"agent": frames.AGENT, "seatrial": __version__}).encode()
+    beats = f"""
+        import select
+        os.write(1, b'seatrial boot {{}}\\nseatrial boot {{"started": true}}\\n')
+        os.write(1, {frames.head(frames.HELLO, len(hello)) + hello!r})
+        while select.select([0], [], [], 0.2) != ([0], [], []) or os.read(0, 1 << 16):
+            os.write(1, {frames.head(frames.BEAT, 0)!r})
+        """
+    board = plays(ssh_server, tmp_path, beats)
+    with Places({"pi5": board}) as places, pytest.raises(DeviceError, match="pi5 did not answer 'lease' within 1 s"):
+        places.of("pi5")
+
+
+def test_a_board_that_floods_is_given_up(ssh_server, tmp_path):
+    hello = json.dumps({"agent": frames.AGENT, "seatrial": __version__}).encode()
+    floods = f"""
+        os.write(1, b'seatrial boot {{}}\\nseatrial boot {{"started": true}}\\n')
+        os.write(1, {frames.head(frames.HELLO, len(hello)) + hello!r})
+        while True:
+            os.write(1, os.urandom(1 << 16))
+        """
+    with (
+        Connection(plays(ssh_server, tmp_path, floods)) as connection,
+        pytest.raises(DeviceError, match="Board pi5 was cut off: it sent what no board sends"),
+    ):
+        connection.ask("lease", wait_s=0)
+
+
+def test_nothing_is_started_by_who_does_not_hold_the_board(ssh_server):
+    with Connection(ssh_server.board("pi5")) as connection:
+        handles = psutil.Process().num_fds()
+        for _ in range(3):
+            with pytest.raises(AskRefusedError, match="Board pi5: ") as caught:
+                connection.start(2, None)
+            assert caught.value.kind == "no lease"
+        connection.ask("lease", wait_s=0)
+        assert psutil.Process().num_fds() <= handles
