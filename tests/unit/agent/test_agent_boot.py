@@ -149,12 +149,13 @@ def test_old_archives_go_but_not_those_in_use(tmp_path):
             stream.writestr(f"seatrial/other{number}.py", "")
         return content.getvalue()
 
+    others = [other(number) for number in range(4)]
     with AgentHost(tmp_path) as first:
-        for number in range(4):
-            with AgentHost(tmp_path, content=other(number)) as host:
+        for content in others:
+            with AgentHost(tmp_path, content=content) as host:
                 assert host.started
         kept = {path.name for path in agents(tmp_path).iterdir()}
-        assert kept == {digest(archive()), *(digest(other(number)) for number in (1, 2, 3))}
+        assert kept == {digest(archive()), *map(digest, others[1:])}
         assert first.ask("lease", wait_s=0)["held"]
 
 

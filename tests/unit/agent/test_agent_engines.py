@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from seatrial.engines.places import EngineProcess, Limits, PlacedEngine, build
 from seatrial.engines.places.wire import send
 from seatrial.errors import EngineDiedError
 
-QUICK = Limits(start_s=60, build_s=1.5, call_s=1.5, memory_bytes=1 << 29)
+PATIENT = Limits(call_s=60, memory_bytes=1 << 29)
 
 
 def served(host, number=1):
@@ -65,9 +66,10 @@ def test_more_than_a_window_travels_both_ways(board, request_small):
 )
 def test_how_an_engine_ends_is_told_and_the_others_go_on(board, unruly, request_small, batch, name, outcome, says):
     place = AgentPlace(board)
+    limits = dataclasses.replace(PATIENT, call_s=1.5) if outcome == "hung" else PATIENT
     with (
         build("onnxruntime", request_small, place=place) as other,
-        build(name, request_small, QUICK, place=place) as engine,
+        build(name, request_small, limits, place=place) as engine,
     ):
         expected = other.infer(batch)
         with pytest.raises(EngineDiedError, match=says) as caught:

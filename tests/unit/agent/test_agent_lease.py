@@ -180,6 +180,8 @@ def test_hostile_facts_of_a_holder_are_none(tmp_path, holder, facts):
 
 def test_a_file_that_was_replaced_is_not_ours(tmp_path):
     with AgentHost(tmp_path) as host, AgentHost(tmp_path) as second:
+        for one in (host, second):
+            one.ask("")  # by then they have opened it
         host.lease_file.unlink()
         host.lease_file.write_text("")
         assert "was replaced meanwhile" in take(host)["says"]
