@@ -5,8 +5,10 @@ import pytest
 
 from seatrial import engines
 from seatrial.engines.boards.places import Places
-from seatrial.engines.places import LOCAL, Limits, build
+from seatrial.engines.places import LOCAL, Limits, Pixels, build
+from seatrial.engines.timing.block import Block
 from seatrial.errors import UnsupportedError
+from seatrial.exporters.contract import InputContract
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,24 @@ def test_it_says_what_it_is(place):
 
 
 def test_its_answers_are_those_of_this_machine_but_for_rounding(place, request_small):
-    batch = np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
+    images = np.random.default_rng(1).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    contract = InputContract((16, 16), mean=(0.4,), std=(0.2,))
+    batch = contract.normalise(images)
+    sent = Pixels(images, contract.value_table(), contract.color, contract.layout, contract.dtype)
     with (
         engines.build("onnxruntime", request_small) as here,
         build("onnxruntime", request_small, Limits(), place=place) as there,
     ):
-        ours, theirs = here.infer(batch), there.infer(batch)
-        np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(there.infer(batch), here.infer(batch), rtol=1e-4, atol=1e-5)
+        assert there.infer(sent).tobytes() == there.infer(batch).tobytes()  # the same tensor, on another processor
         assert there.there.processor.machine == "aarch64"
         assert there.audit().realized() == here.audit().realized()
+        values = here.intermediates(batch, ["r1", "pooled"])
+        for name, value in there.intermediates(sent, ["r1", "pooled"]).items():
+            np.testing.assert_allclose(value, values.pop(name), rtol=1e-4, atol=1e-5)
+        assert not values
+        there.prepare([batch[:1], batch[1:2]], 0.01)
+        assert (there.time(Block("single-stream", queries=4)).taken > 0).all()
+        assert there.machine()["cores"] >= 1
+        assert there.memory_bytes() > 1 << 20
+        assert there.probe() > 0
