@@ -67,7 +67,7 @@ def test_the_docs_have_every_limit_with_its_default():
         ("[1, 2]", "not a mapping"),
         ("targets: [1]", "targets is a mapping"),
         ("targets: {'*/int4*': {recovry: 1}}", r"targets, \*/int4\*: there is no check"),
-        ("a: &a [*a]", "there is no check 'a'"),
+        ("a: &a [*a]", "unfolds to more"),
         ("!!python/object:os.system {}", "cannot be read"),
         ("{", "cannot be read"),
         ("{[1]: 2}", "gate"),
