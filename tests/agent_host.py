@@ -217,13 +217,13 @@ class AgentHost:
         """Hangs up; the exit status."""
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()
@@ -354,7 +354,7 @@ def processes(home: Path) -> dict[int, str]:
     return found
 
 
-def left_of(home: Path, within_s: float = 10) -> dict[int, str]:
+def left_of(home: Path, within_s: float = 60) -> dict[int, str]:
     """What still runs, once it had time to go."""
     end = time.monotonic() + within_s
     while (left := processes(home)) and time.monotonic() < end:

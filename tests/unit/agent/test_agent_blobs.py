@@ -29,11 +29,11 @@ def folder(home):
 def begin_part(host, content, size):
     """Sends the first bytes and no more."""
     answers = host.begin("blob", sha256=digest(content), size=len(content))
-    first = answers.get(timeout=10)
+    first = answers.get(timeout=60)
     host.granted[0, first["lane"]] = Window()
     host.send(frames.BLOB, content[first["have"] : first["have"] + size], 0, first["lane"])
     path = folder(host.home) / f"{digest(content)}.part"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while path.stat().st_size < first["have"] + size and time.monotonic() < end:
         time.sleep(0.01)
     return first
@@ -132,11 +132,11 @@ def test_a_full_disk_is_told_before_anything_is_sent_and_while_it_is(small_disk)
         begin_part(host, content, frames.MOST)
         with contextlib.suppress(OSError):
             (small_disk / "ballast").write_bytes(b"x" * (4 << 20))
-        lane = host.begin("blob", sha256=digest(b""), size=0).get(timeout=10)  # another is not hurt
+        lane = host.begin("blob", sha256=digest(b""), size=0).get(timeout=60)  # another is not hurt
         assert lane.get("done") or "lane" in lane
         host.send(frames.BLOB, content[frames.MOST : 2 * frames.MOST], 0, 1)
         answers = host._answers[2]
-        found = answers.get(timeout=10)
+        found = answers.get(timeout=60)
         assert (found["error"], "No space left" in found["says"]) == ("disk full", True)
         assert not list(folder(small_disk).glob("*.part"))
         (small_disk / "ballast").unlink()

@@ -100,10 +100,10 @@ def test_an_engine_that_reads_nothing_holds_up_no_other(board, unruly, request_s
         begin = time.monotonic()
         for _ in range(20):
             other.infer(batch)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         begin = time.monotonic()
         hung.close()
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         for thread in threads:
             thread.join()
         assert len(errors) == 2
@@ -171,9 +171,9 @@ def test_a_close_of_all_lets_engines_leave_and_tells_how_they_ended(board):
     with EngineProcess("null", place=AgentPlace(board)) as process:
         process.about()
         board.send(frames.CLOSE)
-        assert board.gone.wait(10)
+        assert board.gone.wait(60)
         assert board.ends == {1: {"outcome": None, "says": None, "status": 0}}
-        assert board.process.wait(10) == 0
+        assert board.process.wait(60) == 0
 
 
 def test_messages_reach_an_engine_that_starts_slowly(board):

@@ -42,11 +42,11 @@ def test_one_at_a_time_and_the_other_is_told_who(tmp_path, holder):
         assert not take(second, wait_s=0.6)["held"]
         assert time.monotonic() - begin >= 0.5
         answers = second.begin("lease", wait_s=None)
-        first = answers.get(timeout=10)
+        first = answers.get(timeout=60)
         assert (first["more"], first["owner"]) == (True, "ada@lab pid 7")
         assert second.ask("lease", wait_s=0)["says"] == "The lease is waited for already."
         holder.leave()
-        assert answers.get(timeout=10)["held"]
+        assert answers.get(timeout=60)["held"]
     assert not list(tmp_path.glob("lease.*"))  # nobody says so any more
     with AgentHost(tmp_path) as third:
         assert take(third)["held"]
@@ -59,7 +59,7 @@ def test_it_lasts_until_all_that_was_started_is_gone(tmp_path, holder):
         process.about()
         os.kill(holder.process.pid, signal.SIGSTOP)
         os.kill(holder.hello["pid"], signal.SIGKILL)
-        assert holder.gone.wait(10)
+        assert holder.gone.wait(60)
         assert not take(second)["held"]
         os.kill(holder.process.pid, signal.SIGCONT)
         assert take(second, wait_s=10)["held"]
@@ -76,8 +76,8 @@ def test_a_holder_that_is_stopped_is_put_out_once_it_expired(tmp_path, unruly):
             assert not take(second)["held"]  # not yet
             time.sleep(1)
             assert take(second) == {"held": True, "put_out": "the stopped one"}
-            assert stopped.gone.wait(10)
-            assert stopped.process.wait(10) == 128 + signal.SIGKILL
+            assert stopped.gone.wait(60)
+            assert stopped.process.wait(60) == 128 + signal.SIGKILL
     assert not left_of(tmp_path)
 
 

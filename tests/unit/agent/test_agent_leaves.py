@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
@@ -28,15 +27,23 @@ def hung(host, request_small, batch):
     thread = threading.Thread(target=ask)
     thread.start()
     time.sleep(0.3)
-    return engine, thread, host.links[1].answers.get(timeout=10)["pid"]
+    return engine, thread, host.links[1].answers.get(timeout=60)["pid"]
 
 
 def no_more(home, *pids):
     assert not left_of(home)
+    end = time.monotonic() + 60
     for pid in pids:
-        with contextlib.suppress(FileNotFoundError):
-            stat = Path(f"/proc/{pid}/stat").read_text()
-            assert stat.rpartition(")")[2].split()[0] == "Z"  # whoever adopted it looks later
+        while _runs(pid):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize(
@@ -61,9 +68,9 @@ def test_no_process_is_left(tmp_path, unruly, request_small, batch, how):
             host.send = lambda *frame: None
         else:
             os.kill(guardian, signal.Signals[how])
-        assert host.gone.wait(10)
+        assert host.gone.wait(60)
         no_more(tmp_path, agent, pid)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         thread.join()
         engine.close()
         words = {
@@ -72,7 +79,7 @@ def test_no_process_is_left(tmp_path, unruly, request_small, batch, how):
             "SIGHUP": "The agent got SIGHUP.",
         }
         assert host.last_words == words.get(how)
-        assert host.process.wait(10) == (
+        assert host.process.wait(60) == (
             0 if how not in ("agent killed", "agent and guardian killed") else host.process.returncode
         )
     with AgentHost(tmp_path) as host:
@@ -94,7 +101,7 @@ def test_a_guardian_that_is_gone_ends_the_agent(tmp_path):
         with EngineProcess("null", place=AgentPlace(host)) as process:
             process.about()
             os.kill(host.process.pid, signal.SIGKILL)
-            assert host.gone.wait(10)
+            assert host.gone.wait(60)
             assert "guardian was ended" in host.last_words
             no_more(tmp_path)
 
@@ -123,9 +130,9 @@ def test_a_host_that_is_none_ends_the_agent_quietly(tmp_path, content, says):
             process.about()
             with host._lock:
                 host.write(content)
-            assert host.gone.wait(10)
+            assert host.gone.wait(60)
             assert says in host.last_words
-            assert host.process.wait(10) == 0
+            assert host.process.wait(60) == 0
             assert host.process.stderr.read() == b""
     no_more(tmp_path)
 
@@ -136,7 +143,7 @@ def test_more_than_a_window_of_a_lane_is_no_hosts(tmp_path, unruly, request_smal
         engine, thread, _ = hung(host, request_small, batch)
         for _ in range(frames.WINDOW // frames.MOST + 4):
             host.send(frames.DATA, b"x" * frames.MOST, 1, 0)
-        assert host.gone.wait(10)
+        assert host.gone.wait(60)
         assert "more of a lane than there was room for" in host.last_words
         thread.join()
         engine.close()
@@ -157,7 +164,7 @@ def test_more_than_a_window_of_a_lane_is_no_hosts(tmp_path, unruly, request_smal
 )
 def test_a_hello_that_does_not_fit_is_told(tmp_path, hello, says):
     with AgentHost(tmp_path, hello=hello) as host:
-        assert host.gone.wait(10)
+        assert host.gone.wait(60)
         assert says in host.last_words
     no_more(tmp_path)
 
