@@ -22,6 +22,7 @@ def asked(shown: Shown) -> Part:
         ["Model", f"{model['name']}{_of(model.get('precision'))}, {model['classes']} classes"],
         ["Images", f"{data['images']} of {data['name']}, seed {summary['seed']}"],
         ["Targets", ", ".join(shown.names)],
+        ["Boards", "; ".join(f"{name}: {_board(one)}" for name, one in summary.get("boards", {}).items()) or "-"],
         ["Reference", summary["reference"]],
         ["Conditions", _conditions(shown)],
         ["Calibration", f"{calibration['images']} images of {calibration['name']}" if calibration else "-"],
@@ -41,6 +42,14 @@ def asked(shown: Shown) -> Part:
             folded_away("How the images are fed, and hashes", Markup.escape(contract)),
         ),
     )
+
+
+def _board(found: Values) -> str:
+    """What it is, as far as it tells: model, processor, cores, system."""
+    place = found.get("place") or {}
+    cores = place.get("cores")
+    told = [place.get("model"), place.get("processor"), f"{cores} cores" if cores else None, place.get("system")]
+    return ", ".join(str(one) for one in told if one) or "-"
 
 
 def _of(precision: str | None) -> str:

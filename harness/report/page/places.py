@@ -47,6 +47,7 @@ def _counts(shown: Shown, pairs: Sequence[Values]) -> Table:
         ]
         for pair in pairs
         for name, one in pair["conditions"].items()
+        if one["differing"]
     ]
     headings = [
         Heading("first"),
