@@ -5,6 +5,8 @@ What takes time to import is imported where Ctrl-C is heard already.
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -14,6 +16,8 @@ from seatrial import signals
 from seatrial.errors import EXIT_INTERNAL, EXIT_USAGE, SeatrialError
 from seatrial.streams import open_streams
 from seatrial.text import shown
+
+_REFUSED = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EACCES, errno.EPERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,13 +48,35 @@ def _status(arguments: Sequence[str]) -> int:
     except SeatrialError as error:
         _tell(error)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            return _fault()
+        _say(f"seatrial: {refusal}")
+        return EXIT_USAGE
     except BaseException:  # a fault of ours must not look like a failed gate, which Python's own status 1 would
         asked = signals.asked()
         if asked is not None:  # what is interrupted in its import raises what it likes
             return _interrupted(asked)
-        _say(traceback.format_exc())
-        _say("seatrial: this is a fault of seatrial's own. Please report it with the lines above.")
-        return EXIT_INTERNAL
+        return _fault()
+
+
+def _fault() -> int:
+    _say(traceback.format_exc())
+    _say("seatrial: this is a fault of seatrial's own. Please report it with the lines above.")
+    return EXIT_INTERNAL
+
+
+def _refusal(error: OSError | MemoryError) -> str | None:
+    """What the system refused, where it is not for us to blame: a path, descriptors, memory, room."""
+    if isinstance(error, MemoryError):
+        return f"memory ran out ({error}). Give it more, or less to do: --limit, --batch-size, --workers."
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{reason}. Raise the limit (`ulimit -n`), or lower --workers."
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason}."
+    return f"{reason}." if error.errno in _REFUSED else None
 
 
 def _run(arguments: Sequence[str]) -> int:

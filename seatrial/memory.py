@@ -27,6 +27,26 @@ def default_memory() -> int:
     return int(total_memory() * _SHARE)
 
 
+def oom_kills() -> int | None:
+    """How many processes the system has ended so far because memory ran out; None where it does not count them."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("oom_kill ")).split()[1])
+    return None
+
+
+def killed_words(before: int | None) -> str:
+    """What is said of a process that SIGKILL ended, which only the system and other processes send. before: `oom_kills`
+    as it began.
+    """
+    now = oom_kills()
+    if before is None or now is None:
+        return "was killed (signal 9): by the system, where memory ran out, or by another process"
+    if now > before:
+        return "was killed (signal 9), as memory ran out: the system ended a process meanwhile"
+    return "was killed (signal 9) by another process: memory did not run out"
+
+
 def took_too_much(limit: int | None) -> str:
     """What is said of a process that took more than so many bytes; None for a limit of its own."""
     size = "" if limit is None else f"{limit / (1 << 30):.3g} GiB of "

@@ -12,6 +12,18 @@ def shown(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " if sign in "\n\r\t" else "?" for sign in text)
 
 
+def bytes_words(count: int) -> str:
+    """A size for people, of which no digits are lost that tell it from another: `812 bytes`, `3.41 MiB`."""
+    size, units = float(count), ("KiB", "MiB", "GiB", "TiB")
+    if size < 1024:
+        return f"{count} bytes"
+    for unit in units:
+        size /= 1024
+        if size < 1024 or unit == units[-1]:
+            break
+    return f"{size:.2f} {unit}" if size < 100 else f"{size:.0f} {unit}"
+
+
 def printable(text: str) -> str:
     """The same for several lines."""
     return "\n".join(map(shown, text.split("\n")))

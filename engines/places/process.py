@@ -35,7 +35,7 @@ from seatrial.engines.places.requests import request_fields
 from seatrial.engines.places.wire import Array, Message, WireError, receive, send
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
-from seatrial.memory import took_too_much
+from seatrial.memory import killed_words, oom_kills, took_too_much
 from seatrial.text import printable
 
 _LOG = logging.getLogger("seatrial")
@@ -86,6 +86,7 @@ class EngineProcess:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._there: Facts | None = None
+        self._oom_kills = oom_kills()
         self._link = place.connect(lanes, arena, self.limits.memory_bytes)
         self._greeted: set[Channel] = set()
         self._lanes: queue.SimpleQueue[Channel] = queue.SimpleQueue()
@@ -273,7 +274,7 @@ class EngineProcess:
         if status == OUT_OF_MEMORY and self._link.pid is None:
             return "out of memory", took_too_much(self.limits.memory_bytes)
         if status == -signal.SIGKILL:
-            return "crashed", "was killed by the system (signal 9), most likely because memory ran out"
+            return "crashed", killed_words(self._oom_kills)
         if status < 0:
             return "crashed", f"crashed ({child.signal_words(status)})"
         return "crashed", f"ended with exit status {status}"

@@ -43,6 +43,8 @@ def _arguments(flag: str, value: Any, where: str) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in values):
         raise UsageError(f"{where}: {flag} is {value!r}; expected a word, a number or a list of them.")
+    if any("\0" in str(item) for item in values):
+        raise UsageError(f"{where}: {flag} is {value!r}, in which there is a NUL: no name and no path has one.")
     if flag in ("mean", "std"):
         return [f"--{flag}", *map(str, values)]
     return [f"--{flag}={item}" for item in values]

@@ -192,6 +192,11 @@ class ArraySource:
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         check_regular(path)
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
+        names = archive.namelist()
+        if len(names) != len(set(names)):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BadInputError(f"{path} holds {twice!r} twice, and nobody knows which one is meant.")
+        return archive
     except _ZIP_ERRORS as error:
         raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error

@@ -7,6 +7,24 @@ from collections.abc import Sequence
 from seatrial.errors import BadInputError
 
 
+def copies_words(ids: Sequence[str], digests: Sequence[str], labels: Sequence[int]) -> str | None:
+    """What a reader should know of test images whose pixels (at the model's size) are those of another one; None where
+    there are none. labels: negative where they are not known.
+    """
+    first: dict[str, int] = {}
+    copies = [(first.setdefault(digest, index), index) for index, digest in enumerate(digests)]
+    copies = [(one, other) for one, other in copies if one != other]
+    if not copies:
+        return None
+    apart = sum(labels[one] != labels[other] for one, other in copies if min(labels[one], labels[other]) >= 0)
+    pairs = ", ".join(f"{ids[other]} = {ids[one]}" for one, other in copies[:3])
+    return (
+        f"{len(copies)} of {len(ids)} test images are copies of others ({pairs}{', ...' if len(copies) > 3 else ''}). "
+        "Each is counted, which makes intervals narrower than they should be."
+        + (f" {apart} of them bear another label than what they are a copy of." if apart else "")
+    )
+
+
 def check_disjoint(
     test_ids: Sequence[str], test_digests: Sequence[str], calib_ids: Sequence[str], calib_digests: Sequence[str]
 ) -> None:

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.errors import BadInputError
+
 
 def balanced_order(ids: Sequence[str], labels: npt.NDArray[np.int64], seed: int) -> tuple[int, ...]:
     """All indices, one image of every class in turn, so that any first N are balanced to within one per class.
 
     Within a class, and among the classes, the order is that of a hash of seed and id: it depends on neither the
-    order in which images are found nor on the number taken. A class that runs out is passed over.
+    order in which images are found nor on the number taken. A class that runs out is passed over. BadInputError for an
+    id that cannot be written down.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(labels.tolist()):
@@ -28,4 +31,8 @@ def balanced_order(ids: Sequence[str], labels: npt.NDArray[np.int64], seed: int)
 
 
 def _rank(seed: int, text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), key=str(seed).encode(), digest_size=16).digest()
+    try:
+        words = text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(f"The image {text!r} has a name that is not UTF-8. Rename it.") from error
+    return hashlib.blake2b(words, key=str(seed).encode(), digest_size=16).digest()

@@ -16,6 +16,7 @@ import numpy as np
 from seatrial.errors import UsageError
 from seatrial.files import disk_errors, value_digest
 from seatrial.harness.data.source import Pixels
+from seatrial.text import bytes_words
 
 
 class ImageStore:
@@ -36,10 +37,9 @@ class ImageStore:
             needed, free = count * self._image_bytes, shutil.disk_usage(folder).free
             if needed > free:
                 raise UsageError(
-                    f"{count} images at {size[0]}x{size[1]} px take {needed / 2**20:.0f} MiB of scratch "
-                    f"space, and {folder} has "
-                    f"{free / 2**20:.0f} MiB. Free some, use --limit, or set SEATRIAL_CACHE to a folder "
-                    "on a larger disk."
+                    f"{count} images at {size[0]}x{size[1]} px take {bytes_words(needed)} of scratch "
+                    f"space, and {folder} has {bytes_words(free)}. Free some, use --limit, or set "
+                    "SEATRIAL_CACHE to a folder on a larger disk."
                 )
             self._digests = [""] * count
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the store)

@@ -24,6 +24,7 @@ from seatrial.harness.data.labels import LabelOf, table_names
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, where_of
 from seatrial.harness.plan.origin import load_models
+from seatrial.harness.plan.out import refuse_among_images
 from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
 from seatrial.harness.plan.reaching import Nowhere, reach
 from seatrial.harness.progress import Progress
@@ -75,6 +76,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
         _check_reachable(model, target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
+    refuse_among_images(spec.out, path, calibration_source(spec))
     reached = reach(targets, places, held.identity, progress)
     targets = tuple(reached.there)
     released = _released(path, model, label_of)

@@ -19,6 +19,7 @@ from seatrial.harness.data import Selection
 from seatrial.harness.plan.files import needs_calibration, saturates_at
 from seatrial.harness.plan.keys import Digests, Identity
 from seatrial.harness.plan.load import data_name
+from seatrial.harness.plan.out import DEFAULT
 from seatrial.harness.plan.reaching import There
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.spec.model import DEMO
@@ -100,7 +101,7 @@ class Plan:
     @property
     def out(self) -> Path:
         """The run directory: as asked for, else `runs/MODEL-HASH`."""
-        return self.spec.out or Path("runs") / f"{self.model.name}-{self.digest[:8]}"
+        return self.spec.out or DEFAULT / f"{self.model.name}-{self.digest[:8]}"
 
     @property
     def builds(self) -> tuple[Build, ...]:

@@ -12,7 +12,7 @@ from seatrial.cache import cache_root
 from seatrial.exporters import InputContract
 from seatrial.harness.conditions import Condition
 from seatrial.harness.data import Selection
-from seatrial.harness.data.overlap import check_disjoint
+from seatrial.harness.data.overlap import check_disjoint, copies_words
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ImageStore, SourceReader, spool
 from seatrial.harness.pipeline.originals import Originals
@@ -96,6 +96,9 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
             readers = {name: SourceReader(one, as_they_are) for name, one in plan.released.items()}.__getitem__
         else:
             images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
+            copies = copies_words(plan.data.ids, images.pixel_digests, plan.data.labels.tolist())
+            if copies is not None:
+                progress.tell(copies)
             if plan.calib is not None and calibration is not None:
                 check_disjoint(plan.data.ids, images.pixel_digests, plan.calib.ids, calibration.store.pixel_digests)
             readers = lambda condition_id: images  # noqa: E731

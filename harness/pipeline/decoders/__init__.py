@@ -29,8 +29,9 @@ there is no colour profile.
 | alpha, PNG and WebP | dropped | dropped | dropped | dropped | dropped |
 | alpha, TIFF | dropped | multiplied in (a) | dropped | no | dropped |
 | CMYK and YCCK JPEG (turbojpeg: 2, its fast DCT more) | 1 | 2 | 4 | 1 | 1 |
-| 16 bits, gray PNG | clipped at 255 (b) | high byte | rounded (c) | high byte | rounded (c) |
-| 16 bits, gray TIFF | clipped at 255 (b) | high byte | rounded (c) | no | rounded (c) |
+| 16 bits, gray PNG | no (b) | high byte | rounded (c) | high byte | rounded (c) |
+| 16 bits, gray TIFF | no (b) | high byte | rounded (c) | no | rounded (c) |
+| floats, 32 bits | no | no | no | no | no |
 | 16 bits, colour PNG | high byte | high byte | rounded (c) | high byte | rounded (c) |
 | 12 bits, JPEG | no | no | no | no | no |
 | BMP, PPM, TIFF, JPEG 2000 | yes | yes | yes | no | yes |
@@ -41,7 +42,8 @@ there is no colour profile.
 | TGA, PCX | yes | no | yes | no | no |
 | truncated, all formats | no | no | no | no | no |
 
-(a) by libtiff's RGBA reader. (b) `I;16` to `RGB`. (c) FFmpeg: (value + 128) >> 8, at most 255, in colour within one
+(a) by libtiff's RGBA reader. (b) its `I;16` to `RGB` cuts off at 255: all but the
+darkest would be white. (c) FFmpeg: (value + 128) >> 8, at most 255, in colour within one
 level; DALI: value / 257.
 
 Damage that leaves a JPEG file its end marker (flipped bits) is for the library to notice: most decode on and give what

@@ -22,7 +22,8 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     """The file by its content, whatever it is called; of the file only the header is read.
 
     Raises Image.DecompressionBombError for one of more than `MAX_PIXELS`, ValueError for one that is none of `FORMATS`,
-    and what Pillow raises for a broken header.
+    or whose pixels are no numbers
+    with a largest one, and what Pillow raises for a broken header.
     """
     try:
         found = Image.open(io.BytesIO(content), formats=_readable())
@@ -31,6 +32,8 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     with found as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width}x{image.height}; at most {MAX_PIXELS} are decoded.")
+        if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+            raise ValueError(f"its pixels are floats or 32-bit integers, mode {image.mode}: nobody says what is white")
         yield image
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline.decoders.header import JPEG
 from seatrial.harness.pipeline.decoders.jpeg import is_whole
+from seatrial.harness.pipeline.decoders.pillow import rgb_of
 from seatrial.harness.pipeline.decoders.registry import Loaded
 
 
@@ -40,7 +41,7 @@ def with_decoder(decoder: Any) -> Loaded:
 
     def decode(image: Image.Image, content: bytes) -> Pixels:
         if image.format not in JPEG:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(rgb_of(image))
         if not is_whole(content):
             raise ValueError("the file ends before the picture does")
         with lock:

@@ -14,6 +14,7 @@ from PIL import Image
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline.decoders.header import JPEG
 from seatrial.harness.pipeline.decoders.jpeg import is_whole
+from seatrial.harness.pipeline.decoders.pillow import rgb_of
 from seatrial.harness.pipeline.decoders.registry import Loaded
 
 
@@ -25,7 +26,7 @@ def loader(*, fast_dct: bool = False, fast_upsample: bool = False) -> Callable[[
 
         def decode(image: Image.Image, content: bytes) -> Pixels:
             if image.format not in JPEG:
-                return np.asarray(image.convert("RGB"))
+                return np.asarray(rgb_of(image))
             if not is_whole(content):
                 raise ValueError("the file ends before the picture does")
             # Not strict: like Pillow, over stray bytes between markers and the like.
