@@ -17,7 +17,7 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.timing import HERE, scenario_at
 from seatrial.harness.report.words import headline
 from seatrial.harness.run.run import finished
-from seatrial.harness.run.timing import cool_down, server, sustained
+from seatrial.harness.run.timing import cool_down, sustained
 from seatrial.harness.run.timing.missing import held_by
 from seatrial.harness.run.timing.site import options_at
 from seatrial.harness.spec.gate import Asked, GateOptions, Limit
@@ -29,7 +29,7 @@ INT8 = TargetSpec("onnxruntime", "int8")
 FAR, ALONE = (dataclasses.replace(INT8, board=name) for name in ("pi5", "nano"))
 BESIDE = TargetSpec("onnxruntime", "fp32", board="pi5")
 SINGLE = "single_stream"
-SCENARIOS = ("single-stream", "offline", "server", "sustained")
+SCENARIOS = ("single-stream", "sustained")
 KEYS = {name.replace("-", "_") for name in SCENARIOS}
 
 # Once a file is there, every engine ends when it is timed next.
@@ -73,13 +73,11 @@ def everything(world, tmp_path_factory):
         FAR,
         BESIDE,
         ALONE,
-        timing={"scenarios": SCENARIOS, "sustained_s": 0.3, "bound_ms": 500.0, "sweep_batch": (4,)},
+        timing={"scenarios": SCENARIOS, "sustained_s": 0.3},
         boards={"pi5": Board("pi5", cool_down="steady", power_command="echo 3.5")},
         gate=GateOptions(limits=limits),
     )
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("_LEAST_S", 0.01), ("_LEAST_CONFIRMED_S", 0.01), ("_TIMES_BOUND", 0)):
-            patch.setattr(server, name, value)
         patch.setattr(sustained, "BLOCK_S", 0.1)
         patch.setattr(cool_down, "wait_for_steady", lambda probe, limit_s: Waited(probe() > 0, 0.5, "steady after 0 s"))
         summary, _ = finished(asked, places=PipedPlaces())
@@ -92,19 +90,16 @@ def test_each_place_has_rounds_readings_and_waits_of_its_own(everything):
     names = [REFERENCE.id, *(target.id for target in (INT8, FAR, BESIDE, ALONE))]
     assert timed(out / "latency.parquet") == {(name, key) for name in names for key in KEYS}
     for board in (None, "pi5", "nano"):
-        for key in (SINGLE, "offline"):
-            found = scenario_at(record, board, key)
-            assert [one["number"] for one in found["rounds"]] == [1, 2], (board, key)
-            blocks = {one["blocks"] for one in found["rounds"]}
-            there = sum(name.endswith(f"@{board}/cpu" if board else "@cpu") for name in names)
-            assert blocks.pop() % there == 0
+        found = scenario_at(record, board, SINGLE)
+        assert [one["number"] for one in found["rounds"]] == [1, 2]
+        there = sum(name.endswith(f"@{board}/cpu" if board else "@cpu") for name in names)
+        assert all(one["blocks"] % there == 0 for one in found["rounds"])
     pi5 = record["places"]["pi5"]
     assert pi5["place"]["name"] == "pi5"
     assert pi5["machine"]["before"]["cores"] >= 1
-    assert [one["before"] for one in pi5["cool_down"]] == ["round 1", "round 2", *2 * [FAR.id, BESIDE.id]]
+    assert [one["before"] for one in pi5["cool_down"]] == ["round 1", "round 2", FAR.id, BESIDE.id]
     assert "cool_down" not in record["places"][HERE]
     assert list(summary["boards"]) == ["pi5", "nano"]
-    assert [(one["threads"], one["batch"]) for one in record["targets"][FAR.id]["sweep"]] == [(1, 4)]
     meters = {name: set(record["targets"][name].get("energy", {})) for name in names}
     assert {name for name, found in meters.items() if "power command" in found} <= {FAR.id, BESIDE.id}
 
@@ -114,7 +109,7 @@ def test_speed_is_told_against_fp32_of_the_same_place_alone(everything):
     targets = {target["id"]: target for target in summary["targets"]}
     against = {name: (one["metrics"]["speedup"] or {}).get("against") for name, one in targets.items()}
     assert against == {REFERENCE.id: None, INT8.id: REFERENCE.id, FAR.id: BESIDE.id, BESIDE.id: None, ALONE.id: None}
-    assert targets[FAR.id]["metrics"]["speedups"].keys() >= {"offline", "sustained"}
+    assert targets[FAR.id]["metrics"]["speedups"].keys() == {"sustained"}
     assert targets[ALONE.id]["metrics"]["speedups"] == {}
     assert "fp32 on pi5" in headline(summary, targets[FAR.id])
     assert "nothing on nano runs in fp32 (--bits 32 adds it)" in headline(summary, targets[ALONE.id])
@@ -131,17 +126,13 @@ def test_speed_is_told_against_fp32_of_the_same_place_alone(everything):
     assert "--bits 32" in (out / "report.md").read_text()
 
 
-def test_the_same_again_times_nothing_and_a_warmer_board_times_that_board(everything):
+def test_the_same_again_times_nothing_and_another_cool_down_times_that_board(everything):
     asked, _, _, out = everything
-    before = (out / "timing.json").read_bytes()
-    away = PipedPlaces(away=("pi5", "nano"))
-    finished(asked, places=away)
-    assert (out / "timing.json").read_bytes() == before
     warmer = dataclasses.replace(asked, boards={"pi5": Board("pi5", power_command="echo 3.5")})
     held, builds = held_by(RunDirectory(out)), [Build(one) for one in (REFERENCE, INT8, FAR, BESIDE, ALONE)]
     for changed, expected in ((asked, []), (warmer, [FAR.id, BESIDE.id])):
         plan = SimpleNamespace(spec=changed)
-        lacking = [held.lack(options_at(plan, board), board, "server", builds) for board in (None, "pi5", "nano")]
+        lacking = [held.lack(options_at(plan, board), board, "sustained", builds) for board in (None, "pi5", "nano")]
         assert lacking == [[], expected, []]
 
 
