@@ -35,9 +35,12 @@ SCHEMA = 1
 def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, Any]:
     """JSON values from which `run_trial` gives the same answers: the spec of the trial, and all that shapes them."""
     ids = dict.fromkeys([plan.conditions[0].id, *(condition.parts or [condition.id])])
+    targets = plan.targets
+    if not kind_of(condition.id).made_on(condition, plan.world):  # else the others name the file that it was made on
+        targets = tuple(target for target in targets if target.board is None or target == build.target)
     spec = dataclasses.replace(
         plan.spec,
-        targets=dataclasses.replace(plan.spec.targets, asked=plan.targets, rebuilds=build.number),
+        targets=dataclasses.replace(plan.spec.targets, asked=targets, rebuilds=build.number),
         conditions=dataclasses.replace(plan.spec.conditions, globs=tuple(ids), severities=()),
         out=None,
         reuse=None,

@@ -120,3 +120,32 @@ def test_a_board_without_an_answer_is_told_and_the_others_go_on(world, boards, s
         assert not (tmp_path / "alone").exists()
     finally:
         ssh_server.start()
+
+
+def test_other_commands_take_a_board_too(world, boards, tmp_path, capsys):
+    out, at = tmp_path / "run", ("--board", "pi5", "--boards", boards)
+    assert bench.main(words(world, boards, out, "--conditions", "clean")) == 0
+    capsys.readouterr()
+    assert bench.main(["trial", "--from", str(out), "--target", FAR]) == 0
+    lines = tmp_path / "trials.jsonl"
+    lines.write_text(capsys.readouterr().out)
+    assert bench.main(["trial", str(lines), "--out", str(tmp_path / "elsewhere")]) == 0
+    again, before = trial_files(tmp_path / "elsewhere"), trial_files(out)
+    assert again[FAR, "clean"].read_bytes() == before[FAR, "clean"].read_bytes()
+
+    made = list(map(str, (*world[:4], *world[6:])))  # without test images
+    assert bench.main(["build", *made, *map(str, at), "--bits", "8"]) == 0
+    assert FAR in " ".join(capsys.readouterr().out.split())
+    assert bench.main(["quantize", *made, *map(str, at), "--bits", "8", "--out", str(tmp_path / "q.onnx")]) == 0
+    assert "int8 100" in capsys.readouterr().out
+    assert bench.main(["diff", *map(str, (*world, *at)), "--bits", "8", "--top", "1"]) == 0
+    assert f"{FAR} against onnxruntime/fp32@cpu" in capsys.readouterr().out
+
+
+def test_a_trial_reaches_no_board_that_it_does_not_need(world, boards, ssh_server, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert bench.main(words(world, boards, out, "--conditions", "clean")) == 0
+    capsys.readouterr()
+    assert bench.main(["trial", "--from", str(out), "--target", HERE]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert [target["board"] for target in json.loads(line)["spec"]["targets"]["asked"]] == [None, None]
