@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from seatrial import signals
-from seatrial.errors import EXIT_INTERNAL, EXIT_USAGE, SeatrialError
+from seatrial.errors import EXIT_INTERNAL, EXIT_UNAVAILABLE, EXIT_USAGE, SeatrialError
 from seatrial.streams import open_streams
 from seatrial.text import shown
 
@@ -54,6 +54,11 @@ def _status(arguments: Sequence[str]) -> int:
             return _fault()
         _say(f"seatrial: {refusal}")
         return EXIT_USAGE
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == "seatrial":
+            return _fault()
+        _say(f"seatrial: {error.name} does not import: {error}. Install it anew, or give the process more memory.")
+        return EXIT_UNAVAILABLE
     except BaseException:  # a fault of ours must not look like a failed gate, which Python's own status 1 would
         asked = signals.asked()
         if asked is not None:  # what is interrupted in its import raises what it likes

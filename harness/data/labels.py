@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seatrial.errors import BadInputError, UsageError
@@ -86,7 +87,8 @@ def read_class_table(path: Path, classes: int) -> ClassTable:
 
 def class_table(names: Sequence[str]) -> ClassTable:
     """A table of names alone; a name that two classes share stands for neither."""
-    once = {name: index for index, name in enumerate(names) if names.count(name) == 1}
+    count = Counter(names)
+    once = {name: index for index, name in enumerate(names) if count[name] == 1}
     return ClassTable(tuple(names), once)
 
 
@@ -149,10 +151,17 @@ def _is_index(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 9
 
 
+def _rows(lines: Sequence[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from csv.DictReader(lines)
+    except csv.Error as error:
+        raise BadInputError(f"{path} is no readable CSV: {error}.") from error
+
+
 def _table_from_csv(lines: Sequence[str], path: Path) -> ClassTable:
     names: dict[int, str] = {}
     synsets: dict[str, int] = {}
-    for number, row in enumerate(csv.DictReader(lines), start=2):
+    for number, row in enumerate(_rows(lines, path), start=2):
         try:
             index, synset, name = int(row["index"]), row["synset"].strip(), row["name"].strip()
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,5 +1,6 @@
 """The exit status says what happened, whatever becomes of the command's streams and whoever ends it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -108,6 +109,32 @@ def test_sys_exit_in_a_part_of_the_run_is_no_passed_gate(monkeypatch, capsys):
     monkeypatch.setattr("seatrial.harness.command.run.run", lambda *_: sys.exit(0))
     assert main([]) == 4
     assert "SystemExit: 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "x"), 2, "ulimit -n"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xx"), 2, "xx: File name too long."),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "Cannot allocate memory."),
+        (FileNotFoundError(errno.ENOENT, "No such file", b"x\xff\x1b"), 2, "No such file."),
+        (MemoryError("of 9 GiB"), 2, "memory ran out (of 9 GiB)"),
+        (ImportError("failed to map segment", name="pyarrow._compute"), 3, "pyarrow._compute does not import"),
+        (ImportError("cannot import name", name="seatrial.x"), 4, "Please report it"),
+        (OSError("of ours"), 4, "Please report it"),
+        (ValueError("\x1b[31m"), 4, "ValueError: ?[31m"),
+    ],
+)
+def test_what_the_system_refuses_is_no_fault_of_ours(monkeypatch, capsys, error, status, says):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr("seatrial.harness.command.run.run", refuse)
+    assert main([]) == status
+    written = capsys.readouterr().err
+    assert says in written
+    assert ("Traceback" in written) == (status == 4)
+    assert "\x1b" not in written
 
 
 def begin(words, **more):

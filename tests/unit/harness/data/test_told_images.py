@@ -12,6 +12,7 @@ from PIL import Image
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.command.config import arguments_of
 from seatrial.harness.data import labeller, open_source, select
+from seatrial.harness.data.labels import read_class_table
 from seatrial.harness.data.overlap import copies_words
 from seatrial.harness.plan.out import refuse_among_images
 
@@ -64,6 +65,21 @@ def test_a_run_directory_among_images(tmp_path, monkeypatch):
     monkeypatch.chdir(data)
     with pytest.raises(UsageError, match="The run directory runs would lie"):
         refuse_among_images(None, data)
+
+
+@pytest.mark.parametrize("line", [f'0,n0,"{"x" * 200_000}"', '0,n0,"a'])
+def test_class_files_that_csv_does_not_read(tmp_path, line):
+    path = tmp_path / "classes.csv"
+    path.write_text(f"index,synset,name\n{line}\n")
+    with pytest.raises((BadInputError, UsageError), match=r"classes\.csv"):
+        read_class_table(path, 4)
+
+
+def test_a_class_file_of_a_million_lines_takes_no_minutes(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("".join(f"{index}\n" for index in range(1_000_000)))
+    with pytest.raises(UsageError, match="names 1000000 classes"):
+        read_class_table(path, 4)
 
 
 LONG = "x" * 300
