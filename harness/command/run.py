@@ -113,6 +113,11 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
     given = dict(flags)
     begun = base.take(given)
     known = begun or RunSpec()
+    if known.timing.power_command is not None and "power_command" not in given:
+        raise UsageError(
+            f"That run was timed with --power-command {known.timing.power_command!r}. Give it again: a command that a "
+            "run directory names is not run."
+        )
     asked = targets.take(given, known.targets, extends=begun is not None)
     return RunSpec(
         source=model.take(given, known.source),

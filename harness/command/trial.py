@@ -14,7 +14,7 @@ from rich.console import Console
 
 from seatrial.errors import EXIT_PASSED, BadInputError, UsageError
 from seatrial.files import open_regular
-from seatrial.harness.command.flags import base
+from seatrial.harness.command.flags import base, boards
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.plan.following import with_following
 from seatrial.harness.plan.making import Held, make_plan
@@ -45,6 +45,7 @@ def make_parser() -> Parser:
     parser.add_argument("--target", metavar="GLOB", help="with --from: only these targets")
     parser.add_argument("--conditions", metavar="GLOB", help="with --from: only these conditions")
     parser.add_argument("--out", type=Path, metavar="DIR", help="with FILE: the folder whose trials/ they go to")
+    boards.add_file(parser)
     return parser
 
 
@@ -61,7 +62,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if "out" not in given:
         raise UsageError("Where to? Give --out DIR.")
     for description in _read(given["file"]):
-        path = run_trial(description, given["out"], progress)
+        path = run_trial(description, given["out"], progress, boards=given.get("boards"))
         say_whole(console, str(path))
     return EXIT_PASSED
 

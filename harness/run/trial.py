@@ -25,6 +25,7 @@ from seatrial.harness.run.images import run_images
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
+from seatrial.harness.spec.boards import described, read_boards
 from seatrial.harness.spec.kept import anywhere, from_dict, to_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, Build, target_of
@@ -57,11 +58,13 @@ def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, 
     }
 
 
-def run_trial(description: Any, out: Path, progress: Progress | None = None) -> Path:
+def run_trial(description: Any, out: Path, progress: Progress | None = None, boards: Path | None = None) -> Path:
     """Answers one trial, and files it below `out` as a run does; returns its file. One that is there is not run again.
 
-    description: as `describe_trial` gives it. BadInputError for anything else, UsageError where here and now something
-    else would shape the answers, which it names: another file, version, processor. Raises what ends the target.
+    description: as `describe_trial` gives it. boards: the file that says how boards are reached, as `read_boards` takes
+    it: a description's word is not taken for that. BadInputError for anything else, UsageError where here and now
+    something else would shape the answers, which it names: another file, version, processor. Raises what ends the
+    target.
     """
     progress = progress or Silent()
     asked = _checked(description)
@@ -70,6 +73,8 @@ def run_trial(description: Any, out: Path, progress: Progress | None = None) -> 
     if is_finished(directory.trials, asked.key):
         return path
     spec = from_dict(RunSpec, description["spec"])
+    named = [target.board for target in spec.targets.asked if target.board is not None]
+    spec = dataclasses.replace(spec, boards=described(named, read_boards(boards) if named else {}))
     with Places(spec.boards, spec.wait_s) as places:
         _run(description, asked, make_plan(spec, progress, places=places), directory, progress)
     return path

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seatrial.engines.boards import Board
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters.sources import absolute_source
 from seatrial.harness.spec.attacks import named_surrogate
@@ -54,7 +55,9 @@ def from_dict(kind: type[Spec], values: Any) -> Spec:
 
 
 def anywhere(spec: RunSpec) -> RunSpec:
-    """The same spec with all paths made absolute, so that it means the same in another folder."""
+    """The same spec with all paths made absolute, so that it means the same in another folder. Of boards stays what
+    shapes their timing: how they are reached, and what is run for them, is the business of whoever runs.
+    """
     source, conditions, attacks = spec.source, spec.conditions, spec.attacks
     return dataclasses.replace(
         spec,
@@ -69,6 +72,10 @@ def anywhere(spec: RunSpec) -> RunSpec:
         calibration=dataclasses.replace(spec.calibration, data=_data(spec.calibration.data)),
         conditions=dataclasses.replace(conditions, frost_textures=_path(conditions.frost_textures)),
         attacks=dataclasses.replace(attacks, surrogates=tuple(map(_surrogate, attacks.surrogates))),
+        boards={
+            name: Board(name, cool_down=board.cool_down, power_command=board.power_command)
+            for name, board in spec.boards.items()
+        },
         out=_path(spec.out),
         reuse=_path(spec.reuse),
         baseline=_path(spec.baseline),

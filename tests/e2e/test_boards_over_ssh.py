@@ -15,6 +15,7 @@ from conftest import ROOT, make_folders, make_model
 from trial_files import trial_files, trials
 
 import bench
+from seatrial.harness.records.rundir import RunDirectory
 
 HERE, FAR = "onnxruntime/int8@cpu", "onnxruntime/int8@pi5/cpu"
 
@@ -149,3 +150,14 @@ def test_a_trial_reaches_no_board_that_it_does_not_need(world, boards, ssh_serve
     assert bench.main(["trial", "--from", str(out), "--target", HERE]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert [target["board"] for target in json.loads(line)["spec"]["targets"]["asked"]] == [None, None]
+
+
+def test_how_a_board_is_reached_is_not_taken_from_a_run_directory(world, boards, tmp_path):
+    out = tmp_path / "run"
+    assert bench.main(words(world, boards, out, "--conditions", "clean")) == 0
+    assert "-F" not in (out / "run.json").read_text()
+    lost = {}
+    for name, more in (("with", ["--boards", str(boards)]), ("without", [])):
+        bench.main(["--from", str(out), "--advisory", "--out", str(tmp_path / name), *more])
+        lost[name] = [one["target"] for one in RunDirectory(tmp_path / name).told_failures()]
+    assert lost == {"with": [], "without": [FAR]}, "ssh knows no Host of that name"

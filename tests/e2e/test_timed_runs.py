@@ -59,6 +59,14 @@ def everything(world):
         return run(world, "everything", *words)
 
 
+def test_a_command_that_a_run_directory_names_is_not_run(everything, tmp_path):
+    _, out = everything
+    done = bench(["--from", out, "--out", tmp_path / "again"])
+    assert done.returncode == 2
+    assert "a command that a run directory names is not run" in " ".join(done.stderr.split())
+    assert not (tmp_path / "again").exists()
+
+
 def test_every_scenario_of_every_target_is_filed(everything):
     record, out = everything
     scenarios = {SINGLE, "multi_stream", "offline", "server", "sustained"}

@@ -278,6 +278,13 @@ def test_a_spec_is_the_same_after_json(kind, data):
     assert json.dumps(to_dict(back)) == json.dumps(kept)  # 1 and 1.0 are equal, and not the same
 
 
+def test_a_run_keeps_of_a_board_what_shapes_its_timing_and_nothing_that_is_run():
+    board = Board("pi5", alias="a", ssh=("-F", "f"), python="p", environment={"TOKEN": "secret"}, power_cycle=("off",))
+    timed = dataclasses.replace(board, cool_down="55", power_command="echo 3")
+    kept = anywhere(RunSpec(boards={"pi5": timed})).boards
+    assert kept == {"pi5": Board("pi5", cool_down="55", power_command="echo 3")}
+
+
 # Of any names.
 FREE = (("boards",), ("environment",))
 
