@@ -17,7 +17,9 @@ from typing import IO, NoReturn
 import numpy as np
 import numpy.typing as npt
 import onnx
+import psutil
 import pytest
+from agent_host import AgentHost, left_of
 from boards import SshServer, missing, server_folder
 from emulated import EMULATOR, HASWELL, python_of
 from onnx import TensorProto, helper, numpy_helper
@@ -114,6 +116,28 @@ def arm_board(ssh_server: SshServer) -> Board:
     if not python.is_file():
         _without_emulators(f"no emulated Arm board at {python}")
     return ssh_server.board("arm", python=str(python))
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[AgentHost]:
+    """A board's agent over pipes, which has the lease; nothing of it may be left."""
+    with AgentHost(tmp_path) as host:
+        assert host.ask("lease", wait_s=0) == {"held": True, "put_out": None}
+        yield host
+    assert not left_of(tmp_path)
+
+
+@pytest.fixture
+def batch() -> np.ndarray:
+    """Inputs of the small model."""
+    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
+
+
+@pytest.fixture
+def begun() -> Callable[[], list[psutil.Process]]:
+    """What this process has started since the test began, and what that has, as far as it still runs."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
 
 
 @pytest.fixture(scope="session")

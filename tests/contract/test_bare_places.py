@@ -26,11 +26,6 @@ def request_small(model_file):
     return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_numpy_and_the_runtime_are_enough(tmp_path, name, request_small, batch):
     place = bare(tmp_path, *RUNTIMES[name])

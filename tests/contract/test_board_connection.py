@@ -1,5 +1,6 @@
 """Boards that are reached, and those that are not: what is said of a host key, of a login, of what answers there."""
 
+import contextlib
 import json
 import stat
 import subprocess
@@ -30,7 +31,11 @@ def wait():
 
 
 def children():
-    return [one for one in psutil.Process().children(recursive=True) if one.name() == "ssh"]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [one] if one.name() == "ssh" else []
+    return found
 
 
 @pytest.fixture(autouse=True)

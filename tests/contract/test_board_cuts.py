@@ -26,11 +26,6 @@ from seatrial.errors import DeviceError, EngineDiedError, UnsupportedError
 _SEES_SLOWLY_S = 10
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 def agent_of(server):
     """The Python of the board whose parent, its guardian, is one, too."""
     pythons = [one for one in server.processes() if "-c" in one.cmdline() and "python" in one.name()]

@@ -43,11 +43,6 @@ def place_of_its_own(ssh_server):
         yield place
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 @pytest.mark.parametrize("name", ["null", "onnxruntime", "openvino"])
 def test_an_engine_is_the_same_on_a_board(place, name, request_small, batch):
     with (

@@ -24,11 +24,6 @@ def request_small(model_file):
     return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 @pytest.mark.parametrize("name", ["null", "onnxruntime", "openvino", "pytorch"])
 def test_it_answers_as_an_engine_in_this_process(name, request_small, batch):
     with engines.build(name, request_small) as here, build(name, request_small) as there:

@@ -74,11 +74,6 @@ def on_its_device(name, request):
     return dataclasses.replace(request, device=default_device(name))
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 def test_an_engine_answers_one_row_per_image(name, request_small, batch):
     with engines.build(name, on_its_device(name, request_small)) as engine:
         logits = engine.infer(batch)

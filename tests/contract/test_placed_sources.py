@@ -80,10 +80,6 @@ def file(tmp_path_factory):
     return path
 
 
-def below():
-    return psutil.Process().children(recursive=True)
-
-
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -94,12 +90,12 @@ def below():
         ("hangs", r"nets.py:hangs did not load within 4 s"),
     ],
 )
-def test_code_that_does_not_come_back(file, name, says, monkeypatch):
+def test_code_that_does_not_come_back(file, name, says, monkeypatch, begun):
     if name == "hangs":
         monkeypatch.setattr(placed, "LOAD_S", 4.0)
     with pytest.raises(BadInputError, match=says):
         PlacedSource(file, name, None)
-    assert not below()
+    assert not begun()
 
 
 def test_the_command_fails_where_the_file_exits(file, tmp_path):
@@ -110,7 +106,7 @@ def test_the_command_fails_where_the_file_exits(file, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_it_answers_as_the_module_itself(file, capfd):
+def test_it_answers_as_the_module_itself(file, capfd, begun):
     source = PlacedSource(file, "net", None)
     model = exporters.deploy(source, contract=OPTIONS)
     assert (model.name, model.classes) == ("net", 4)
@@ -121,11 +117,11 @@ def test_it_answers_as_the_module_itself(file, capfd):
     np.testing.assert_array_equal(source.infer(tensor), expected)
     np.testing.assert_array_equal(source.intermediates(tensor)["logits"], expected)
     source.close()
-    assert not below()
+    assert not begun()
     assert capfd.readouterr() == ("", "")
 
 
-def test_modules_that_end_when_they_are_asked(file):
+def test_modules_that_end_when_they_are_asked(file, begun):
     tensor = np.zeros((1, 3, 12, 12), np.float32)
     with pytest.raises(BadInputError, match="ended its process with exit status 0"):
         PlacedSource(file, "exits_when_asked", None).infer(tensor)
@@ -134,7 +130,7 @@ def test_modules_that_end_when_they_are_asked(file):
         with pytest.raises(BadInputError, match=r"the module failed: SystemExit\(0\)"):
             source.infer(tensor)
     del source
-    assert not below()
+    assert not begun()
 
 
 def test_no_file_starts_no_process(tmp_path):

@@ -33,11 +33,6 @@ def request_small(model_file):
     return BuildRequest(model_file.read_bytes(), "input", "logits", (3, 16, 16), 4)
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((6, 3, 16, 16), dtype=np.float32)
-
-
 def saves(name):
     return ENGINES[name].save is not Engine.save
 

@@ -78,7 +78,7 @@ NO_ARRAYS = [
 class Process:
     """Answers as it was told to."""
 
-    engine, limits, place = "liar", Limits(call_s=7), LOCAL
+    engine, limits, place = "null", Limits(call_s=7), LOCAL
 
     def __init__(self, **answers):
         built = {"build_s": 1, "engine_bytes": 1, "from_cache": False, "version": "1", "describe": {}, "cautions": []}
@@ -86,6 +86,9 @@ class Process:
         self.answers["expect"] = ({"at_once": 2}, [np.zeros((2, 4), np.float32), np.zeros(2, np.bool_)])
         self.answers.update({name.replace("_", " "): answer for name, answer in answers.items()})
         self.limits_s = {}
+
+    def ask_with(self, message, graph, *, limit_s=None):
+        return self.ask(message, limit_s=limit_s)
 
     def ask(self, message, arrays=(), *, limit_s=None):
         self.limits_s[message["ask"]] = limit_s
