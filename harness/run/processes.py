@@ -39,20 +39,20 @@ def started(plan: Plan) -> Iterator[Fleet]:
         stack.callback(arena.close)
         fleet = Fleet({}, arena)
         for build in plan.builds:
-            with _losing(fleet, build, plan):
+            with _losing(fleet, build):
+                if build.target in plan.lost:
+                    raise plan.lost[build.target]
                 fleet.processes[build] = stack.enter_context(start(plan, build, arena))
         for build, process in list(fleet.processes.items()):
-            with _losing(fleet, build, plan):
+            with _losing(fleet, build):
                 process.check(build.target.precision, build.target.device)
         yield fleet
 
 
 @contextlib.contextmanager
-def _losing(fleet: Fleet, build: Build, plan: Plan) -> Iterator[None]:
+def _losing(fleet: Fleet, build: Build) -> Iterator[None]:
     """Notes why a board's build cannot begin; what is of this machine raises."""
     try:
-        if build.target in plan.lost:
-            raise plan.lost[build.target]
         yield
     except TARGET_ERRORS as error:
         if build.target.board is None:

@@ -78,6 +78,7 @@ def test_a_board_that_is_lost_comes_back_to_the_same_answers(world, boards, ssh_
     assert "was cut off" in capsys.readouterr().out
     before = {path: path.stat().st_mtime_ns for path in trial_files(out).values()}
 
+    assert bench.main(command) == 3, "it is not back yet"
     ssh_server.start()
     assert bench.main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
