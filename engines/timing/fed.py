@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from seatrial.packages import need
 
 Array = npt.NDArray[Any]
 Nanoseconds = npt.NDArray[np.int64]
+# The part of seatrial that decodes.
+_DECODES = "seatrial.harness"
 # The engine's own part: its input copied in, computed, the answer copied out.
 HOST = "host"
 # A day: sums of so many stay within 64 bits.
@@ -106,6 +109,11 @@ class Fed:
 def make_feeder(where: str) -> MakeFeeder:
     """The callable `MODULE:CALLABLE`; UnsupportedError, with what to install, where the module does not import."""
     module, _, name = where.partition(":")
+    if module.startswith(_DECODES) and importlib.util.find_spec(_DECODES) is None:
+        raise UnsupportedError(
+            "What decodes images is not there: a board is sent what engines need alone. Its queries are timed from the "
+            "input tensor on."
+        )
     found: MakeFeeder = getattr(need(module, "Timing from the stored image on", "pip install seatrial"), name)
     if not callable(found):
         raise UnsupportedError(f"{where} is nothing that can be called.")

@@ -17,6 +17,7 @@ from seatrial.engines.cpu import processor
 from seatrial.engines.places import LOCAL, EngineProcess, Limits, PlacedEngine, build
 from seatrial.engines.timing.block import Block
 from seatrial.errors import BuildError, DeviceError, EngineDiedError, UnsupportedError
+from seatrial.harness.pipeline.feeding import FEEDER
 
 QUICK = Limits(start_s=60, build_s=60, call_s=1.5, memory_bytes=256 << 20)
 
@@ -204,3 +205,8 @@ def test_waiting_for_a_board_ends(ssh_server):
         first.of("pi5")
         with pytest.raises(UnsupportedError, match=r"was not let go within 0\.5 s"):
             second.of("pi5")
+
+
+def test_a_board_has_nothing_that_decodes(place, request_small):
+    with build("null", request_small, place=place) as engine, pytest.raises(UnsupportedError, match="decodes images"):
+        engine.feed(FEEDER, {}, [np.zeros(8, np.uint8)])
