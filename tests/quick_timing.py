@@ -26,7 +26,6 @@ def time_quickly(set_: Callable[[object, str, object], None] = setattr) -> None:
     set_(importlib.import_module("seatrial.engines.machine.reading"), "LEAST_LOOK_S", 0.0)
     set_(ready, "WARM_UP_S", 0.01)
     set_(rounds, "CARRIED", 90.0)
-    set_(rounds, "MOST_S", 2.0)
     set_(timing, "STARTS", 1)
     set_(timing, "DURATION_S", 0.001)
     set_(timing, "BUDGET_S", 0.0)

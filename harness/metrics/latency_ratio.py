@@ -25,6 +25,8 @@ _LEAST_BLOCKS = 8
 _MOST = 8192
 # Stretches of a round whose ratios tell how far the round's may be off, and the fewest samples of one.
 _STRETCHES, _OF_STRETCH = 16, 8
+# Of fewer queries, those of a single start say nothing of how far their median may be off: of one, it is never off.
+FEWEST = 8
 # Beyond either end of an interval. A run that may stop because its intervals are narrow finds too narrow ones more
 # often than others: with 0.025, those of a run that goes on from 3 rounds until 5 % are reached hold the truth in as
 # few as 90 of 100 cases, with 0.015 in 93.6 and more (tests/unit/harness/metrics/test_stopping.py).
@@ -138,6 +140,11 @@ def paired(rounds: Sequence[Mapping[str, Samples]], reference: str, builds: Sequ
         for one in rounds
         if all(len(one.get(name, ())) for name in names)
     ]
+
+
+def tells(rounds: Sequence[Round]) -> bool:
+    """Whether these rounds tell an interval: several do, a single one where both sides have FEWEST queries."""
+    return len(rounds) > 1 or any(min(len(one.reference), *map(len, one.builds)) >= FEWEST for one in rounds)
 
 
 def narrow(

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from seatrial.harness.metrics.latency_ratio import Speedup, paired, ratio_of_rates, speedup, speedup_of_rounds
+from seatrial.harness.metrics.latency_ratio import (
+    Round,
+    Speedup,
+    paired,
+    ratio_of_rates,
+    speedup,
+    speedup_of_rounds,
+    tells,
+)
 from seatrial.harness.records.latencies import Nanoseconds
 from seatrial.harness.records.timing import board_of
 from seatrial.harness.results.timing.figures import refused, round_rates
@@ -51,7 +59,8 @@ def _speedups(
         found[SERVER] = server
     if run.has(first, SUSTAINED) and run.has(reference, SUSTAINED):
         late = [_last_third(run, name) for name in (reference, first)]
-        found[SUSTAINED] = _values(run, speedup(late[0], [late[1]], seed=seed), board, SUSTAINED)
+        if tells([Round(late[0], [late[1]])]):
+            found[SUSTAINED] = _values(run, speedup(late[0], [late[1]], seed=seed), board, SUSTAINED)
     return found
 
 
@@ -63,7 +72,7 @@ def _of_streams(run: TimedRun, reference: str, builds: Sequence[str], key: str, 
     numbers = np.unique(kept[reference].round).tolist()
     rounds = [{name: one.taken[one.round == number] for name, one in kept.items()} for number in numbers]
     found = paired(rounds, reference, builds)
-    return speedup_of_rounds(found, seed=seed, looks=run.budget_s > 0) if found else None
+    return speedup_of_rounds(found, seed=seed, looks=run.budget_s > 0) if tells(found) else None
 
 
 def _of_server(run: TimedRun, reference: str, build: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seatrial.harness.metrics.latency_ratio import FEWEST
 from seatrial.harness.results.timing.figures import latency_of, minutes_of
 from seatrial.harness.results.timing.machine import boards_of, machine_of
 from seatrial.harness.results.timing.marks import Marks
@@ -50,6 +51,9 @@ class Timing:
         for one in (target, beside):
             if not self._run.has(Build(one).id, SINGLE) or Build(one).id not in self._builds:
                 return f"{one.id} was not timed"
+        few = [one.id for one in (target, beside) if len(self._run.kept(Build(one).id, SINGLE).taken) < FEWEST]
+        if few:
+            return f"{few[0]} answered too few queries to tell how well its median is known (--starts 3)"
         return f"it was not timed together with {beside.id}"
 
     def timed(self, builds: Sequence[str], speedups: Mapping[str, Any]) -> dict[str, Any]:

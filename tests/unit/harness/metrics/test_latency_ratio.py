@@ -5,7 +5,7 @@ import pytest
 import scipy.signal
 import scipy.stats
 
-from seatrial.harness.metrics.latency_ratio import speedup
+from seatrial.harness.metrics.latency_ratio import Round, speedup, tells
 from seatrial.harness.metrics.student import t_quantile, t_tail
 
 
@@ -103,3 +103,12 @@ def test_no_samples_have_none():
         speedup(np.arange(1, 3), [], seed=0)
     with pytest.raises(ValueError, match="both sides"):
         speedup(np.arange(1, 3), [np.arange(0)], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("queries", "rounds", "told"), [((1, 24), 1, False), ((24, 7), 1, False), ((8, 8), 1, True), ((1, 1), 2, True)]
+)
+def test_a_single_start_of_few_queries_tells_no_interval(queries, rounds, told):
+    reference, target = (np.full(count, 5) for count in queries)
+    assert tells([Round(reference, [target])] * rounds) is told
+    assert tells([]) is False
