@@ -137,7 +137,7 @@ def _guardian(run, server):
 
 
 def _engine(run, server):
-    return _kill(one for one in server.processes() if "seatrial.engines.places.server" in one.cmdline())
+    return _kill(one for one in server.processes() if "seatrial.engines.places.server" in " ".join(one.cmdline()))
 
 
 def _server_side(run, server):

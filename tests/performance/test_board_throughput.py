@@ -66,11 +66,8 @@ class Asked:
 
 def serving():
     """The processes of engines on this machine."""
-    return {
-        one
-        for one in psutil.process_iter(["cmdline"])
-        if "seatrial.engines.places.server" in (one.info["cmdline"] or ())
-    }
+    found = psutil.process_iter(["cmdline"])
+    return {one for one in found if "seatrial.engines.places.server" in " ".join(one.info["cmdline"] or ())}
 
 
 def loaded(shared, name):
