@@ -49,7 +49,8 @@ _EXAMPLES = """commands:
   diff       where an engine and the reference part, layer by layer
   compare    what changed from one run to another, judged
   report     judges a run again, and writes its reports, without running anything
-  doctor     which engines, precisions and devices this machine has, and how to get the others
+  board      sets boards up, checks and lists them; --board runs there
+  doctor     which engines, precisions and devices this machine, or a board, has, and how to get the others
   bench.py COMMAND --help tells more.
 
 examples:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from seatrial import child
 from seatrial.agent.fields import Fields
-from seatrial.agent.refusals import INTERNAL, REFUSED, RefusedError, whole_story
+from seatrial.agent.refusals import REFUSED, RefusedError, answer_of
 from seatrial.agent.uploads import Sayer
 from seatrial.errors import UnsupportedError
 
@@ -73,13 +73,8 @@ class Job:
         threading.Thread(target=self._work, args=(where,), daemon=True).start()
 
     def _work(self, where: str) -> None:
-        try:
-            module, _, name = where.partition(":")
-            answer = dict(getattr(importlib.import_module(module), name)(self))
-        except RefusedError as refusal:
-            answer = {"error": refusal.kind, "says": str(refusal)}
-        except Exception:
-            answer = {"error": INTERNAL, "says": whole_story()}
+        module, _, name = where.partition(":")
+        answer = answer_of(lambda: dict(getattr(importlib.import_module(module), name)(self)))
         self.done = True
         self._say(answer)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 BAD_ASK = "bad ask"
 BUSY = "busy"
@@ -38,6 +39,16 @@ def whole_story() -> str:
     import traceback  # seldom needed, and slow to import on a board
 
     return traceback.format_exc()
+
+
+def answer_of(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` answers; the error that the host is told where it refuses, or fails."""
+    try:
+        return work()
+    except RefusedError as refusal:
+        return {"error": refusal.kind, "says": str(refusal)}
+    except Exception:
+        return {"error": INTERNAL, "says": whole_story()}
 
 
 @contextlib.contextmanager

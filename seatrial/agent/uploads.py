@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from seatrial.agent.blobs import Blobs
 from seatrial.agent.frames import WINDOW
-from seatrial.agent.refusals import BAD_ASK, INTERNAL, RefusedError, ViolationError, whole_story
+from seatrial.agent.refusals import BAD_ASK, RefusedError, ViolationError, answer_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -63,18 +63,16 @@ class Upload:
         return piece
 
     def _receive(self) -> None:
-        try:
-            if not self._blobs.has(self._sha256):
-                part = self._blobs.part(self._sha256, self._size)
-                self._say({"more": True, "lane": self._lane, "have": part.have})
-                self._blobs.receive(part, self._next)
-            answer: dict[str, Any] = {"done": True}
-        except RefusedError as refusal:
-            answer = {"error": refusal.kind, "says": str(refusal)}
-        except Exception:
-            answer = {"error": INTERNAL, "says": whole_story()}
+        answer = answer_of(self._received)
         self.done = True
         self._say(answer)
+
+    def _received(self) -> dict[str, Any]:
+        if not self._blobs.has(self._sha256):
+            part = self._blobs.part(self._sha256, self._size)
+            self._say({"more": True, "lane": self._lane, "have": part.have})
+            self._blobs.receive(part, self._next)
+        return {"done": True}
 
     def _say(self, fields: dict[str, Any]) -> None:
         self._sayer.post(lambda: self._sayer.answer(self._ask, fields))
