@@ -29,6 +29,10 @@ def world(tmp_path_factory):
     return root
 
 
+# A power meter that always shows the same.
+METER = shlex.join([sys.executable, "-c", "print(12.5)"])
+
+
 @pytest.fixture(autouse=True)
 def _shortly(monkeypatch):
     """What users wait for seconds for is over at once."""
@@ -52,9 +56,8 @@ def everything(world):
         for name, value in (("_LEAST_S", 0.01), ("_LEAST_CONFIRMED_S", 0.01), ("_TIMES_BOUND", 0)):
             patch.setattr(server, name, value)
         patch.setattr(sustained, "BLOCK_S", 0.2)
-        meter = shlex.join([sys.executable, "-c", "print(12.5)"])
         words = ["--scenario", "all", "--starts", 2, "--sustained", 0.7, "--latency-bound", 200, "--threads", 1]
-        words += ["--sweep-batch", 1, 4, "--cool-down", "steady", "--power-command", meter, "--duration", 0.02]
+        words += ["--sweep-batch", 1, 4, "--cool-down", "steady", "--power-command", METER, "--duration", 0.02]
         patch.setattr(cool_down, "wait_for_steady", lambda probe, limit_s: Waited(probe() > 0, 0.5, "steady after 0 s"))
         return run(world, "everything", *words)
 
@@ -130,7 +133,7 @@ def test_what_stands_beside_the_scenarios(everything):
 def test_the_same_command_again_times_nothing(world, everything):
     _, out = everything
     before = (out / "latency.parquet").read_bytes(), (out / "timing.json").read_bytes()
-    done = bench(["--from", out, "--out", out, "--advisory"])
+    done = bench(["--from", out, "--out", out, "--advisory", "--power-command", METER])
     assert done.returncode == 0, done.stderr
     assert before == ((out / "latency.parquet").read_bytes(), (out / "timing.json").read_bytes())
 
