@@ -75,6 +75,7 @@ def quantize_simulated(request: Request) -> DeployableModel:
     model, recipe, images, options = request.model, request.recipe, request.images, request.options
     bits = simulated_bits(recipe.precision)
     assert bits is not None
+    assert bits[1] is not None
     assert images is not None
     for field, nothing in _FOREIGN.items():
         if getattr(options, field) != nothing:
@@ -88,7 +89,8 @@ def quantize_simulated(request: Request) -> DeployableModel:
         raise UnsupportedError(f"{model.name} has no layer that multiplies: there is nothing to simulate.")
     outer = {places.multiplying[0], places.multiplying[-1]}
     weight_bits, activation_bits = (
-        {name: max(count, OUTER_BITS) if name in outer else count for name in places.multiplying} for count in bits
+        {name: max(count, OUTER_BITS) if name in outer else count for name in places.multiplying}
+        for count in (bits[0], bits[1])
     )
     found = histograms(model, proto, [one.name for one in places.activations], images)
     for weight in places.weights:

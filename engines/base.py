@@ -27,7 +27,7 @@ from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.device import device_index, device_kind
 from seatrial.engines.evidence import AUDIT, Ask, Evidence, audit_of, told
 from seatrial.engines.graph import Shown
-from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, is_simulated
+from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, SIMULATED_WEIGHTS, is_simulated
 from seatrial.errors import DeviceError, SeatrialError, UnsupportedError
 from seatrial.packages import need
 from seatrial.scores import of_two_classes
@@ -144,7 +144,7 @@ class Engine(abc.ABC):
         if device_index(device) and kind == "cpu":
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}: all processors are one device, cpu.")
         if precision not in cls.manifest[kind] and not (cls.simulates and is_simulated(precision)):
-            runs = (*cls.manifest[kind], SIMULATED) if cls.simulates else cls.manifest[kind]
+            runs = (*cls.manifest[kind], SIMULATED, SIMULATED_WEIGHTS) if cls.simulates else cls.manifest[kind]
             because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"

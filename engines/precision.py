@@ -23,9 +23,21 @@ NOWHERE_EXECUTED: dict[str, str] = {
     "weights, float activations), int8, or sim-w4a8 for the accuracy alone",
 }
 FLOAT_PRECISIONS = ("fp32", "fp16", "bf16")
-# Fake quantization in a float graph, weights and activations in 2 to 8 bits: sim-w4a4, sim-w8a8, ...
-SIMULATED = "sim-wXaY"
+# Fake quantization in a float graph: sim-w4a4, sim-w8a8, ... with weights and activations in 2 to 8 bits, and sim-w1 to
+# sim-w10, with activations in float.
+SIMULATED, SIMULATED_WEIGHTS = "sim-wXaY", "sim-wX"
 _SIMULATED = re.compile("sim-w([2-8])a([2-8])")
+_SIMULATED_WEIGHTS = re.compile("sim-w([1-9]|10)")
+# name -> bits of weights and of activations; None: they stay float.
+_BITS: dict[str, tuple[int, int | None]] = {
+    "fp32": (32, 32),
+    "fp16": (16, 16),
+    "bf16": (16, 16),
+    "fp8": (8, 8),
+    "int8": (8, 8),
+    "int4": (4, None),
+    "w4a8": (4, 8),
+}
 BITS: dict[int, str] = {32: "fp32", 16: "fp16", 8: "int8", 4: "int4"}
 
 
@@ -44,15 +56,30 @@ def check_precision(name: str) -> str:
     if name.startswith("sim"):
         raise UsageError(
             f"Unknown precision {name!r}. A simulated one is {SIMULATED}, with X bits for weights and Y for "
-            "activations, each from 2 to 8: sim-w4a4, sim-w2a8."
+            f"activations, each from 2 to 8: sim-w4a4, sim-w2a8; or {SIMULATED_WEIGHTS}, with activations in float and "
+            "X from 1 to 10: sim-w3."
         )
-    raise UsageError(f"Unknown precision {name!r}. Known: {', '.join((*PRECISIONS, SIMULATED))} (simulated).")
+    known = ", ".join((*PRECISIONS, SIMULATED, SIMULATED_WEIGHTS))
+    raise UsageError(f"Unknown precision {name!r}. Known: {known} (simulated).")
 
 
-def simulated_bits(name: str) -> tuple[int, int] | None:
-    """Bits of weights and of activations, (4, 8) for "sim-w4a8"; None for a precision that is not simulated."""
+def bits_of(name: str) -> tuple[int, int | None]:
+    """Bits of weights and of activations, (8, 8) for int8; None for activations that stay float: (4, None) for int4.
+
+    UsageError for a name that is no precision.
+    """
+    return simulated_bits(name) or _BITS[check_precision(name)]
+
+
+def simulated_bits(name: str) -> tuple[int, int | None] | None:
+    """Bits of weights and of activations, (4, 8) for "sim-w4a8", (3, None) for "sim-w3", whose activations are float;
+    None for a precision that is not simulated.
+    """
     found = _SIMULATED.fullmatch(name)
-    return None if found is None else (int(found[1]), int(found[2]))
+    if found is not None:
+        return int(found[1]), int(found[2])
+    found = _SIMULATED_WEIGHTS.fullmatch(name)
+    return None if found is None else (int(found[1]), None)
 
 
 def is_simulated(name: str) -> bool:

@@ -20,7 +20,8 @@ _REASONS = (
 
 def recipe(engine: str, precision: str) -> Recipe | None:
     """The recipe of any sim-wXaY; None for other precisions and for engines that do not simulate."""
-    if simulated_bits(precision) is None or engine not in ENGINES:
+    bits = simulated_bits(precision)
+    if bits is None or bits[1] is None or engine not in ENGINES:
         return None
     return Recipe(
         engine=engine,

@@ -4,6 +4,8 @@ import pytest
 
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import (
+    PRECISIONS,
+    bits_of,
     check_precision,
     is_quantized,
     is_simulated,
@@ -12,7 +14,13 @@ from seatrial.engines.precision import (
 from seatrial.errors import UnsupportedError, UsageError
 
 
-@pytest.mark.parametrize(("name", "bits"), [("sim-w4a4", (4, 4)), ("sim-w2a8", (2, 8)), ("sim-w8a3", (8, 3))])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        *(("sim-w4a4", (4, 4)), ("sim-w2a8", (2, 8)), ("sim-w8a3", (8, 3))),
+        *(("sim-w1", (1, None)), ("sim-w4", (4, None)), ("sim-w10", (10, None))),
+    ],
+)
 def test_a_simulated_precision_says_its_bits(name, bits):
     assert check_precision(name) == name
     assert simulated_bits(name) == bits
@@ -20,16 +28,30 @@ def test_a_simulated_precision_says_its_bits(name, bits):
     assert is_quantized(name)
 
 
-@pytest.mark.parametrize("name", ["sim-w1a9", "sim-w4", "sim-w4a4x", "sim-w44a4", "simw4a4", "sim-w9a8", "sim-w4a1"])
+@pytest.mark.parametrize("name", ["sim-w1a9", "sim-w0", "sim-w11", "sim-w4a4x", "sim-w44a4", "simw4a4", "sim-w9a8"])
 def test_an_impossible_simulated_precision_names_the_form(name):
-    with pytest.raises(UsageError, match=r"sim-wXaY, with X bits .* from 2 to 8"):
+    with pytest.raises(UsageError, match=r"sim-wXaY, with X bits .* from 2 to 8.* sim-wX, .* X from 1 to 10"):
         check_precision(name)
     assert not is_simulated(name)
 
 
 def test_an_unknown_precision_lists_simulated_ones_too():
-    with pytest.raises(UsageError, match=r"Known: fp32, .*w4a8, sim-wXaY \(simulated\)"):
+    with pytest.raises(UsageError, match=r"Known: fp32, .*w4a8, sim-wXaY, sim-wX \(simulated\)"):
         check_precision("int2")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("fp32", (32, 32)), ("bf16", (16, 16)), ("int8", (8, 8)), ("int4", (4, None)), ("sim-w2a3", (2, 3))],
+)
+def test_every_precision_has_bits(name, bits):
+    assert bits_of(name) == bits
+
+
+def test_bits_are_known_of_every_precision_and_of_no_other_word():
+    assert {bits_of(name)[0] for name in PRECISIONS} == {32, 16, 8, 4}
+    with pytest.raises(UsageError, match="Unknown precision 'int2'"):
+        bits_of("int2")
 
 
 def test_real_precisions_are_not_simulated():
@@ -39,7 +61,9 @@ def test_real_precisions_are_not_simulated():
 @pytest.mark.parametrize("engine", ["onnxruntime", "pytorch"])
 def test_engines_that_simulate_offer_every_simulated_precision(engine):
     ENGINES[engine].check_support("sim-w3a5", "cpu")
-    with pytest.raises(UnsupportedError, match=r"does not run w4a8 .* sim-wXaY. No engine does: ONNX Runtime folds"):
+    with pytest.raises(
+        UnsupportedError, match=r"does not run w4a8 .* sim-wXaY, sim-wX. No engine does: ONNX Runtime folds"
+    ):
         ENGINES[engine].check_support("w4a8", "cpu")
 
 
