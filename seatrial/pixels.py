@@ -10,8 +10,8 @@ import numpy.typing as npt
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.float16] | npt.NDArray[np.uint8]
 # ITU-R BT.601's 0.299, 0.587, 0.114 in 16 fractional bits, as Pillow's convert("L") has them: they add up to 1.
 _LUMA_16 = (19595, 38470, 7471)
-# Pixels that are looked up at once: NumPy makes indices of 8 bytes of them, and these stay in a core's cache. A batch of
-# 32 images of 224 px takes about half the time that it takes in one piece.
+# Pixels that are looked up at once: NumPy makes indices of 8 bytes of them, and these stay in a core's cache. A batch
+# of 32 images of 224 px takes about half the time that it takes in one piece.
 _CACHED = 1 << 16
 LUMA = tuple(weight / 65536 for weight in _LUMA_16)
 
