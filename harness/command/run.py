@@ -71,7 +71,7 @@ def make_parser() -> Parser:
     parser = Parser("[run]", _DESCRIPTION, _EXAMPLES)
     base.add(parser)
     group = parser.add_argument_group("model and data")
-    model.add(group, float_model=True)
+    model.add(group, float_model=True, variants=True)
     images.add(
         group,
         data="test images: folder of class folders, .npz (images, labels), an ImageNet-C or CIFAR-10-C folder, or demo",

@@ -14,6 +14,7 @@ from seatrial import __version__
 from seatrial.calib.cache import versions_of
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
+from seatrial.exporters import DeployableModel
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
@@ -65,20 +66,24 @@ def _condition(condition: Condition, world: LoadedWorld) -> dict[str, Any]:
 
 def _run(plan: Plan) -> dict[str, Any]:
     model, images = plan.model, plan.digests.data
-    packages = list(_PACKAGES)
     contract = model.contract
+    packages = list(_PACKAGES)
     if not {contract.decoder, contract.interpolation.partition("-")[0]} <= {"pillow", "opencv"}:
         packages.extend(LIBRARIES)
     return {
-        "model": {
-            "digest": model.digest,
-            "contract": contract.to_dict(),
-            "precision": model.precision,
-            "scores": model.scores,
-        },
+        "model": _model(model),
         "images": images if isinstance(images, str) else None,
         "seed": plan.spec.seed,
         "versions": {"seatrial": __version__, **installed_versions(packages)},
+    }
+
+
+def _model(model: DeployableModel) -> dict[str, Any]:
+    return {
+        "digest": model.digest,
+        "contract": model.contract.to_dict(),
+        "precision": model.precision,
+        "scores": model.scores,
     }
 
 
@@ -86,10 +91,11 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     spec = plan.spec
     on_processor = device_kind(target.device) == "cpu"
     there = plan.there[target]
-    quantized = needs_quantizing(plan.model, target)
-    source = plan.source(target)
+    model, source = plan.model_of(target), plan.source(target)
+    quantized = needs_quantizing(model, target)
     return {
-        **({} if source is plan.model else {"float_model": source.digest}),
+        **({} if source is model else {"float_model": source.digest}),
+        **({} if target.variant is None else {"model": _model(model)}),
         **{name: value for name, value in dataclasses.asdict(target).items() if value is not None},
         **ENGINES.provenance(target.engine),
         "version": there.version,

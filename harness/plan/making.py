@@ -27,11 +27,13 @@ from seatrial.harness.plan.origin import load_models
 from seatrial.harness.plan.out import refuse_among_images
 from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
 from seatrial.harness.plan.reaching import Nowhere, reach
+from seatrial.harness.plan.variants import about_variants, load_variants, targets_with_variants
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec, target_of
+from seatrial.harness.spec.variants import with_variants
 
 UNLABELLED = (
     "The images have no labels: how often a target is right is not known, only how often it answers as the reference. "
@@ -41,13 +43,14 @@ UNLABELLED = (
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What a run directory holds already, and goes on with: targets, and ids of conditions. identity: of the targets,
-    by id; it stands where a board cannot be had.
+    """What a run directory holds already, and goes on with: targets, ids of conditions, and variants. identity: of the
+    targets, by id; it stands where a board cannot be had.
     """
 
     targets: tuple[TargetSpec, ...] = ()
     conditions: tuple[str, ...] = ()
     identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, description: Mapping[str, Any] | None) -> Held:
@@ -55,7 +58,8 @@ class Held:
         if description is None:
             return cls()
         asked, identity = description["asked"], description["identity"]
-        return cls(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"])
+        variants = tuple(description["spec"]["source"].get("variants", ()))
+        return cls(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"], variants)
 
 
 def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Places | None = None) -> Plan:
@@ -65,27 +69,30 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
     board that cannot be had ends its targets alone (`Plan.lost`).
     """
     places = places or Nowhere()
-    spec = _with_targets(spec, held)
+    spec = _with_held_targets(spec, held)
     targets = _targets(spec)
     asked = spec.conditions
     # A wrong name is told before anything is loaded.
     choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
     degraded = make_condition(spec.calibration.condition, World(spec, targets))
     model, origin = load_models(spec.source)
+    variants = load_variants(spec.source, model)
+    targets = targets_with_variants(targets, variants)
     for target in targets:
-        _check_reachable(model, target)
+        _check_offered(target)
+        _check_reachable(model if target.variant is None else variants[target.variant], target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
     refuse_among_images(spec.out, path, calibration_source(spec))
     reached = reach(targets, places, held.identity, progress)
     targets = tuple(reached.there)
     released = _released(path, model, label_of)
-    world = World(spec, targets, model)
+    world = World(spec, targets, model, variants)
     if released is None:
         ids = _with_held(choose(asked.suite, world, asked.globs, asked.severities), held, world)
         data = _selected(path, model, label_of, spec)
         selections = None
-        loaded = LoadedWorld(spec=spec, targets=targets, model=model, data=data, path=path)
+        loaded = LoadedWorld(spec=spec, targets=targets, model=model, variants=variants, data=data, path=path)
         resolved = resolve(ids, asked.globs, loaded)
     else:
         if spec.images.unlabelled:
@@ -97,7 +104,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
         selections = {name: Selection(released.source(name), data.indices) for name in ids}
         resolved = Resolved(tuple(Condition(condition_id) for condition_id in ids))
     calib = None
-    if any(calibrates(spec, model, target) for target in targets):
+    if any(calibrates(spec, model if one.variant is None else variants[one.variant], one) for one in targets):
         calib = calibration_images(spec, calibration_source(spec), model, label_of, progress)
     plan = Plan(
         spec,
@@ -109,9 +116,16 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
         targets,
         resolved.conditions,
         path,
-        notes=(*model.notes, *_about(origin), *(() if data.labelled else (UNLABELLED,)), *resolved.notes),
+        notes=(
+            *model.notes,
+            *_about(origin),
+            *about_variants(variants),
+            *(() if data.labelled else (UNLABELLED,)),
+            *resolved.notes,
+        ),
         later=resolved.later,
         networks=resolved.networks,
+        variants=variants,
         origin=origin,
         class_names=table_names(label_of) or _folder_names(data, model.classes),
         places=places,
@@ -147,9 +161,14 @@ def _released(path: Path | str, model: DeployableModel, label_of: LabelOf) -> Re
     return next((one for one in found if one is not None), None)
 
 
-def _with_targets(spec: RunSpec, held: Held) -> RunSpec:
+def _with_held_targets(spec: RunSpec, held: Held) -> RunSpec:
     asked = (*held.targets, *spec.targets.asked)
-    return dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, asked=asked))
+    variants = with_variants(held.variants, spec.source.variants)
+    return dataclasses.replace(
+        spec,
+        targets=dataclasses.replace(spec.targets, asked=asked),
+        source=dataclasses.replace(spec.source, variants=variants),
+    )
 
 
 def _with_held(ids: list[str], held: Held, world: World, available: Sequence[str] | None = None) -> list[str]:
@@ -172,11 +191,15 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
     targets = [dataclasses.replace(target, engine=ENGINES.canonical(target.engine)) for target in spec.targets.asked]
     unique = tuple(dict.fromkeys((REFERENCE, *targets)))
     for target in unique:
-        if target.board is None:
-            LOCAL.check_offered(target.engine, target.precision, target.device)
-        else:  # what no board can; the rest is asked there
-            ENGINES[target.engine].check_offered(target.precision, target.device)
+        _check_offered(target)
     return unique
+
+
+def _check_offered(target: TargetSpec) -> None:
+    if target.board is None:
+        LOCAL.check_offered(target.engine, target.precision, target.device)
+    else:  # what no board can; the rest is asked there
+        ENGINES[target.engine].check_offered(target.precision, target.device)
 
 
 def calibration_images(

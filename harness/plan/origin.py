@@ -23,7 +23,7 @@ def load_models(source: ModelSource) -> tuple[DeployableModel, DeployableModel |
     if source.float_model is None:
         return load_model(source), None
     named = (os.fspath(demo_model_path()) if source.model == DEMO else source.model, source.float_model)
-    carried = [_carried(name) for name in named]
+    carried = [carried_contract(name) for name in named]
     given = source.contract
     model, origin = (
         exporters.load(
@@ -57,6 +57,7 @@ def check_same_kind(model: DeployableModel, origin: DeployableModel) -> None:
             )
 
 
-def _carried(name: str) -> InputContract | None:
+def carried_contract(name: str) -> InputContract | None:
+    """What a source says itself of its input; None where it says nothing. Raises what reading it raises."""
     source = exporters.open_source(name)
     return read_contract(read_proto(source.path)) if isinstance(source, OnnxSource) else source.contract

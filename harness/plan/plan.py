@@ -35,6 +35,7 @@ class Plan:
     images under each condition. targets: the reference first. notes: what was left out, and why. later: ids of
     conditions that hang on the answers to the others. networks: other models that conditions need, by name. digests: of
     the images. identity: what shapes the answers. only: the builds that take part, None for all.
+    variants: other files that are tested beside the model, by name.
     origin: the float model that a quantized one came from, where it is named. class_names: in the order of the outputs,
     as --classes, the model or the folders say.
     places: where targets run. there, lost: as of `Reached`.
@@ -55,6 +56,7 @@ class Plan:
     digests: Digests = dataclasses.field(default_factory=lambda: Digests("", None))
     identity: Identity = dataclasses.field(default_factory=lambda: Identity({}, {}, {}))
     only: tuple[Build, ...] | None = None
+    variants: Mapping[str, DeployableModel] = dataclasses.field(default_factory=dict)
     origin: DeployableModel | None = None
     class_names: tuple[str, ...] | None = None
     places: Places = dataclasses.field(default_factory=Places)
@@ -73,6 +75,7 @@ class Plan:
             spec=self.spec,
             targets=self.targets,
             model=self.model,
+            variants=self.variants,
             data=self.data,
             path=self.data_path,
             networks=self.networks,
@@ -118,7 +121,7 @@ class Plan:
 
     def calibrates(self, target: TargetSpec) -> bool:
         """True where the target's file is made by looking at the calibration images."""
-        return calibrates(self.spec, self.model, target)
+        return calibrates(self.spec, self.model_of(target), target)
 
     @property
     def asked(self) -> tuple[TargetSpec, ...]:
@@ -133,9 +136,14 @@ class Plan:
         """As `saturates_at` says of it."""
         return saturates_at(self.place(target), target.device)
 
+    def model_of(self, target: TargetSpec) -> DeployableModel:
+        """The file behind a target: the model's, or the variant's."""
+        return self.model if target.variant is None else self.variants[target.variant]
+
     def source(self, target: TargetSpec) -> DeployableModel:
-        """The model that the target's file is, or is made from."""
-        return self.model if self.origin is None or target.precision != "fp32" else self.origin
+        """The model that the target's file is, or is made from; in fp32, the float model of a quantized one."""
+        model = self.model_of(target)
+        return self.origin if self.origin is not None and model is self.model and target.precision == "fp32" else model
 
     def request(self, target: TargetSpec, model: DeployableModel) -> BuildRequest:
         """What the target's engine is built from; `model` is at the target's precision.

@@ -64,7 +64,7 @@ class Looked:
         if not targets or not self.evidence:
             return []
         plan = self.plan
-        made_here = [one.id for one in plan.targets if makes_own_file(plan.model, one, plan.spec.quantization)]
+        made_here = [one.id for one in plan.targets if makes_own_file(plan.model_of(one), one, plan.spec.quantization)]
         return findings_of(
             Case(
                 evidence=self.evidence,

@@ -66,6 +66,7 @@ class TargetResult:
     precision: str
     device: str
     board: str | None
+    variant: str | None
     simulated: bool
     realized: Mapping[str, float]
     engine_bytes: int

@@ -90,7 +90,7 @@ class _Maker:
         def start(model: DeployableModel) -> PlacedEngine:
             return PlacedEngine(self._session.fleet.processes[build], plan.request(target, model))
 
-        ours = known is None and makes_own_file(plan.model, target, plan.spec.quantization)
+        ours = known is None and makes_own_file(plan.model_of(target), target, plan.spec.quantization)
         made = guarded(file, start, self._guard(images), ours=ours)
         self._files[target] = made.model
         return made

@@ -30,6 +30,7 @@ def settle_models(session: Session) -> Findings:
         name: dataclasses.replace(network, model=settle(network.model, pixels, session.progress, opens)[0])
         for name, network in plan.networks.items()
     }
+    variants = {name: settle(variant, pixels, session.progress, opens)[0] for name, variant in plan.variants.items()}
     origin = None if plan.origin is None else settle(plan.origin, pixels, session.progress, opens)[0]
-    session.plan = dataclasses.replace(plan, model=model, networks=networks, origin=origin)
+    session.plan = dataclasses.replace(plan, model=model, variants=variants, networks=networks, origin=origin)
     return findings

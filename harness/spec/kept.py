@@ -13,6 +13,7 @@ from seatrial.exporters.sources import absolute_source
 from seatrial.harness.spec.attacks import named_surrogate
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.variants import named_variant
 
 Spec = TypeVar("Spec")
 SCHEMA = 1
@@ -67,6 +68,7 @@ def anywhere(spec: RunSpec) -> RunSpec:
             weights=_path(source.weights),
             classes=_path(source.classes),
             float_model=None if source.float_model is None else absolute_source(source.float_model),
+            variants=tuple(map(_variant, source.variants)),
         ),
         images=dataclasses.replace(spec.images, data=_data(spec.images.data)),
         calibration=dataclasses.replace(spec.calibration, data=_data(spec.calibration.data)),
@@ -129,6 +131,11 @@ def _data(source: str | None) -> str | None:
 
 def _model(source: str) -> str:
     return source if source == DEMO else absolute_source(source)
+
+
+def _variant(text: str) -> str:
+    name, file = named_variant(text)
+    return f"{name}={absolute_source(file)}"
 
 
 def _surrogate(text: str) -> str:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.places import Limits
-from seatrial.harness.spec.attacks import AttackOptions
+from seatrial.errors import UsageError
+from seatrial.harness.spec.attacks import AttackOptions, named_surrogate
 from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.gate import GateOptions
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.targets import Targets
 from seatrial.harness.spec.timing import TimingOptions
+from seatrial.harness.spec.variants import named_variant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,3 +37,14 @@ class RunSpec(FilesSpec):
     out: Path | None = None
     reuse: Path | None = None
     baseline: Path | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for one name of a variant and a surrogate, besides what the files' part raises."""
+        super().__post_init__()
+        surrogates = [name for name, _ in map(named_surrogate, self.attacks.surrogates)]
+        for name, _ in map(named_variant, self.source.variants):
+            if name in surrogates:
+                raise UsageError(
+                    f"--variant {name} and --surrogate {name} have one name. A variant is a surrogate by itself: leave "
+                    "the second out, or give it another name."
+                )

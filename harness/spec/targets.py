@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from seatrial.engines.precision import check_precision
 from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
+from seatrial.harness.spec.variants import check_variant_name
 
 REFERENCE_ENGINE = "onnxruntime"
 OPTIMIZATIONS = ("disable", "basic", "extended", "all")
@@ -15,32 +16,39 @@ OPTIMIZATIONS = ("disable", "basic", "extended", "all")
 
 @dataclasses.dataclass(frozen=True)
 class TargetSpec:
-    """Engine x precision x place and device; `id` is its name everywhere. board: None for this machine."""
+    """Engine x precision x place and device; `id` is its name everywhere. board: None for this machine. variant: the
+    name of another file that it runs, None for the model's own.
+    """
 
     engine: str
     precision: str
     device: str = "cpu"
     board: str | None = None
+    variant: str | None = None
 
     def __post_init__(self) -> None:
-        """UsageError for an unknown precision."""
+        """UsageError for an unknown precision, and what is no name of a variant."""
         check_precision(self.precision)
+        if self.variant is not None:
+            check_variant_name(self.variant)
 
     @property
     def id(self) -> str:
-        """`ENGINE/PRECISION@DEVICE`, on a board `ENGINE/PRECISION@BOARD/DEVICE`."""
+        """`ENGINE/PRECISION@DEVICE`, on a board `ENGINE/PRECISION@BOARD/DEVICE`; of a variant, `VARIANT:` before it."""
         where = self.device if self.board is None else f"{self.board}/{self.device}"
-        return f"{self.engine}/{self.precision}@{where}"
+        whose = "" if self.variant is None else f"{self.variant}:"
+        return f"{whose}{self.engine}/{self.precision}@{where}"
 
 
 def target_of(target_id: str) -> TargetSpec:
     """The inverse of `TargetSpec.id`; UsageError for anything else."""
-    engine, _, rest = target_id.partition("/")
+    head, _, rest = target_id.partition("/")
+    variant, _, engine = head.rpartition(":")
     precision, _, where = rest.partition("@")
     board, _, device = where.rpartition("/")
     if not engine or not device:
         raise UsageError(f"{target_id!r} is no target's id: they look like onnxruntime/int8@cpu.")
-    return TargetSpec(engine, precision, device, board or None)
+    return TargetSpec(engine, precision, device, board or None, variant or None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +69,9 @@ REFERENCE = TargetSpec(REFERENCE_ENGINE, "fp32")
 
 
 def yardstick(target: TargetSpec, among: Sequence[TargetSpec]) -> TargetSpec | None:
-    """The fp32 target whose speed a target's is told against: one for each place, the reference engine's on the
-    processor there, else the first of `among`. None for itself, and where nothing in fp32 runs there: times of two
-    places are not compared.
+    """The fp32 target of the model's own file whose speed a target's is told against: one for each place, the reference
+    engine's on the processor there, else the first of `among`. None for itself, and where nothing in
+    fp32 runs there: times of two places are not compared.
     """
     found = _yardstick(target.board, among)
     return None if found == target else found
@@ -75,7 +83,8 @@ def is_yardstick(target: TargetSpec, among: Sequence[TargetSpec]) -> bool:
 
 
 def _yardstick(board: str | None, among: Sequence[TargetSpec]) -> TargetSpec | None:
-    there = [one for one in among if one.board == board and one.precision == REFERENCE.precision]
+    own_files = [one for one in among if one.variant is None]
+    there = [one for one in own_files if one.board == board and one.precision == REFERENCE.precision]
     own = dataclasses.replace(REFERENCE, board=board)
     return own if own in there else next(iter(there), None)
 

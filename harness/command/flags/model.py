@@ -1,4 +1,4 @@
-"""--model, --weights, --output, --classes and the input contract's: a ModelSource."""
+"""--model, --weights, --output, --variant, --classes and the input contract's: a ModelSource."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from seatrial.harness.command.flags import contract
 from seatrial.harness.command.flags.parser import Given, replaced
 from seatrial.harness.spec.model import ModelSource
+from seatrial.harness.spec.variants import with_variants
 
-_FIELDS = ("model", "weights", "output", "float_model", "classes", "contract")
+_FIELDS = ("model", "weights", "output", "float_model", "variants", "classes", "contract")
 
 
-def add(group: argparse._ArgumentGroup, *, float_model: bool = False) -> None:
-    """Those of the file; the contract's have a group of their own. float_model: the command compares with it."""
+def add(group: argparse._ArgumentGroup, *, float_model: bool = False, variants: bool = False) -> None:
+    """Those of the file; the contract's have a group of their own. float_model: the command compares with it. variants:
+    it takes other files beside the model.
+    """
     group.add_argument(
         "--model",
         metavar="M",
@@ -29,12 +32,21 @@ def add(group: argparse._ArgumentGroup, *, float_model: bool = False) -> None:
             metavar="FILE",
             help="the float ONNX file that --model was quantized from (default: --model without Q/DQ nodes)",
         )
+    if variants:
+        group.add_argument(
+            "--variant",
+            action="append",
+            metavar="NAME=FILE",
+            help="repeatable; another file of the same task, tested beside --model on the same images",
+        )
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
     )
 
 
 def take(given: Given, base: ModelSource) -> ModelSource:
-    """The part."""
+    """The part; further variants go beside those that are there."""
+    if "variant" in given:
+        given["variants"] = with_variants(base.variants, given.pop("variant"))
     given["contract"] = contract.take(given, base.contract)
     return replaced(base, given, {name: name for name in _FIELDS})

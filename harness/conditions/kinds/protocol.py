@@ -38,11 +38,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """What is known of a run before its images are opened. model: None while it is not loaded."""
+    """What is known of a run before its images are opened. model: None while it is not loaded. variants: other files
+    that are tested beside it, by name, once they are loaded.
+    """
 
     spec: RunSpec = dataclasses.field(default_factory=RunSpec)
     targets: tuple[TargetSpec, ...] = ()
     model: DeployableModel | None = None
+    variants: Mapping[str, DeployableModel] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,10 @@ class LoadedWorld(World):
     networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
     shared: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     of_targets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def model_of(self, target: TargetSpec) -> DeployableModel:
+        """The file behind a target, from which its own is made: the model's, or the variant's."""
+        return self.model if target.variant is None else self.variants[target.variant]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,12 +25,22 @@ def files_of(world: World) -> dict[TargetSpec, str]:
     as_it_is = world.model is not None and is_quantized(world.model.precision)
     for target in world.targets:
         engine = ENGINES[target.engine]
-        if not is_quantized(target.precision) or not engine.executes_graph:
+        if target.variant is not None:
+            files[target] = _file_of_variant(target, world)
+        elif not is_quantized(target.precision) or not engine.executes_graph:
             files[target] = SOURCE
         else:
             files[target] = QDQ if as_it_is else f"{QDQ}-{engine.recipe(target.device)}-{target.precision}"
-    quantized = {name for name in files.values() if name != SOURCE}
+    quantized = {name for target, name in files.items() if target.variant is None and name != SOURCE}
     return {target: QDQ if name in quantized and len(quantized) == 1 else name for target, name in files.items()}
+
+
+def _file_of_variant(target: TargetSpec, world: World) -> str:
+    name, engine = str(target.variant), ENGINES[target.engine]
+    own = world.variants[name].precision if name in world.variants else target.precision
+    if not is_quantized(target.precision) or target.precision == own:
+        return name
+    return f"{name}-{engine.recipe(target.device)}-{target.precision}"
 
 
 def surrogate_names(world: World) -> tuple[str, ...]:
