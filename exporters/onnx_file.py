@@ -23,7 +23,7 @@ from seatrial.exporters.model import DeployableModel
 from seatrial.exporters.operators import check_functions, check_operators
 from seatrial.exporters.options import ContractOptions
 from seatrial.exporters.outputs import choose_output, read_scores
-from seatrial.exporters.own_precision import own_precision
+from seatrial.exporters.own_precision import mixed_words, own_precision
 from seatrial.exporters.presets import PRESETS
 from seatrial.exporters.shapes import shapes_of
 from seatrial.exporters.signature import fit_contract, read_signature
@@ -89,6 +89,8 @@ def describe(
         raise BadInputError(
             f"{path} names {len(names)} classes in its metadata but its scores are of {scores.classes}."
         )
+    precision = own_precision(proto, path)
+    mixed = mixed_words(proto, precision)
     return DeployableModel(
         name=name,
         proto=proto,
@@ -100,8 +102,8 @@ def describe(
         fixed_batch=batch,
         scores=scores.kind,
         binary=scores.binary,
-        notes=(*notes, *((GRAY,) if contract.color == "gray" else ()), *scores.notes),
-        precision=own_precision(proto, path),
+        notes=(*notes, *((GRAY,) if contract.color == "gray" else ()), *scores.notes, *((mixed,) if mixed else ())),
+        precision=precision,
         batch_note=note,
     )
 

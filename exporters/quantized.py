@@ -18,6 +18,8 @@ from onnx import TensorProto, numpy_helper
 
 from seatrial.errors import BadInputError
 from seatrial.exporters.graphs import attribute_of, constants_of
+from seatrial.exporters.levels import count_bits
+from seatrial.exporters.tensors import INT2, UINT2
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 _FLOAT8 = (
@@ -28,6 +30,7 @@ _INTEGER_BITS: dict[int, int] = {
     **dict.fromkeys((TensorProto.INT8, TensorProto.UINT8), 8),
     **dict.fromkeys((TensorProto.INT16, TensorProto.UINT16), 16),
     **dict.fromkeys((TensorProto.INT4, TensorProto.UINT4), 4),
+    **dict.fromkeys((INT2, UINT2), 2),
 }
 # What may lie between a constant and its DequantizeLinear: the value stays a constant.
 _FOLDS = frozenset({Q, DQ, "Clip", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
@@ -37,12 +40,17 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One quantization. kind: "int" or "float". bits: that its values span. ndim: of the tensor, None if unknown."""
+    """One quantization. kind: "int" or "float". bits: that its values have. ndim: of the tensor, None if unknown.
+    counted: neither a type nor a Clip says so; it is what the integers of a weight need. odd: its grid
+    has odd integers alone, and no zero.
+    """
 
     node: onnx.NodeProto
     kind: str
     bits: int
     ndim: int | None = None
+    counted: bool = False
+    odd: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,13 +193,37 @@ class Reader:
             if maker.op_type == "Clip":
                 narrowed = min(narrowed, self._clip_bits(maker) or 64)
             name = maker.input[0]
-        tensor = self._origin(name)
+        tensor = self.origin(name)
         data_type = tensor.data_type if storage is None else storage
         if data_type == TensorProto.INT32:
             return None  # a bias, in the scale of its convolution's sums
-        return dataclasses.replace(_step(node, data_type, narrowed), ndim=len(tensor.dims))
+        step = dataclasses.replace(_step(node, data_type, narrowed), ndim=len(tensor.dims))
+        return self._with_counted_bits(node, step, _INTEGER_BITS.get(data_type, 32))
 
-    def _origin(self, name: str) -> onnx.TensorProto:
+    def _with_counted_bits(self, node: onnx.NodeProto, step: Step, storage: int) -> Step:
+        """A weight in fewer bits than its type has, although no Clip says so: odd integers stand for half as many
+        levels, and files of 2 to 6 bits, and of 9 and 10, lie in 8 and 16.
+        """
+        if step.kind != "int" or storage < 8 or not step.ndim or step.ndim < 2:
+            return step
+        integers = self.value(node.input[0])
+        scale, zero = self._constant(node, 1), self._constant(node, 2)
+        axis = attribute_of(node, "axis")
+        along = 1 if axis is None else axis.i
+        per_channel = scale is not None and scale.size > 1
+        place = Placement(along, 0, integers.shape)
+        centred = integers.astype(np.int64) - (0 if zero is None else place.spread(zero.astype(np.int64)))
+        found = count_bits(
+            integers, centred, along if per_channel and attribute_of(node, "block_size") is None else None
+        )
+        if found is None or found.bits >= step.bits or (step.bits < storage and not found.odd):
+            return step
+        if storage == 8 and found.bits == 7 and not found.odd:
+            return step  # quantizers for x86 leave one bit unused, lest sums overflow
+        return dataclasses.replace(step, bits=found.bits, counted=True, odd=found.odd)
+
+    def origin(self, name: str) -> onnx.TensorProto:
+        """The stored tensor that a constant is made from."""
         while name not in self.constants:
             name = self.producers[name].input[0]
         return self.constants[name]

@@ -14,9 +14,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from seatrial.errors import BadInputError
+from seatrial.errors import BadInputError, UnsupportedError
 from seatrial.exporters.graphs import all_attributes, all_graphs, all_tensors
 
+# Of onnx 1.20 and above (opset 25); older releases know the numbers by no name.
+UINT2, INT2 = 25, 26
+_NEWER = {UINT2: "UINT2", INT2: "INT2"}
 # Bits of one element as ONNX stores it, by data type (onnx.proto, TensorProto.DataType).
 _BITS: dict[int, int] = {
     **dict.fromkeys((TensorProto.FLOAT, TensorProto.INT32, TensorProto.UINT32), 32),
@@ -26,6 +29,7 @@ _BITS: dict[int, int] = {
     **dict.fromkeys((TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ), 8),
     **dict.fromkeys((TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ), 8),
     **dict.fromkeys((TensorProto.INT4, TensorProto.UINT4), 4),
+    **dict.fromkeys((UINT2, INT2), 2),
     TensorProto.COMPLEX128: 128,
 }
 # Which typed field holds the values of a type that does not lie in raw_data, and how many of its entries one takes.
@@ -43,6 +47,8 @@ _FLOATS = (
     *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE),
     *(TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ),
 )
+# Types that the specification names beside the ones above.
+_NAMED = {number for number in TensorProto.DataType.values() if number} - {TensorProto.STRING}
 _PIECE = 1 << 22
 _MAX_AXES = 32
 
@@ -50,7 +56,7 @@ _MAX_AXES = 32
 def type_name(data_type: int) -> str:
     """The name of an ONNX data type, as in "FLOAT16"; its number where it has none."""
     known = {number: name for name, number in TensorProto.DataType.items()}
-    return known.get(data_type, str(data_type))
+    return known.get(data_type, _NEWER.get(data_type, str(data_type)))
 
 
 def byte_count(data_type: int, dims: Sequence[int]) -> int | None:
@@ -60,7 +66,8 @@ def byte_count(data_type: int, dims: Sequence[int]) -> int | None:
 
 
 def check_tensors(model: onnx.ModelProto, path: Path) -> None:
-    """BadInputError that names the first tensor whose dimensions, type and stored values do not belong together.
+    """BadInputError that names the first tensor whose dimensions, type and stored values do not belong together;
+    UnsupportedError for one of a type that no engine here computes with.
 
     Tensors must be dense and in the file; sparse ones are refused.
     """
@@ -72,6 +79,11 @@ def check_tensors(model: onnx.ModelProto, path: Path) -> None:
         if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
             raise BadInputError(f"{path}: the value {name!r} is sparse. {_DENSE}")
     for name, tensor in all_tensors(model):
+        if tensor.data_type not in _BITS and tensor.data_type in _NAMED:
+            raise UnsupportedError(
+                f"{path}: the weight {name!r} is of the type {type_name(tensor.data_type)}, which no engine of "
+                "seatrial computes with. Export it in float, or in Q/DQ form with integers of 2, 4, 8 or 16 bits."
+            )
         fault = _fault(tensor)
         if fault is not None:
             raise BadInputError(f"{path}: the weight {name!r} {fault}. The file is damaged; export it again.")
@@ -115,8 +127,9 @@ def _fault(tensor: onnx.TensorProto) -> str | None:
     if size is not None and tensor.HasField("raw_data"):
         has, needs, unit = len(tensor.raw_data), size, "bytes"
     else:
-        packs = _BITS.get(tensor.data_type) == 4  # two to an entry
-        has, needs, unit = len(getattr(tensor, name)), (count + 1) // 2 if packs else count * entries, "values"
+        bits = _BITS.get(tensor.data_type, 8)  # those of less than 8 lie packed, as many to an entry as fit into 8
+        packed = size if size is not None and bits < 8 else count * entries
+        has, needs, unit = len(getattr(tensor, name)), packed, "values"
     if has != needs:
         shape = "x".join(map(str, tensor.dims)) or "one element"
         return f"claims {shape} of {type_name(tensor.data_type)}, {needs} {unit}, and holds {has}"

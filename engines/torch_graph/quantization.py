@@ -51,7 +51,7 @@ def dequantize_linear(node: Node) -> Compute:
     32-bit integers, such as biases, are multiplied in float64 and rounded once.
     """
     if node.type_of(0) not in (*HELD_AS_FLOAT, TensorProto.INT32):
-        raise node.unsupported("it takes integers of 4 to 16 and 32 bits and float8 e4m3fn only")
+        raise node.unsupported("it takes integers of 2 to 16 and 32 bits and float8 e4m3fn only")
     axis, block = node.attribute("axis", 1), node.attribute("block_size", 0)
     kind = node.output_type()
     node.attribute("output_dtype")  # the output's type, already known

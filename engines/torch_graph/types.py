@@ -20,6 +20,8 @@ FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProt
 
 # Integers of at most 16 bits -> smallest and largest value. They are held as floats: exact, and a gradient passes.
 INTEGER_RANGE: dict[int, tuple[int, int]] = {
+    25: (0, 3),  # UINT2 and INT2, which onnx knows by name from 1.20 on
+    26: (-2, 1),
     TensorProto.UINT4: (0, 15),
     TensorProto.INT4: (-8, 7),
     TensorProto.UINT8: (0, 255),

@@ -11,7 +11,7 @@ from seatrial.cache import cache_root
 from seatrial.engines import ENGINES
 from seatrial.engines.boards.places import Places
 from seatrial.engines.places import LOCAL
-from seatrial.engines.precision import is_quantized
+from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters import DeployableModel
 from seatrial.harness.conditions import Condition, choose, make_condition, resolve
@@ -180,10 +180,10 @@ def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
     if not is_quantized(model.precision) or not ENGINES[target.engine].executes_graph:
         return
     if target.precision not in (model.precision, "fp32"):
+        simulated = " (simulated: no engine multiplies in so few bits)" if is_simulated(model.precision) else ""
         raise UnsupportedError(
-            f"{model.name} is quantized by itself, to {model.precision}, and cannot be tested at {target.precision}. "
-            "Ask "
-            f"for --precision {model.precision}, or give the float model that it was made from."
+            f"{model.name} is quantized by itself, to {model.precision}{simulated}, and cannot be tested at "
+            f"{target.precision}. Ask for --precision {model.precision}, or give the float model that it was made from."
         )
 
 

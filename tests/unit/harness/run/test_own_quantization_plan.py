@@ -57,7 +57,9 @@ def test_a_file_of_the_target_precision_runs_as_it_ships_without_calibration(tmp
 
 def test_another_precision_is_unsupported_with_a_way_out(tmp_path, data_folder):
     path = brevitas_style(tmp_path / "m.onnx", weight_bits=4)
-    with pytest.raises(UnsupportedError, match=r"to w4a8, and cannot be tested at int8\. Ask for --precision w4a8"):
+    with pytest.raises(
+        UnsupportedError, match=r"to sim-w4a8 \(simulated: .*cannot be tested at int8\. Ask for --precision sim-w4a8"
+    ):
         make_plan(spec_for(path, data_folder), Silent())
 
 
