@@ -27,7 +27,7 @@ from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.device import device_index, device_kind
 from seatrial.engines.evidence import AUDIT, Ask, Evidence, audit_of, told
 from seatrial.engines.graph import Shown
-from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, SIMULATED_WEIGHTS, is_simulated
+from seatrial.engines.precision import AS_WRITTEN, NOWHERE_EXECUTED, SIMULATED, SIMULATED_WEIGHTS, is_simulated
 from seatrial.errors import DeviceError, SeatrialError, UnsupportedError
 from seatrial.packages import need
 from seatrial.scores import of_two_classes
@@ -79,7 +79,9 @@ class Engine(abc.ABC):
     it; `manifest`, device -> precisions that it can run natively there;
     `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing;
     `thread_safe`, True where the runtime takes several inferences at once; `simulates`, True where it computes float
-    graphs with fake quantization in them as they are written, so that it offers every simulated precision.
+    graphs with fake quantization in them as they are written, so that it offers every simulated precision;
+    `as_written`, True where it computes the integers of any quantized file likewise, so that it offers every precision
+    that a file has of its own, always simulated.
     """
 
     name: ClassVar[str]
@@ -90,6 +92,7 @@ class Engine(abc.ABC):
     executes_graph: ClassVar[bool] = True
     thread_safe: ClassVar[bool] = False
     simulates: ClassVar[bool] = False
+    as_written: ClassVar[bool] = False
 
     build_s: float
     engine_bytes: int
@@ -143,12 +146,19 @@ class Engine(abc.ABC):
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}. It has: {', '.join(cls.manifest)}.")
         if device_index(device) and kind == "cpu":
             raise UnsupportedError(f"Engine {cls.name!r} has no device {device!r}: all processors are one device, cpu.")
-        if precision not in cls.manifest[kind] and not (cls.simulates and is_simulated(precision)):
-            runs = (*cls.manifest[kind], SIMULATED, SIMULATED_WEIGHTS) if cls.simulates else cls.manifest[kind]
+        if precision not in cls.manifest[kind] and not cls.simulated(precision):
+            pretended = (SIMULATED, SIMULATED_WEIGHTS) if cls.simulates else ()
+            runs = (*cls.manifest[kind], *(AS_WRITTEN if cls.as_written else ()), *pretended)
             because = f" No engine does: {NOWHERE_EXECUTED[precision]}." if precision in NOWHERE_EXECUTED else ""
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
             )
+
+    @classmethod
+    def simulated(cls, precision: str) -> bool:
+        """True for a precision that it offers and only pretends: what are integers in the file are floats here."""
+        pretended = cls.simulates and is_simulated(precision)
+        return pretended or (cls.as_written and precision in AS_WRITTEN)
 
     @classmethod
     def check_device(cls, device: str) -> None:

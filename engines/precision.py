@@ -23,6 +23,8 @@ NOWHERE_EXECUTED: dict[str, str] = {
     "weights, float activations), int8, or sim-w4a8 for the accuracy alone",
 }
 FLOAT_PRECISIONS = ("fp32", "fp16", "bf16")
+# What a quantized file may be by itself, and what an engine computes that takes its Q/DQ nodes for what they say.
+AS_WRITTEN = ("fp8", "int8", "int4")
 # Fake quantization in a float graph: sim-w4a4, sim-w8a8, ... with weights and activations in 2 to 8 bits, and sim-w1 to
 # sim-w10, with activations in float.
 SIMULATED, SIMULATED_WEIGHTS = "sim-wXaY", "sim-wX"

@@ -23,7 +23,7 @@ class PyTorchEngine(Engine):
     """Evaluates the graph node by node with `engines.torch_graph`, in the float types that it names.
 
     Q/DQ nodes are computed as such, in float32 like all that stands between them: a quantized file answers here what
-    its Q/DQ form means, not what integer kernels make of it.
+    its Q/DQ form means, not what integer kernels make of it. So its own precision is always simulated here.
 
     The number of threads is set for the calling thread where another is set: that is OpenMP's scope, so engines that
     run at once in several threads do not change each other's. It is put back when the engine is closed, not after
@@ -36,6 +36,7 @@ class PyTorchEngine(Engine):
     install: ClassVar[str] = "pip install 'seatrial[torch]'"
     thread_safe: ClassVar[bool] = True
     simulates: ClassVar[bool] = True
+    as_written: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32",), "cuda": ("fp32",)}
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.calib.recipes import onnxruntime, onnxruntime_int4, openvino, simulated, tensorrt
 from seatrial.calib.recipes.recipe import Recipe
+from seatrial.engines import ENGINES
 from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED
 from seatrial.errors import UnsupportedError
 
@@ -23,6 +24,12 @@ def recipe_for(engine: str, precision: str) -> Recipe:
         return found
     if precision in NOWHERE_EXECUTED:
         raise UnsupportedError(f"No engine executes {precision}: {NOWHERE_EXECUTED[precision]}.")
+    if engine in ENGINES and ENGINES[engine].as_written:
+        raise UnsupportedError(
+            f"Engine {engine!r} has no {precision} form of its own to quantize a float model to: it computes what the "
+            f"nodes of a quantized file say. Ask for a simulated precision ({SIMULATED}), or give such a file: "
+            f"`quantize --engine onnxruntime --precision {precision} --out FILE` makes one."
+        )
     known = ", ".join(f"{precision} for {engine}" for engine, precision in _RECIPES)
     raise UnsupportedError(
         f"There is no recipe for {precision} on engine {engine!r}. There is: {known}; {SIMULATED} (simulated) for "

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from seatrial.cache import cache_root
 from seatrial.calib.options import OURS
-from seatrial.engines import ENGINES, places
+from seatrial.engines import places
 from seatrial.engines.base import BuildRequest
 from seatrial.engines.boards.places import Places
 from seatrial.engines.places import EngineProcess, Limits, Place, PlacedEngine
-from seatrial.engines.precision import is_quantized, is_simulated
+from seatrial.engines.precision import is_quantized
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import DeployableModel
 from seatrial.exporters.float_view import float_view
@@ -144,17 +144,13 @@ def open_engine(side: Side, limits: Limits) -> PlacedEngine:
 
 def _plan(spec: DiffSpec, progress: Progress, places: Places) -> Plan:
     others = () if spec.same_file or spec.against is None else (spec.reference,)
-    planned = tuple(_plannable(target) for target in (spec.target, *others))
-    plan = make_plan(_planned(spec, planned), progress, places=places)
+    plan = make_plan(_planned(spec, (spec.target, *others)), progress, places=places)
     for error in plan.lost.values():
         raise error
     if plan.released is not None:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
     if spec.remedy and not needs_quantizing(plan.model, spec.target):
         raise UsageError(f"--remedy needs the float model that {plan.model.name} was quantized from.")
-    for target in (spec.target, *others):
-        if _written_out(target) and target.precision != plan.model.precision:
-            plan.place(target).check_offered(target.engine, target.precision, target.device)
     return plan
 
 
@@ -170,38 +166,19 @@ def _planned(spec: DiffSpec, targets: tuple[TargetSpec, ...]) -> RunSpec:
     )
 
 
-def _written_out(target: TargetSpec) -> bool:
-    """True for an engine that computes the Q/DQ nodes of a file as they are written, in float."""
-    engine, precision = ENGINES[target.engine], target.precision
-    return (
-        engine.simulates
-        and is_quantized(precision)
-        and not is_simulated(precision)
-        and not any(precision in offered for offered in engine.manifest.values())
-    )
-
-
-def _plannable(target: TargetSpec) -> TargetSpec:
-    return dataclasses.replace(target, precision="fp32") if _written_out(target) else target
-
-
 def _file(plan: Plan, target: TargetSpec, calibration: CalibrationSet | None) -> DeployableModel:
-    if _written_out(target):
-        return plan.model
     options = plan.spec.quantization
     if not makes_own_file(plan.model, target, options) or not is_quantized(target.precision):
         return target_file(plan.model, target, calibration, options, saturates=plan.saturates(target))
     with EngineProcess(
         target.engine, plan.spec.limits, place=plan.place(target)
     ) as process:  # the file that a run would test
-        found = faithful(
-            plan.model, target, calibration, options, lambda made: plan.request(_plannable(target), made), process
-        )
+        found = faithful(plan.model, target, calibration, options, lambda made: plan.request(target, made), process)
     return found.model
 
 
 def _side(plan: Plan, target: TargetSpec, model: DeployableModel) -> Side:
-    return Side(target.id, target.engine, plan.request(_plannable(target), model), model, plan.place(target))
+    return Side(target.id, target.engine, plan.request(target, model), model, plan.place(target))
 
 
 def _reference(
@@ -213,12 +190,11 @@ def _reference(
     """
     other = spec.reference
     if spec.same_file:
-        runs = _plannable(other)
-        plan.place(other).check_offered(other.engine, runs.precision, other.device)
+        plan.place(other).check_offered(other.engine, other.precision, other.device)
         literal = other.engine == REFERENCE_ENGINE
         request = build_request(
             target.model,
-            precision=runs.precision,
+            precision=other.precision,
             device=other.device,
             threads=spec.run.targets.threads,
             optimization="disable" if literal else spec.run.targets.optimization,

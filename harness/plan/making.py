@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.cache import cache_root
+from seatrial.calib import recipe_for
 from seatrial.engines import ENGINES
 from seatrial.engines.boards.places import Places
 from seatrial.engines.places import LOCAL
@@ -21,6 +22,7 @@ from seatrial.harness.conditions.released import ReleasedSet
 from seatrial.harness.data import Selection, labeller, open_data, open_unlabelled, select, without_labels
 from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf, table_names
+from seatrial.harness.plan.files import needs_quantizing, recipe_of
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, where_of
 from seatrial.harness.plan.origin import load_models
@@ -177,6 +179,8 @@ def _with_held(ids: list[str], held: Held, world: World, available: Sequence[str
 
 
 def _check_reachable(model: DeployableModel, target: TargetSpec) -> None:
+    if ENGINES[target.engine].as_written and needs_quantizing(model, target) and not is_quantized(model.precision):
+        recipe_for(recipe_of(target), target.precision)
     if not is_quantized(model.precision) or not ENGINES[target.engine].executes_graph:
         return
     if target.precision not in (model.precision, "fp32"):

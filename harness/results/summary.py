@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seatrial.engines.precision import is_simulated
+from seatrial.engines import ENGINES
 from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN, Condition
 from seatrial.harness.conditions.kinds.protocol import Figures, Measured
@@ -185,7 +185,7 @@ class _Found:
         return TargetResult(
             id=target.id,
             **dataclasses.asdict(target),
-            simulated=is_simulated(target.precision),
+            simulated=ENGINES[target.engine].simulated(target.precision),
             realized=built["realized"],
             engine_bytes=built["engine_bytes"],
             memory_bytes=built.get("memory_bytes"),

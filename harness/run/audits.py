@@ -9,6 +9,7 @@ from typing import Any
 from seatrial.calib.overflow import Overflow, find_overflow
 from seatrial.calib.processors import caution, multiplies_on_processor, right_on, says
 from seatrial.calib.warn import calibration_of
+from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
 from seatrial.harness.results.fallback import Explanation, Where, explain
 from seatrial.harness.run.engines import BuiltTarget
@@ -35,6 +36,7 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
     return {
         "requested": target.build.target.precision,
         "realized": audit.realized(),
+        "simulated": ENGINES[target.build.target.engine].simulated(target.build.target.precision),
         "unknown": list(audit.unknown()),
         "share_as_requested": audit.share_as_requested(),
         "engine_bytes": target.engine.engine_bytes,

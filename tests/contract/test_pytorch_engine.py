@@ -293,8 +293,8 @@ def test_a_gpu_beyond_those_present_is_told(model_file, monkeypatch):
 
 
 def test_what_is_not_executed_natively_is_refused(model_file):
-    with pytest.raises(UnsupportedError, match="does not run int8"):
-        engines.build("torch", small_request(model_file, precision="int8"))
+    with pytest.raises(UnsupportedError, match="does not run fp16"):
+        engines.build("torch", small_request(model_file, precision="fp16"))
 
 
 def test_images_in_memory_that_may_not_be_written_are_taken(model_file):

@@ -150,7 +150,7 @@ def test_the_report_is_written_as_a_page_and_as_markdown(tmp_path, model_file, d
     ("words", "status", "says"),
     [
         (["--engine", "null", "--bits", 8], 3, "does not show the values inside its graph"),
-        (["--engine", "pytorch", "--bits", 8], 3, "does not run int8"),
+        (["--engine", "pytorch", "--bits", 8], 3, "has no int8 form of its own"),
         (["--engine", "onnxruntime", "--precision", "w4a8"], 3, "w4a8"),
         (["--engine", "nosuch"], 2, "nosuch"),
         (["--against", "nosuch/int8"], 2, "nosuch"),

@@ -67,6 +67,17 @@ def test_engines_that_simulate_offer_every_simulated_precision(engine):
         ENGINES[engine].check_support("w4a8", "cpu")
 
 
+def test_pytorch_offers_what_a_quantized_file_is_by_itself_and_only_pretends_it():
+    engine = ENGINES["pytorch"]
+    for precision in ("int8", "int4", "fp8", "sim-w4a4"):
+        engine.check_offered(precision, "cpu")
+        assert engine.simulated(precision)
+    assert not engine.simulated("fp32")
+    assert not ENGINES["onnxruntime"].simulated("int8")
+    with pytest.raises(UnsupportedError, match="It runs: fp32, fp8, int8, int4, sim-wXaY"):
+        engine.check_offered("bf16", "cpu")
+
+
 def test_an_engine_that_does_not_simulate_refuses_it():
     assert not ENGINES["null"].simulates
     with pytest.raises(UnsupportedError, match="does not run sim-w4a4"):
