@@ -74,7 +74,7 @@ def test_pytorch_offers_what_a_quantized_file_is_by_itself_and_only_pretends_it(
         assert engine.simulated(precision)
     assert not engine.simulated("fp32")
     assert not ENGINES["onnxruntime"].simulated("int8")
-    with pytest.raises(UnsupportedError, match="It runs: fp32, fp8, int8, int4, sim-wXaY"):
+    with pytest.raises(UnsupportedError, match="It runs: fp32, fp8, int8, int4, sim-wXaY, sim-wX"):
         engine.check_offered("bf16", "cpu")
 
 
