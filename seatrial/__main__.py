@@ -20,6 +20,12 @@ from seatrial.text import shown
 _REFUSED = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EACCES, errno.EPERM)
 
 
+WINDOWS = (
+    "seatrial runs on Linux and macOS. On Windows, install it inside WSL 2: a Linux whose TensorRT and CUDA use the "
+    "driver of Windows."
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0 passed, 1 gate failed, 2 usage or bad input, 3 target unavailable
     or build failed, 4 a fault of seatrial's own, 130 interrupted, 143 ended by SIGTERM.
@@ -29,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _status(arguments)
+    if sys.platform == "win32":  # before anything is imported that it does not have
+        sys.stderr.write(f"seatrial: {WINDOWS}\n")
+        return EXIT_UNAVAILABLE
     output = open_streams()
     signals.listen()
     status = _status(sys.argv[1:])

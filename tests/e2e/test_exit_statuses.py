@@ -146,3 +146,10 @@ def begin(words, **more):
         env=os.environ,
         **more,
     )
+
+
+def test_windows_is_told_what_to_do_before_anything_is_imported():
+    script = "import sys; from seatrial.__main__ import main; sys.platform = 'win32'; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 3
+    assert "WSL 2" in done.stderr
