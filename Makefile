@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean
+.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
@@ -21,6 +21,7 @@ help:
 	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
+	@echo "make study-robustmq  repeat RobustMQ on SHARED=../shared and write its page; IMAGES=50 is a glance (hours else)"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make docs         build the documentation into site/"
 	@echo "make setup        create .venv with what the demo needs"
@@ -98,6 +99,23 @@ $(VENV)/.performance: $(VENV)/.test
 
 performance: $(VENV)/.performance
 	$(BIN)/python -m pytest -m performance -s
+
+# SHARED holds models/ and data/. A run that was interrupted goes on; STUDY=... are further flags of the runs.
+SHARED ?= ../shared
+IMAGES ?= 200
+STUDY_RUN = $(BIN)/python bench.py $(STUDY) --limit $(IMAGES) --frost-textures $(SHARED)/data/frost
+ROBUSTMQ := docs/studies/robustmq
+
+study-robustmq: $(VENV)/.test
+	$(STUDY_RUN) --config $(ROBUSTMQ)/cifar.yaml --model $(SHARED)/models/cifar10_resnet20.onnx \
+		--data $(SHARED)/data/cifar10/test.npz --out runs/robustmq/cifar
+	$(STUDY_RUN) --config $(ROBUSTMQ)/imagenet.yaml --preset imagenet-inception \
+		--model $(SHARED)/models/imagenet_mobilenet_v1_075.onnx --data $(SHARED)/data/imagenet/val \
+		--calib $(SHARED)/data/imagenet/calib --out runs/robustmq/mobilenet
+	$(STUDY_RUN) --config $(ROBUSTMQ)/imagenet.yaml --preset imagenet \
+		--model $(SHARED)/models/imagenet_squeezenet1_1.onnx --data $(SHARED)/data/imagenet/val \
+		--calib $(SHARED)/data/imagenet/calib --out runs/robustmq/squeezenet
+	$(BIN)/python $(ROBUSTMQ)/page.py --runs runs/robustmq
 
 lint: $(CHECKS)/.done
 	$(CHECKS)/bin/ruff format --check .
