@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from seatrial.errors import UsageError
+from seatrial.text import choices
 
 RANGES = ("minmax", "percentile", "entropy", "mse")
 OURS = "seatrial"
@@ -44,7 +45,7 @@ class QuantizeOptions:
             ("--rest", self.rest, (None, *RESTS)),
         ):
             if value not in known:
-                raise UsageError(f"{flag} {value!r} is unknown. Known: {', '.join(filter(None, known))}.")
+                raise UsageError(f"{flag} {value!r} is unknown. {choices(value, filter(None, known))}")
         if self.keep_float_below_db is not None and not math.isfinite(self.keep_float_below_db):
             raise UsageError(f"--keep-float-below-db is {self.keep_float_below_db}; it must be a number.")
         if not 50 < self.percentile <= 100:

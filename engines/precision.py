@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from seatrial.errors import UsageError
+from seatrial.text import choices
 
 # name -> what it means; the order is the order of tables.
 PRECISIONS: dict[str, str] = {
@@ -61,8 +62,8 @@ def check_precision(name: str) -> str:
             f"activations, each from 2 to 8: sim-w4a4, sim-w2a8; or {SIMULATED_WEIGHTS}, with activations in float and "
             "X from 1 to 10: sim-w3."
         )
-    known = ", ".join((*PRECISIONS, SIMULATED, SIMULATED_WEIGHTS))
-    raise UsageError(f"Unknown precision {name!r}. Known: {known} (simulated).")
+    known = choices(name, (*PRECISIONS, SIMULATED, SIMULATED_WEIGHTS))
+    raise UsageError(f"Unknown precision {name!r}. {known} sim- are simulated.")
 
 
 def bits_of(name: str) -> tuple[int, int | None]:

@@ -18,6 +18,7 @@ import onnx
 
 from seatrial import pixels
 from seatrial.errors import BadInputError, UsageError
+from seatrial.text import choices
 
 CONTRACT_KEY = "seatrial.contract"
 CLASSES_KEY = "seatrial.classes"
@@ -292,7 +293,7 @@ def _metadata(model: onnx.ModelProto, key: str) -> Any:
 
 def _one_of(what: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
-        raise UsageError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
+        raise UsageError(f"Unknown {what} {value!r}. {choices(value, known)}")
 
 
 def _integers(values: Any, count: int) -> Any:

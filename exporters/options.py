@@ -7,6 +7,7 @@ import dataclasses
 from seatrial.errors import UsageError
 from seatrial.exporters.contract import Channels, InputContract, Size
 from seatrial.exporters.presets import PRESETS
+from seatrial.text import choices
 
 _SINGLE = (
     "interpolation",
@@ -55,7 +56,7 @@ class ContractOptions:
         that contradict each other.
         """
         if self.preset is not None and self.preset not in PRESETS:
-            raise UsageError(f"Unknown preset {self.preset!r}. Known: {', '.join(PRESETS)}.")
+            raise UsageError(f"Unknown preset {self.preset!r}. {choices(self.preset, PRESETS)}")
         base = PRESETS[self.preset] if self.preset is not None else carried
         geometry = self._geometry(base)
         if base is None and geometry is None:

@@ -4,7 +4,6 @@ what it knows when a name is unknown.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from seatrial.errors import UsageError
 from seatrial.plugins import Plugin, broken, find_plugins
+from seatrial.text import meant
 
 T = TypeVar("T")
 
@@ -64,8 +64,7 @@ class Registry(Mapping[str, T], Generic[T]):
             return name
         self.refuse_broken(name)
         known = sorted(self._parts)
-        near = difflib.get_close_matches(name, [*known, *self._aliases], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = meant(name, (*known, *self._aliases))
         raise UsageError(f"Unknown {self.kind} {name!r}. Known: {', '.join(known)}.{hint}")
 
     def refuse_broken(self, name: str) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+_LONGEST = 200  # what is longer is no name that somebody mistyped
+
 
 def shown(text: str) -> str:
     """One line in which every sign can be seen: blanks for line breaks and tabs, ? for what commands a terminal, or
@@ -22,6 +27,22 @@ def bytes_words(count: int) -> str:
         if size < 1024 or unit == units[-1]:
             break
     return f"{size:.2f} {unit}" if size < 100 else f"{size:.0f} {unit}"
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """` Did you mean 'X'?` for the known name that comes closest to a wrong one; empty where none comes close."""
+    word = str(name)
+    if len(word) > _LONGEST:
+        return ""
+    folded = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(word.lower(), folded, n=1)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def choices(name: object, known: Iterable[str]) -> str:
+    """What to say after a name that is unknown: the one that comes close, and all that are known."""
+    names = list(known)
+    return f"{meant(name, names)} Known: {', '.join(names)}.".lstrip()
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.registry import Registry
+from seatrial.text import meant
 
 ATTACK = "attack/"
 BLACKBOX = "blackbox/"
@@ -137,8 +138,9 @@ def parse_attack(condition_id: str) -> AttackId:
     name = found["name"]
     ATTACKS.refuse_broken(name)
     if name not in ATTACKS or ATTACKS[name].blackbox != (found["prefix"] == BLACKBOX):
-        known = ", ".join(f"{BLACKBOX if one.blackbox else ATTACK}{other}" for other, one in ATTACKS.items())
-        raise UsageError(f"Unknown attack in {condition_id!r}. Known: {known}.")
+        known = [f"{BLACKBOX if one.blackbox else ATTACK}{other}" for other, one in ATTACKS.items()]
+        hint = meant(found["prefix"] + name, known)
+        raise UsageError(f"Unknown attack in {condition_id!r}.{hint} Known: {', '.join(known)}.")
     kind = ATTACKS[name]
     if kind.blackbox and found["surrogate"] is not None:
         raise UsageError(f"{condition_id!r}: a black-box attack asks the engine itself and has no surrogate.")

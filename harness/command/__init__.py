@@ -13,9 +13,23 @@ from seatrial.harness.command.config import arguments_of, read_config
 from seatrial.harness.command.flags.parser import Parser, program
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.progress import Warnings
+from seatrial.text import choices
 
 # Each is a module here with `make_parser()` and `execute(flags, progress, console)`.
-COMMANDS = ("run", "export", "contract", "quantize", "build", "diff", "trial", "compare", "report", "board", "doctor")
+COMMANDS = (
+    "run",
+    "export",
+    "contract",
+    "quantize",
+    "build",
+    "diff",
+    "trial",
+    "compare",
+    "report",
+    "runs",
+    "board",
+    "doctor",
+)
 # They print what a run found, or less of it.
 OF_A_RUN = ("run", "report")
 
@@ -30,7 +44,7 @@ def parse(arguments: Sequence[str]) -> Job:
     words = list(arguments)
     name = words.pop(0) if words and not words[0].startswith("-") else "run"
     if name not in COMMANDS:
-        raise UsageError(f"Unknown command {name!r}. Known: {', '.join(COMMANDS)}. See `{program()} --help`.")
+        raise UsageError(f"Unknown command {name!r}. {choices(name, COMMANDS)} See `{program()} --help`.")
     command = importlib.import_module(f"seatrial.harness.command.{name}")
     flags = parse_flags(command.make_parser(), words)
     quiet = flags.get("quiet", False) if name in OF_A_RUN else flags.pop("quiet", False)
@@ -43,7 +57,7 @@ def parse(arguments: Sequence[str]) -> Job:
 
 def parse_flags(parser: Parser, words: Sequence[str]) -> dict[str, Any]:
     """The flags that are given, those of a --config file included, by their names in Python."""
-    typed = vars(parser.parse_args(words))
+    typed = parser.given(words)
     config = typed.pop("config", None)
     file = {} if config is None else flags_of(parser, read_config(config), f"--config {config}")
     if "bits" in typed or "precision" in typed:  # two spellings of one thing: what is typed overrides both
@@ -55,4 +69,4 @@ def flags_of(parser: Parser, pairs: Mapping[Any, Any], where: str) -> dict[str, 
     """Pairs of flags and values as if they had been typed; `where` names them in errors."""
     known = {option.lstrip("-") for option in parser._option_string_actions if option.startswith("--")}
     switches = {action.option_strings[0].lstrip("-") for action in parser._actions if action.nargs == 0}
-    return vars(parser.parse_args(arguments_of(pairs, known, switches, where)))
+    return parser.given(arguments_of(pairs, known, switches, where))

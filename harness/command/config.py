@@ -9,8 +9,9 @@ from typing import Any
 from seatrial.errors import UsageError
 from seatrial.harness.command.flags.parser import program
 from seatrial.harness.spec.yaml_file import read_yaml
+from seatrial.text import meant
 
-_NOT_AMONG = ("config", "help", "version")
+_NOT_AMONG = ("config", "help", "help-all", "version")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def arguments_of(flags: Mapping[Any, Any], known: Collection[str], switches: Col
     for name, value in flags.items():
         flag = str(name).replace("_", "-")
         if flag not in known or flag in _NOT_AMONG:
-            raise UsageError(f"{where} has {name!r}, which is no flag. See `{program()} --help`.")
+            raise UsageError(f"{where} has {name!r}, which is no flag.{meant(flag, known)} See `{program()} --help`.")
         if flag in switches and isinstance(value, bool):
             arguments.extend([f"--{flag}"] if value else [])
         else:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.errors import UsageError
-from seatrial.harness.command import build
+from seatrial.harness.command import build, listed
 from seatrial.harness.command.flags import (
     attacks,
     base,
@@ -37,25 +37,19 @@ from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
-how robust and how fast it is, and at which precision it really runs. Without flags it tests the built-in demo."""
+robust and fast it is. Without flags: a demo."""
 
 _EXAMPLES = """commands:
-  run        the default: what stands here
-  export     PyTorch or ONNX -> one ONNX file that carries its input contract, compared with its source
-  contract   finds out on labelled images how a model wants to be fed
-  quantize   the file that an engine executes at a precision, and nothing more
-  build      the built engine as a file, also for another machine's GPU
-  trial      single trials of a run as JSON, and run from it
-  diff       where an engine and the reference part, layer by layer
-  compare    what changed from one run to another, judged
-  report     judges a run again, and writes its reports, without running anything
-  board      sets boards up, checks and lists them; --board runs there
-  doctor     which engines, precisions and devices this machine, or a board, has, and how to get the others
-  bench.py COMMAND --help tells more.
+  run, the default       what stands here; of another: bench.py COMMAND --help
+  doctor, board          which engines this machine or a board has; setting up
+  export, contract       one ONNX file with its input contract; how it is fed
+  quantize, build        the file of a precision; the built engine
+  diff, trial            where two engines part; single trials as JSON
+  compare, report, runs  two runs compared; one judged again; all listed
 
 examples:
-  bench.py                                        the demo: renders its photographs, INT8 against fp32
-  bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --engine onnxruntime --bits 8 --out runs/m
+  bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --bits 8
+  bench.py --model m.onnx --preset imagenet --data val/ --calib calib/ --engine openvino --bits 16 --out runs/m
   bench.py --model m.onnx --size 64 --mean 0.5 0.5 0.5 --std 0.5 0.5 0.5 --data test/ --calib calib/ --suite quick
   bench.py --config m.yaml --limit 500            flags override the file
   bench.py --from runs/m --scenario offline --scenario server --out runs/m  that run, timed in further ways
@@ -96,6 +90,7 @@ def make_parser() -> Parser:
         metavar="DIR",
         help="run directory, which goes on with what it has (default: runs/MODEL-HASH)",
     )
+    group.add_argument("--list", choices=listed.KINDS, metavar="KIND", help=f"only name all {', '.join(listed.KINDS)}")
     group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
     group.add_argument(
         "--detect",
@@ -142,6 +137,9 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     """Runs and prints the answer; the command's exit status."""
     given = dict(flags)
     asked = output.take(given)
+    if "list" in given:
+        kind, narrowed = given.pop("list"), bool({"suite", "conditions", "severity"} & given.keys())
+        return listed.list_names(kind, spec_of(given), narrowed, asked.json, console)
     if given.get("build_only"):
         if asked.json:
             raise UsageError("--json is for a run that is judged, not for --build-only.")

@@ -9,6 +9,7 @@ from seatrial.errors import UsageError
 from seatrial.harness.conditions.condition import CLEAN, Condition
 from seatrial.harness.conditions.kinds.protocol import World
 from seatrial.harness.conditions.kinds.registry import KINDS, kind_of, spelled
+from seatrial.text import choices, meant
 
 
 def suites() -> list[str]:
@@ -40,12 +41,12 @@ def choose(
     at these severities.
     """
     if suite not in suites():
-        raise UsageError(f"Unknown suite {suite!r}. Known: {', '.join(suites())}.")
+        raise UsageError(f"Unknown suite {suite!r}. {choices(suite, suites())}")
     found = [name for kind in KINDS.values() for name in kind.chosen(suite, globs, severities, world)]
     for glob in globs:
         if not any(_there(kind.matching(glob, world), available) for kind in KINDS.values()):
             KINDS.refuse_broken(glob.partition("/")[0])
-            raise UsageError(f"No condition matches {glob!r}. Known: {spelled()}.")
+            raise UsageError(f"No condition matches {glob!r}.{meant(glob, known_ids(world))} Known: {spelled()}.")
     found = _there(found, available)
     if found in ([], [CLEAN]) and not any(fnmatch.fnmatchcase(CLEAN, glob) for glob in globs):
         at = f" at severity {', '.join(map(str, sorted(set(severities))))}" if severities else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from seatrial.engines.boards import Board
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.spec.kept import SCHEMA, from_dict
 from seatrial.harness.spec.yaml_file import read_yaml
+from seatrial.text import choices
 
 FILE = "boards.yaml"
 _FIELDS = tuple(field.name for field in dataclasses.fields(Board) if field.name != "name")
@@ -60,9 +60,7 @@ def _board(name: Any, fields: Any, where: str) -> Board:
     given = {str(field).replace("-", "_"): value for field, value in (fields or {}).items()}
     for field in given:
         if field not in _FIELDS:
-            near = difflib.get_close_matches(field, _FIELDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{where}: a board has no {field!r}.{hint} Known: {', '.join(_FIELDS)}.")
+            raise UsageError(f"{where}: a board has no {field!r}. {choices(field, _FIELDS)}")
     try:
         return from_dict(Board, {"schema": SCHEMA, "name": name, **given})
     except (BadInputError, UsageError) as error:

@@ -11,6 +11,7 @@ from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+from seatrial.text import choices
 
 DEFAULT_LIMIT = 8
 REMEDY_LIMIT = 1000
@@ -46,7 +47,7 @@ class DiffSpec:
         if self.threshold_db is not None and not math.isfinite(self.threshold_db):
             raise UsageError(f"--threshold-db is {self.threshold_db:g}; it must be a number.")
         if self.values not in (None, *VALUES):
-            raise UsageError(f"--values {self.values!r} is unknown. Known: {', '.join(VALUES)}.")
+            raise UsageError(f"--values {self.values!r} is unknown. {choices(self.values, VALUES)}")
         at_least(1, top=self.top, remedy_limit=self.remedy_limit)
         float_model = self.run.source.float_model
         if self.remedy and (self.same_file or float_model is not None or not is_quantized(self.target.precision)):

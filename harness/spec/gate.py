@@ -8,6 +8,7 @@ import math
 from typing import Literal, get_args
 
 from seatrial.errors import UsageError
+from seatrial.text import choices
 
 Binding = Literal["yes", "failures", "no"]
 
@@ -127,7 +128,7 @@ class Asked:
     def __post_init__(self) -> None:
         """UsageError for a limit of nothing, and for one beyond what can be."""
         if self.name not in LIMITS:
-            raise UsageError(f"A gate has no limit {self.name!r}. Known: {', '.join(LIMITS)}.")
+            raise UsageError(f"A gate has no limit {self.name!r}. {choices(self.name, LIMITS)}")
         kind, value = LIMITS[self.name], self.limit.value
         if value is not None and value > kind.most:
             raise UsageError(f"The limit {self.name} is {value:g}; it is at most {kind.most:g} {kind.unit}.")

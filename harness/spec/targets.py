@@ -9,6 +9,7 @@ from seatrial.engines.precision import check_precision
 from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
 from seatrial.harness.spec.variants import check_variant_name
+from seatrial.text import choices
 
 REFERENCE_ENGINE = "onnxruntime"
 OPTIMIZATIONS = ("disable", "basic", "extended", "all")
@@ -105,5 +106,7 @@ class Targets:
         if not self.asked:
             raise UsageError("At least one target is needed: give --engine and --bits.")
         if self.optimization not in OPTIMIZATIONS:
-            raise UsageError(f"--optimization {self.optimization!r} is unknown. Known: {', '.join(OPTIMIZATIONS)}.")
+            raise UsageError(
+                f"--optimization {self.optimization!r} is unknown. {choices(self.optimization, OPTIMIZATIONS)}"
+            )
         at_least(1, threads=self.threads, rebuilds=self.rebuilds)

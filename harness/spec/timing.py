@@ -8,6 +8,7 @@ import math
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
+from seatrial.text import meant
 
 # Fresh processes of each target: the fewest whose spread says something.
 STARTS = 3
@@ -59,7 +60,9 @@ class TimingOptions:
         """UsageError for an unknown scenario, numbers and words that none can be."""
         for name in self.scenarios:
             if name not in SCENARIOS:
-                raise UsageError(f"--scenario {name!r} is unknown. Known: {', '.join(SCENARIOS)}, or all.")
+                raise UsageError(
+                    f"--scenario {name!r} is unknown.{meant(name, SCENARIOS)} Known: {', '.join(SCENARIOS)}, or all."
+                )
         at_least(1, starts=self.starts)
         _above_zero(duration=self.duration_s, sustained=self.sustained_s, latency_bound=self.bound_ms)
         _above_zero(width=self.width, cool_down_s=self.cool_down_s)

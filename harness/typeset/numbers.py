@@ -40,3 +40,11 @@ def probability(value: float) -> str:
 def rate(value: float) -> str:
     """Three significant digits, or all before the point: "0.512", "42.7", "1,234"."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def age(seconds: float) -> str:
+    """How long ago: "40 s", "12 min", "5 h", "3 d"."""
+    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < most * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from seatrial.errors import UsageError
 from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.spec.gate import LIMITS, Asked, Limit
 from seatrial.harness.spec.yaml_file import read_yaml
+from seatrial.text import choices
 
 _BINDING = {True: "yes", False: "no"}  # YAML's own words
 
@@ -35,9 +35,7 @@ def _limits(content: dict[Any, Any], targets: str, where: str) -> list[Asked]:
     for key, value in content.items():
         name = str(key).replace("-", "_")
         if name not in LIMITS:
-            near = difflib.get_close_matches(name, LIMITS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{where}: there is no check {key!r}.{hint} Known: {', '.join(LIMITS)}.")
+            raise UsageError(f"{where}: there is no check {key!r}. {choices(name, LIMITS)}")
         try:
             found.append(Asked(name, _limit(value, LIMITS[name].default), targets))
             _placed(found[-1])

@@ -14,6 +14,7 @@ from seatrial.errors import UnsupportedError, UsageError
 from seatrial.exporters.contract import DECODERS
 from seatrial.harness.pipeline.picture import Picture
 from seatrial.packages import PackageError, need
+from seatrial.text import choices
 
 Decode = Callable[[Image.Image, bytes], Picture]
 _HERE = "seatrial.harness.pipeline.decoders"
@@ -114,7 +115,7 @@ def available_decoders() -> tuple[DecoderStatus, ...]:
 @functools.cache
 def _load(name: str) -> Loaded | str:
     if name not in _SOURCES:
-        raise UsageError(f"Unknown decoder {name!r}. Known: {', '.join(DECODERS)}.")
+        raise UsageError(f"Unknown decoder {name!r}. {choices(name, DECODERS)}")
     source = _SOURCES[name]
     if not _installed(source.needs):
         return f"The decoder {name} needs {source.needs}: {source.install}"

@@ -13,6 +13,7 @@ from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline.picture import Picture
 from seatrial.harness.pipeline.resizers import opencv, pillow, pytorch
 from seatrial.harness.pipeline.resizers.kind import Filter
+from seatrial.text import choices
 
 __all__ = ["FILTERS", "resize", "unavailable"]
 
@@ -26,7 +27,7 @@ def resize(picture: Picture, size: tuple[int, int], interpolation: str) -> Pixel
     Raises UsageError for an unknown name, UnsupportedError where its library is missing.
     """
     if interpolation not in FILTERS:
-        raise UsageError(f"Unknown interpolation {interpolation!r}. Known: {', '.join(FILTERS)}.")
+        raise UsageError(f"Unknown interpolation {interpolation!r}. {choices(interpolation, FILTERS)}")
     if interpolation in pillow.FILTERS:
         return pillow.FILTERS[interpolation](picture, size)
     return FILTERS[interpolation](np.asarray(picture), size)

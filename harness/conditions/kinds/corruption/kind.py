@@ -30,6 +30,7 @@ from seatrial.harness.data.labels import LabelOf
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.typeset.numbers import percent, points
+from seatrial.text import meant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +66,9 @@ class Corruptions(Kind):
     def make(self, condition_id: str, world: World) -> Condition:
         """With the constants and the textures of the spec."""
         if condition_id not in known_corruption_ids():
-            raise UsageError(f"Unknown condition {condition_id!r}. Known: {spelled()}.")
+            raise UsageError(
+                f"Unknown condition {condition_id!r}.{meant(condition_id, known_corruption_ids())} Known: {spelled()}."
+            )
         name, severity = parse_corruption(condition_id)
         check_scale(world.spec.conditions.corruption_scale)
         return Condition(condition_id, functools.partial(_corrupt, name, severity, world.spec.conditions))

@@ -113,14 +113,3 @@ def test_a_yaml_file_that_cannot_be_meant_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UsageError):
         parse(["--config", str(path)])
-
-
-def test_help_names_every_flag_with_a_meaning(capsys):
-    with pytest.raises(SystemExit) as ended:
-        parse(["--help"])
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
-    for action in make_parser()._actions:
-        assert action.help
-        assert any(option in text for option in action.option_strings)
-    assert "Exit status" in text
