@@ -13,6 +13,7 @@ LINES, COLUMNS = 40, 80
 # A line each where they stand alone with no more room.
 FIRST: Mapping[str, str] = {
     "model": "ONNX file, file.py:factory, .pt2, timm:NAME, ...",
+    "variant": "repeatable, NAME=FILE: another file of the task beside it",
     "data": "test images: class folders, .npz (images, labels), demo",
     "calib": "images to calibrate on, none of them a test image",
     "preset": "how images are fed, where the model does not say",
