@@ -61,6 +61,7 @@ target = of(
     precision=precisions,
     device=words,
     board=maybe(words),
+    variant=maybe(st.sampled_from(["vendor", "lsq-w4a4"])),
 )
 names = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 spans = st.floats(1e-3, 1e9)
@@ -110,6 +111,7 @@ source = of(
     weights=maybe(paths),
     output=maybe(words),
     float_model=maybe(words),
+    variants=st.lists(words.filter(bool), max_size=2).map(lambda files: tuple(f"v{n}={file}" for n, file in enumerate(files))),
     contract=contract,
     classes=maybe(paths),
 )
