@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.engines.torch_graph.graph import Step, TorchGraph
+from seatrial.engines.torch_graph.graph import TorchGraph
+from seatrial.engines.torch_graph.step import Step
 
 __all__ = ["Step", "TorchGraph"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx
@@ -23,7 +22,8 @@ from seatrial.engines.torch_graph import (  # noqa: F401  (their operators regis
     reduction,
     resize,
 )
-from seatrial.engines.torch_graph.node import OPERATORS, Compute, Node, Tensor
+from seatrial.engines.torch_graph.fusing import fused
+from seatrial.engines.torch_graph.node import OPERATORS, Node, Tensor
 from seatrial.engines.torch_graph.reading import (
     DOMAINS,
     element_types,
@@ -33,29 +33,13 @@ from seatrial.engines.torch_graph.reading import (
     prepared,
     types_by_schema,
 )
+from seatrial.engines.torch_graph.step import Observer, Step, with_last_use
 from seatrial.engines.torch_graph.types import FLOATS, HELD_AS_FLOAT, NATIVE, Floats, type_name
 from seatrial.errors import BadInputError, UnsupportedError
 
 # ONNX Runtime's quantizer writes these into its own domain for types that ONNX took up later; they mean the same.
 _MICROSOFT = ("QuantizeLinear", "DequantizeLinear")
 _MICROSOFT_OPSET = 21
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """A node that is computed for every batch. `last`: values that nobody needs after it."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    compute: Compute
-    host: tuple[int, ...]
-    attributes: Mapping[str, Any]
-    last: tuple[str, ...]
-
-
-Observer = Callable[[Step, Sequence[Tensor | None], Sequence[Tensor]], None]
 
 
 class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
@@ -94,7 +78,9 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         self.input_names = tuple(inputs)
         nodes = needed(graph, output_name)
         steps = self._steps(nodes, opset_of(model), constants)
-        self._plan = _with_last_use(steps, output_name)
+        self._plan = with_last_use(steps, output_name)
+        # Where nobody looks at single nodes.
+        self._short = with_last_use(fused(steps, constants, self._types, output_name), output_name)
         self._keep(constants)
 
     def placed(self, device: torch.device) -> TorchGraph:
@@ -114,7 +100,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         Raises ValueError for another number of inputs or another dtype, RuntimeError with the node's name where
         shapes do not fit.
         """
-        return self._run(inputs, keep=False)[self.output_name]
+        return self._run(inputs, self._short)[self.output_name]
 
     def values(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Every float value that nodes compute, by name, in the order of computation.
@@ -122,7 +108,7 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         Of values that depend on constants alone, those that a computed node takes are among them, first. All are in
         memory at once.
         """
-        values = self._run(inputs, keep=True)
+        values = self._run(inputs, self._plan, keep=True)
         return {
             name: value
             for name, value in values.items()
@@ -131,16 +117,18 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
 
     def observe(self, observer: Observer, *inputs: Tensor) -> Tensor:
         """Like `forward`, and calls observer(step, inputs, outputs) after every node."""
-        return self._run(inputs, keep=False, observer=observer)[self.output_name]
+        return self._run(inputs, self._plan, observer=observer)[self.output_name]
 
-    def _run(self, inputs: Sequence[Tensor], keep: bool, observer: Observer | None = None) -> dict[str, Tensor]:
+    def _run(
+        self, inputs: Sequence[Tensor], plan: Sequence[Step], keep: bool = False, observer: Observer | None = None
+    ) -> dict[str, Tensor]:
         if len(inputs) != len(self.input_names):
             raise ValueError(f"the graph takes {len(self.input_names)} inputs, got {len(inputs)}")
         values: dict[str, Any] = {name: self._buffers[key] for name, key in self._keys.items()}
         values.update(self._integers)
         values.update((name, self._taken(name, x)) for name, x in zip(self.input_names, inputs, strict=True))
         several_devices = self._working.device.type != "cpu"
-        for step in self._plan:
+        for step in plan:
             arguments = [values[name] if name else None for name in step.inputs]
             if several_devices:
                 _bring_together(arguments, step.host)
@@ -236,16 +224,6 @@ class TorchGraph(torch.nn.Module):  # type: ignore[misc]  # PyTorch is optional
         super()._apply(fn, recurse)  # .to(), .double(), .cuda(), ... all come through here
         self._floats.working = self._working.dtype
         return self
-
-
-def _with_last_use(steps: Sequence[Step], output_name: str) -> list[Step]:
-    needed = {output_name}
-    plan = []
-    for step in reversed(steps):
-        named = {name for name in (*step.inputs, *step.outputs) if name}
-        plan.append(dataclasses.replace(step, last=tuple(sorted(named - needed))))
-        needed |= named
-    return plan[::-1]
 
 
 def _results(step: Step, arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:

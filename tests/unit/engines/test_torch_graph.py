@@ -488,7 +488,7 @@ def test_what_depends_on_constants_alone_is_computed_once():
 def test_values_are_freed_after_their_last_use_and_kept_on_request():
     nodes = [helper.make_node("Relu", [f"v{n}"], [f"v{n + 1}"]) for n in range(5)]
     graph = TorchGraph(model_of(nodes, {"v0": (3,)}, output="v5"))
-    assert set(graph._run([torch.ones(3)], keep=False)) == {"v5"}
+    assert set(graph._run([torch.ones(3)], graph._short)) == {"v5"}
     assert list(graph.values(torch.ones(3))) == [f"v{n}" for n in range(1, 6)]
 
 
