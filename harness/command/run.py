@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from seatrial.errors import UsageError
+from seatrial.errors import EXIT_PASSED, UsageError
 from seatrial.harness.command import build, listed
 from seatrial.harness.command.flags import (
     attacks,
@@ -32,9 +33,12 @@ from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.command.plan import tell_images_needed
 from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
+from seatrial.harness.report.forecast import print_forecast
 from seatrial.harness.results.gate import exit_status
+from seatrial.harness.run.forecast import forecast
 from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.typeset.terminal import put
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
 robust and fast it is. Without flags: a demo."""
@@ -89,6 +93,9 @@ def make_parser() -> Parser:
         type=Path,
         metavar="DIR",
         help="run directory, which goes on with what it has (default: runs/MODEL-HASH)",
+    )
+    group.add_argument(
+        "--dry-run", action="store_true", help="only say what would run, for how long and with how much disk"
     )
     group.add_argument("--list", choices=listed.KINDS, metavar="KIND", help=f"only name all {', '.join(listed.KINDS)}")
     group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
@@ -147,6 +154,10 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         return build.execute({name: value for name, value in given.items() if name in known}, progress, console)
     if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
+    if given.pop("dry_run", False):
+        found = forecast(spec_of(given), progress).to_dict()
+        put(console, json.dumps(found, indent=2) + "\n") if asked.json else print_forecast(found, console)
+        return EXIT_PASSED
     if "detect" in given:
         points = given.pop("detect")
         return tell_images_needed(spec_of(given), points, progress, console)

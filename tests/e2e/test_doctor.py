@@ -105,7 +105,7 @@ def test_named_engines_decide_the_exit_status():
 
 
 def test_help_teaches():
-    done = bench(["doctor", "--help"])
+    done = bench(["doctor", "--help-all"])
     assert done.returncode == 0
     for word in ("--json", "--engine", "exit status 3 where", "jq", "process of its own"):
         assert word in " ".join(done.stdout.split())

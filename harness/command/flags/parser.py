@@ -60,9 +60,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             known = [one for one in self._option_string_actions if one.startswith("--")]
             flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
-            raise UsageError(
-                f"What is {' '.join(unknown)}?{'' if flag is None else meant(flag, known)} See `{self.prog} --help`."
-            )
+            hint = "" if flag is None else meant(flag, known)
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}.{hint} See `{self.prog} --help`.")
         return vars(found)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

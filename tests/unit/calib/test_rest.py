@@ -133,7 +133,9 @@ def test_beside_a_node_stay_what_is_dequantized_for_it_and_its_other_readers():
 
 
 def test_an_unknown_rest_is_told():
-    with pytest.raises(calib.options.UsageError, match=r"--rest 'fp64' is unknown\. Known: fp32, fp16"):
+    with pytest.raises(
+        calib.options.UsageError, match=r"--rest 'fp64' is unknown\. Did you mean 'fp16'\? Known: fp32, fp16"
+    ):
         calib.QuantizeOptions(rest="fp64")
 
 

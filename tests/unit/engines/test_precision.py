@@ -36,7 +36,7 @@ def test_an_impossible_simulated_precision_names_the_form(name):
 
 
 def test_an_unknown_precision_lists_simulated_ones_too():
-    with pytest.raises(UsageError, match=r"Known: fp32, .*w4a8, sim-wXaY, sim-wX \(simulated\)"):
+    with pytest.raises(UsageError, match=r"Known: fp32, .*w4a8, sim-wXaY, sim-wX\. sim- are simulated"):
         check_precision("int2")
 
 

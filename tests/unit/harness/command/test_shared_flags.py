@@ -24,6 +24,7 @@ OWN_WORDS = {
     "--json": "a file, or a switch: on standard output",
     "--target": "what is asked for, or which trials `trial` tells",
     "--conditions": "likewise",
+    "--dry-run": "what is not done",
     "--timeout": "of a batch, or of `doctor`'s question",
 }
 
