@@ -1,9 +1,12 @@
 """A graph's border without the axes that a classifier has: they are put there, fixed at 1, so that all others see them.
 
 What the graph computes stays: a Squeeze behind the input takes the axis off again, an Unsqueeze gives it to the output.
+Flat images get their rows: a Flatten behind the input takes them off again.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnx
@@ -23,18 +26,32 @@ _ADDED = "Here, and in files that are written, it has one, of 1."
 Shape = tuple[int | None, ...]
 
 
-def complete_input(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Gives an image input, in place, the batch or channel axis that it lacks; what was done, a sentence each.
+def complete_input(model: onnx.ModelProto, size: tuple[int, int] | None) -> tuple[str, ...]:
+    """Gives an image input, in place, the batch axis, channel axis or rows that it lacks; what was done, in sentences.
 
     [3, H, W] and [H, W, 3], likewise with one channel, become [1, ...]: the graph takes one image at a time. [N, H, W],
-    gray images without a channel axis, becomes [N, 1, H, W]. Inputs of other shapes stay as they are.
+    gray images without a channel axis, becomes [N, 1, H, W], and so do flat ones, [N, H * W]. Inputs of other shapes
+    stay as they are.
+
+    size: (height, width) in pixels of a flat input, as the contract says; None where nothing says it: a square then.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     sources = [value for value in model.graph.input if value.name not in weights]
     shape = dimensions(sources[0]) if len(sources) == 1 else None
-    if shape is None or len(shape) != 3:
+    if shape is None:
         return ()
     (source,) = sources
+    if len(shape) == 2:
+        height, width = size or (math.isqrt(shape[1] or 0),) * 2
+        if min(height, width) < _SMALLEST_IMAGE or height * width != shape[1]:
+            return ()
+        _unflatten(model, source, height, width)
+        return (
+            f"The input {source.name!r} is flat. Here, and in files that are written, it is [N, 1, {height}, {width}], "
+            "with a Flatten behind it.",
+        )
+    if len(shape) != 3:
+        return ()
     if {shape[0], shape[2]} & {1, 3}:
         _insert_axis(model, source, 0)
         return (f"The input {source.name!r} has no batch axis. {_ADDED}",)
@@ -98,7 +115,21 @@ def _insert_axis(model: onnx.ModelProto, source: onnx.ValueInfoProto, axis: int)
         return
     inner = _free_name(graph, f"{source.name}_without_axis")
     _rename_reads(graph, source.name, inner)
-    nodes = [_reshaping(model, "Squeeze", source.name, inner, [axis]), *graph.node]
+    _put_first(graph, _reshaping(model, "Squeeze", source.name, inner, [axis]))
+
+
+def _unflatten(model: onnx.ModelProto, source: onnx.ValueInfoProto, height: int, width: int) -> None:
+    dims = source.type.tensor_type.shape.dim
+    del dims[1:]
+    for extent in (1, height, width):
+        dims.add(dim_value=extent)
+    inner = _free_name(model.graph, f"{source.name}_flat")
+    _rename_reads(model.graph, source.name, inner)
+    _put_first(model.graph, helper.make_node("Flatten", [source.name], [inner], name=inner))
+
+
+def _put_first(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    nodes = [node, *graph.node]
     copies = [onnx.NodeProto() for _ in nodes]
     for copied, node in zip(copies, nodes, strict=True):
         copied.CopyFrom(node)

@@ -69,11 +69,11 @@ def describe(
     """A valid graph as a deployable model; `path` stands for it in errors. Raises what `load_onnx` raises."""
     choose_output(proto, output, path)
     check_finite(proto, path)
-    notes = complete_input(proto)
-    signature = read_signature(proto, path)
     options = contract if isinstance(contract, ContractOptions) else None
     if not isinstance(contract, InputContract):
         contract = (contract or ContractOptions()).resolve(read_contract(proto))
+    notes = complete_input(proto, contract.size if contract is not None else None)
+    signature = read_signature(proto, path)
     if contract is None:
         raise UsageError(NO_CONTRACT.format(path))
     contract = fit_contract(signature, contract, options, path)

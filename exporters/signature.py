@@ -140,5 +140,8 @@ def _way_out(shape: tuple[int | None, ...] | None) -> str:
             "and make the others inside the graph (a constant, a copy, a convolution)."
         )
     if shape is not None and len(shape) == 2:
-        return "Export the model with the Reshape from an image to its flat vector inside."
+        return (
+            "A flat input is a gray image of the contract's size where it has as many pixels: correct --size. Else "
+            "export the model with the Reshape from an image to its flat vector inside."
+        )
     return "Export the model with an image as its input, such as [1, 3, 224, 224]."

@@ -29,7 +29,7 @@ def load_model(spec: ContractSpec) -> tuple[DeployableModel, InputContract | Non
     if isinstance(source, exporters.OnnxSource):
         proto = read_proto(source.path)
         carried = read_contract(proto)
-        complete_input(proto)
+        complete_input(proto, options.size or (carried.size if carried is not None else None))
         signature = read_signature(proto, source.path)
         frozen = _known(signature.size(options.layout or signature.layout or "nchw"))
     else:

@@ -47,8 +47,8 @@ def holds_labels(path: Path) -> bool:
 
 
 class ArraySource:
-    """Images of an .npz archive, gray ones ([N, H, W] or [N, H, W, 1]) as R = G = B. Ids are its `names` where it has
-    them and they are unique, else the index.
+    """Images of an .npz archive, gray ones ([N, H, W], [N, H, W, 1], or flat squares [N, H * H]) as R = G = B. Ids are
+    its `names` where it has them and they are unique, else the index.
 
     Nothing is unpickled, and the images are never in memory together.
     """
@@ -68,10 +68,13 @@ class ArraySource:
             self._members = frozenset(archive.namelist())
         with self._member("images") as stream:
             shape, dtype = self._read_header(stream, "images")
+        given = shape
+        if len(shape) == 2 and math.isqrt(shape[1]) ** 2 == shape[1]:
+            shape = (shape[0], *(math.isqrt(shape[1]),) * 2)
         if dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)) or 0 in shape[1:]:
             raise BadInputError(
-                f"{path}: `images` is {dtype} {list(shape)}; expected uint8 [N, height, width, 3], or gray ones "
-                "[N, height, width] or [N, height, width, 1]."
+                f"{path}: `images` is {dtype} {list(given)}; expected uint8 [N, height, width, 3], or gray ones "
+                "[N, height, width], [N, height, width, 1] or, where they are square, [N, height * width]."
             )
         if not shape[0]:
             raise BadInputError(f"{path} holds no images.")

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_files import append, changed, gray, prepend, softmax, value_info, without_batch
 
 from seatrial import exporters
-from seatrial.errors import BadInputError
+from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters.batch import with_batch
 from seatrial.exporters.onnx_file import load_onnx
 
@@ -137,6 +137,38 @@ def test_gray_images_without_a_channel_axis(tmp_path):
     tensor = model.contract.normalise(IMAGES)
     expected = session(str(path)).run(None, {"input": tensor[:, 0]})[0]
     np.testing.assert_array_equal(session(model.onnx_bytes).run(None, {"input": tensor})[0], expected)
+
+
+def flat(model, shape=("batch", 256)):
+    """[N, 256], which the graph itself makes [N, 1, 16, 16]."""
+    gray(model)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1, 16, 16], np.int64), "image"))
+    prepend(model, "Reshape", shape)
+    model.graph.node[0].input.append("image")
+    model.graph.node[1].input[:] = ["reshapeed"] * 3
+
+
+@pytest.mark.parametrize("batch", ["batch", 2])
+def test_flat_gray_images_get_their_rows(tmp_path, batch):
+    path = changed(tmp_path / "m.onnx", lambda model: flat(model, (batch, 256)))
+    model = load_onnx(path, SMALL)
+    onnx.checker.check_model(model.proto, full_check=True)
+    assert (model.contract.color, model.contract.tensor_shape) == ("gray", (1, 16, 16))
+    assert model.fixed_batch == (2 if batch == 2 else None)
+    tensor = model.contract.normalise(IMAGES[:2])
+    expected = session(str(path)).run(None, {"input": tensor.reshape(2, 256)})[0]
+    np.testing.assert_array_equal(session(model.onnx_bytes).run(None, {"input": tensor})[0], expected)
+    assert "is flat. Here, and in files that are written, it is [N, 1, 16, 16]" in model.notes[0]
+
+
+def test_the_contract_says_how_wide_a_flat_image_is(tmp_path):
+    path = changed(tmp_path / "m.onnx", flat)
+    wide = load_onnx(path, exporters.ContractOptions(size=(8, 32)))
+    assert wide.contract.tensor_shape == (1, 8, 32)
+    with pytest.raises(BadInputError, match=r"shape \[\?, 256\].*where it has as many pixels: correct --size"):
+        load_onnx(path, exporters.ContractOptions(size=(16, 32)))
+    with pytest.raises(UsageError, match=r"--color rgb does not fit .*one channel is gray"):
+        load_onnx(path, exporters.ContractOptions(size=(16, 16), color="rgb"))
 
 
 def test_a_frozen_batch_of_one_may_drop_its_outputs_axis(tmp_path):

@@ -83,7 +83,7 @@ def test_the_files_shape_decides(tmp_path):
         exporters.load(one, contract=exporters.ContractOptions(preset="imagenet", size=(16, 16)))
 
 
-@pytest.mark.parametrize("shape", [(6, 8, 8), (6, 8, 8, 1)])
+@pytest.mark.parametrize("shape", [(6, 8, 8), (6, 8, 8, 1), (6, 64)])
 def test_gray_arrays_are_read_as_gray_rgb(tmp_path, shape):
     images = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     np.savez(tmp_path / "d.npz", images=images, labels=np.arange(6) % 2)
@@ -94,8 +94,9 @@ def test_gray_arrays_are_read_as_gray_rgb(tmp_path, shape):
         np.testing.assert_array_equal(payload.content, np.repeat(images[index].reshape(8, 8, 1), 3, axis=2))
 
 
-def test_two_channels_of_an_array_are_refused(tmp_path):
-    np.savez(tmp_path / "d.npz", images=np.zeros((6, 8, 8, 2), np.uint8), labels=np.arange(6))
+@pytest.mark.parametrize("shape", [(6, 8, 8, 2), (6, 63), (6, 0), (6,)])
+def test_arrays_that_are_no_images_are_refused(tmp_path, shape):
+    np.savez(tmp_path / "d.npz", images=np.zeros(shape, np.uint8), labels=np.arange(6))
     with pytest.raises(BadInputError, match=r"or gray ones \[N, height, width\]"):
         open_source(tmp_path / "d.npz", 6, labeller(6))
 
