@@ -111,7 +111,9 @@ source = of(
     weights=maybe(paths),
     output=maybe(words),
     float_model=maybe(words),
-    variants=st.lists(words.filter(bool), max_size=2).map(lambda files: tuple(f"v{n}={file}" for n, file in enumerate(files))),
+    variants=st.lists(words.filter(bool), max_size=2).map(
+        lambda files: tuple(f"v{n}={file}" for n, file in enumerate(files))
+    ),
     contract=contract,
     classes=maybe(paths),
 )
