@@ -81,6 +81,18 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
     return gradient.div_(_spread(distance(gradient, "l2").clamp_min(_TINY), gradient))
 
 
+def along(gradient: Tensor) -> Tensor:
+    """The gradient's direction, of length 1 in L1; 0 where the gradient is 0. It may change `gradient`."""
+    gradient /= _spread(distance(gradient, "linf").clamp_min(_TINY), gradient)  # sums of large numbers overflow
+    return gradient.div_(_spread(distance(gradient, "l1").clamp_min(_TINY), gradient))
+
+
+def scaled_back(images: Tensor, clean: Tensor, radius: float) -> Tensor:
+    """Where the change from `clean` is longer than the L1 radius, all of it is made smaller: ART's projection."""
+    change = images - clean
+    return change.mul_(_spread((radius / distance(change, "l1").clamp_min(_TINY)).clamp_max_(1), change)).add_(clean)
+
+
 def sparse_steepest(gradient: Tensor, images: Tensor, share: float) -> Tensor:
     """A step of length 1 in L1: equal steps along the signs of the largest entries of the gradient, 0 elsewhere.
 

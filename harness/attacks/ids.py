@@ -69,7 +69,9 @@ for _name, _kind in {
     "pgd-linf": AttackKind("linf"),  # 20 projected steps of 0.075 eps
     "pgd-l2": AttackKind("l2"),  # 20 projected steps of 0.075 eps
     "pgd-l1": AttackKind("l1"),  # 20 projected sparse steps
+    "pgd-dense-l1": AttackKind("l1"),  # 20 projected steps of 120 along the whole gradient
     "mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum
+    "mim-linf": AttackKind("linf"),  # the same in steps of .002
     "di-mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum on randomly resized images
     "apgd-ce-linf": AttackKind("linf"),  # 100 steps that set their own size, on cross-entropy
     "apgd-ce-l2": AttackKind("l2"),  # 100 steps that set their own size, on cross-entropy
@@ -208,10 +210,16 @@ def suite_ids(suite: str, surrogates: Sequence[str]) -> list[str]:
     found = [
         one for one in map(parse_attack, known_attack_ids(surrogates)) if suite == "attack-full" or one.name in _SUITE
     ]
+    return in_order([*found, *masking_ids(surrogates)], surrogates)
+
+
+def masking_ids(surrogates: Sequence[str]) -> list[AttackId]:
+    """What the masking checks need."""
+    found: list[AttackId] = []
     for name, eps in _CHECKS:
         blackbox = ATTACKS[name].blackbox
         found.extend(AttackId(name, eps, one) for one in ((None,) if blackbox else white_boxes(surrogates)))
-    return in_order(found, surrogates)
+    return found
 
 
 def matching_ids(glob: str, surrogates: Sequence[str]) -> list[str]:

@@ -18,6 +18,8 @@ STEPS = 20  # RobustART
 # RobustART's step of .002 is about this at its middle radius of 2/255. Smaller ones, such as Dong et al.'s
 # radius / steps, do not come back from where the momentum led first: they fool fewer images at every radius.
 RELATIVE_STEP = 0.25
+# RobustART's step at every radius, in units of pixels in [0, 1]: its batch script sets the radius alone.
+ROBUSTART_STEP = 0.002
 DECAY = 1.0  # of the momentum (Dong et al. 2018; RobustART)
 # Xie et al. 2019 enlarge images of 299 px by up to a tenth and pad them, with probability 0.5. Networks
 # whose size is fixed are given images made smaller by up to a tenth and padded to what they were.
@@ -31,17 +33,24 @@ def mi_fgsm(problem: Problem) -> Tensor:
 
     From the image itself.
     """
-    return _iterated(problem, lambda: None)
+    return _iterated(problem, lambda: None, RELATIVE_STEP * problem.radius)
+
+
+@GRADIENT_ATTACKS.register("mim-linf")
+def mim(problem: Problem) -> Tensor:
+    """`mi_fgsm` as RobustART runs it: steps of .002 at every radius, half an 8-bit level."""
+    return _iterated(problem, lambda: None, ROBUSTART_STEP)
 
 
 @GRADIENT_ATTACKS.register("di-mi-fgsm-linf")
 def di_mi_fgsm(problem: Problem) -> Tensor:
     """Like `mi_fgsm`, with each step's gradient taken, for half of the images, at a smaller copy on black."""
     size = problem.images.shape[2:]
-    return _iterated(problem, lambda: diversity(size[0], size[1], problem.draws, problem.images.device))
+    draw = lambda: diversity(size[0], size[1], problem.draws, problem.images.device)  # noqa: E731
+    return _iterated(problem, draw, RELATIVE_STEP * problem.radius)
 
 
-def _iterated(problem: Problem, draw: Callable[[], tuple[Tensor, Tensor] | None]) -> Tensor:
+def _iterated(problem: Problem, draw: Callable[[], tuple[Tensor, Tensor] | None], step: float) -> Tensor:
     clean, labels, radius = problem.images, problem.labels, problem.radius
     low, high = box(clean, radius)
     images, momentum = clean.clone(), torch.zeros_like(clean)
@@ -53,7 +62,7 @@ def _iterated(problem: Problem, draw: Callable[[], tuple[Tensor, Tensor] | None]
             gradient = maps[0].mT @ gradient @ maps[1]
         gradient /= distance(gradient, "l1").clamp_min(1e-30).reshape(-1, 1, 1, 1)
         momentum.mul_(DECAY).add_(gradient)
-        images.add_(momentum.sign(), alpha=RELATIVE_STEP * radius)
+        images.add_(momentum.sign(), alpha=step)
         torch.minimum(torch.maximum(images, low, out=images), high, out=images)
     return images
 

@@ -121,6 +121,8 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
             f"That run was timed with --power-command {known.timing.power_command!r}. Give it again: a command that a "
             "run directory names is not run."
         )
+    if begun is None:
+        targets.take_swept(given)
     asked = targets.take(given, known.targets, extends=begun is not None)
     return RunSpec(
         source=model.take(given, known.source),

@@ -13,6 +13,7 @@ from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import places, words
 from seatrial.harness.report.compare import print_baseline
 from seatrial.harness.report.scenarios import print_marks, print_scenarios
+from seatrial.harness.report.studies.console import print_study
 from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
 from seatrial.harness.report.unlabelled import print_unlabelled, same_class
 from seatrial.harness.typeset.numbers import percent, points
@@ -32,6 +33,7 @@ def print_summary(summary: Mapping[str, Any], directory: Path, console: Console)
     print_unlabelled(summary, console)
     for kind in KINDS.values():
         kind.show(summary, console)
+    print_study(summary, console)
     print_scenarios(summary, console)
     for target in summary["targets"]:
         if target["id"] != summary["reference"]:

@@ -31,11 +31,12 @@ from seatrial.harness.report.page.likeness import likeness
 from seatrial.harness.report.page.part import MakePart, Part, Shown
 from seatrial.harness.report.page.places import places
 from seatrial.harness.report.page.verdict import verdict, what_to_do
+from seatrial.harness.report.studies.page import study
 from seatrial.harness.typeset.plain import all_visible
 from seatrial.harness.typeset.styles import as_classes
 
 # In the order of the page; the kinds' own sections stand between them.
-_BEFORE: tuple[MakePart, ...] = (asked, baseline, accuracy, likeness, places, heat_maps)
+_BEFORE: tuple[MakePart, ...] = (asked, baseline, study, accuracy, likeness, places, heat_maps)
 _BEHIND: tuple[MakePart, ...] = (
     *(decomposition, by_class, what_changed, worst_images),
     *(by_layer, latency, checks, notes),

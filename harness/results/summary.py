@@ -37,6 +37,7 @@ from seatrial.harness.results.outside import CHECKS, outside_checks
 from seatrial.harness.results.packed import Packed
 from seatrial.harness.results.places import between_places
 from seatrial.harness.results.rebuilds import describe_rebuilds
+from seatrial.harness.results.studies.describe import study_of
 from seatrial.harness.results.timing.machine import names_of_place
 from seatrial.harness.results.timing.record import SINGLE, TimedRun
 from seatrial.harness.results.timing.timed import Timing
@@ -92,6 +93,7 @@ def summarise(
         reference=REFERENCE.id,
         targets=targets,
         blocks=blocks,
+        study=found.study(whole, blocks),
         agreement={"condition": plan.conditions[0].id, "pairs": _agreement(whole, found.answers, audit)},
         places=between_places(finished, {target.id: audit["targets"][target.id]["model_digest"] for target in whole}),
         baseline=None if since is None else since.to_dict(),
@@ -212,6 +214,13 @@ class _Found:
             timed=timed,
             pace=pace,
         )
+
+    def study(self, targets: Sequence[TargetSpec], blocks: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the run says to the study that its suite repeats."""
+        if REFERENCE.id not in self.answers:
+            return None
+        labels = self.answers[REFERENCE.id].label
+        return study_of(self._plan.world, targets, self._right, labels, blocks.get("attacks"))
 
     def _of(self, name: str) -> Measured:
         if name not in self._kept:

@@ -100,7 +100,8 @@ class Summary:
     any two targets. baseline: what changed since another run, None where none was named. failed: those that came to no
     end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: this one,
     where targets were timed, and what happened to it; None where nothing was read. boards: the same of boards, by name.
-    places: what the same question got as answers at two of them (`results.places`).
+    places: what the same question got as answers at two of them (`results.places`). study: what it says to the study
+    that its suite repeats (`results.studies`), None for other suites.
     """
 
     status: str
@@ -121,6 +122,7 @@ class Summary:
     places: Sequence[Mapping[str, Any]] = ()
     machine: Mapping[str, Any] | None = None
     boards: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    study: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As in summary.json."""

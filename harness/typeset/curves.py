@@ -29,11 +29,17 @@ class Axis:
     says: str
 
 
-def accuracy_panel(title: str, curves: Sequence[Curve], axis: Axis, marks: Sequence[tuple[float, int]] = ()) -> Markup:
+def accuracy_panel(
+    title: str,
+    curves: Sequence[Curve],
+    axis: Axis,
+    marks: Sequence[tuple[float, int]] = (),
+    size: tuple[float, float] = (2.9, 2.1),
+) -> Markup:
     """SVG of shares in per cent, 0 to 100, with their intervals. marks: (place, index of a target) of upright dotted
-    lines.
+    lines. size: in inches.
     """
-    with panel() as drawn:
+    with panel(*size) as drawn:
         for curve in curves:
             places, values, below, above = zip(*map(_in_percent, curve.points), strict=True)
             drawn.axis.errorbar(

@@ -17,6 +17,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 INK = "#000000"
 # Dashes let a line shine through that lies below.
 _LINES = ("-", (0, (3, 2)))
+# Of the seventh to the twelfth line, whose colours are those of the first six.
+_FURTHER = ((0, (1, 1)), (0, (6, 2, 1, 2)))
 _SETTINGS: Any = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text
@@ -37,7 +39,8 @@ _SETTINGS: Any = {
 
 def line_style(index: int) -> dict[str, Any]:
     """Colour, marker and dashes of the line of the target at that place."""
-    return {"color": COLOURS[index % 6], "marker": MARKERS[index % 6], "linestyle": _LINES[index % 2]}
+    dashes = _LINES if index // 6 % 2 == 0 else _FURTHER
+    return {"color": COLOURS[index % 6], "marker": MARKERS[index % 6], "linestyle": dashes[index % 2]}
 
 
 class Panel:

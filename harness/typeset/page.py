@@ -182,13 +182,17 @@ _SHAPES = (
 )
 
 
+# As `drawings.line_style` has them, for so wide a sample.
+_DASHES = (("none", "5 3"), ("2 2", "9 3 2 3"))
+
+
 def _sample(index: int) -> Markup:
     """How the line of a target looks."""
     colour = COLOURS[index % 6]
     return Markup(
         '<svg class="sample" viewBox="0 0 28 12" aria-hidden="true"><path d="M0 6H28" style="stroke: {0}; '
         'stroke-width: 2; stroke-dasharray: {1}"></path><path d="{2}" style="fill: {0}"></path></svg>'
-    ).format(colour, "5 3" if index % 2 else "none", _SHAPES[index % 6])
+    ).format(colour, _DASHES[index // 6 % 2][index % 2], _SHAPES[index % 6])
 
 
 _DROPPED = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", re.DOTALL)

@@ -9,12 +9,18 @@ from pathlib import Path
 from seatrial.harness.command.flags.parser import Given, replaced
 from seatrial.harness.conditions import suites
 from seatrial.harness.spec.conditions import ConditionsAsked
+from seatrial.harness.spec.studies import STUDIES
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """A group of them."""
     group = parser.add_argument_group("conditions")
-    group.add_argument("--suite", metavar="NAME", help=f"{', '.join(suites())} (default: standard)")
+    group.add_argument(
+        "--suite",
+        metavar="NAME",
+        help=f"{', '.join(suites())} (default: standard); of {' and '.join(STUDIES)}, which repeat published studies, "
+        "--conditions chooses a part",
+    )
     group.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
     group.add_argument("--severity", action="append", type=int, metavar="N", help="repeatable; only these, 1 to 5")
     group.add_argument(

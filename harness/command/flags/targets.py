@@ -14,6 +14,7 @@ from seatrial.engines.registry import default_device
 from seatrial.errors import UsageError
 from seatrial.harness.command.flags import boards
 from seatrial.harness.command.flags.parser import Given, replaced
+from seatrial.harness.spec.studies import MERKEL, MERKEL_BITS
 from seatrial.harness.spec.targets import OPTIMIZATIONS, REFERENCE, Targets, TargetSpec
 
 _Value = TypeVar("_Value")
@@ -72,6 +73,12 @@ def add_compute_capability(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--compute-capability", metavar="X.Y", help="the GPU to build for, as in 8.9 (default: this one's)"
     )
+
+
+def take_swept(given: Given) -> None:
+    """`--suite merkel` asks about every bit-width where nothing says about which: what is given is as if it did."""
+    if given.get("suite") == MERKEL and not {"bits", "precision", "target", "variant"} & given.keys():
+        given["precision"] = [f"sim-w{bits}" for bits in MERKEL_BITS]
 
 
 def take(given: Given, base: Targets, *, extends: bool = False) -> Targets:

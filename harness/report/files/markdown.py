@@ -8,6 +8,7 @@ from typing import Any
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report import places, unlabelled, words
 from seatrial.harness.report.files.latency import latency
+from seatrial.harness.report.studies.markdown import study
 from seatrial.harness.report.timed import SINGLE_STREAM, percentile_cells, percentile_columns
 from seatrial.harness.typeset.markdown import block, code, items, table, text
 from seatrial.harness.typeset.numbers import percent, points
@@ -56,6 +57,7 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "## Targets"
         yield _targets(summary)
         yield from latency(summary)
+    yield from study(summary)
     if summary.get("baseline") is not None:
         yield from _baseline(summary["baseline"])
     told = places.sentences(summary)

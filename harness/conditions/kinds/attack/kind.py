@@ -26,6 +26,7 @@ from seatrial.harness.attacks.ids import (
     suite_ids,
 )
 from seatrial.harness.attacks.rows import AttackRows, read_attack_rows, rows_path
+from seatrial.harness.attacks.studies import study_ids
 from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.attack import words
 from seatrial.harness.conditions.kinds.attack.again import adversarial_images
@@ -45,6 +46,7 @@ from seatrial.harness.conditions.kinds.protocol import (
     World,
 )
 from seatrial.harness.pipeline import ImageReader
+from seatrial.harness.spec.studies import STUDIES
 from seatrial.harness.spec.targets import Build, TargetSpec
 from seatrial.packages import installed_versions, need
 
@@ -57,7 +59,7 @@ class Attacks(Kind):
 
     name = "attack"
     prefix = ATTACK
-    suites = ATTACK_SUITES
+    suites = (*ATTACK_SUITES, *STUDIES)
     block = "attacks"
 
     def owns(self, condition_id: str) -> bool:
@@ -78,7 +80,8 @@ class Attacks(Kind):
 
     def of_suite(self, suite: str, world: World) -> list[str]:
         """The attacks, and what the masking checks need."""
-        return suite_ids(suite, surrogate_names(world))
+        names = surrogate_names(world)
+        return study_ids(suite, names) if suite in STUDIES else suite_ids(suite, names)
 
     def chosen(self, suite: str, globs: Sequence[str], severities: Sequence[int], world: World) -> list[str]:
         """By attack, surrogate and strength."""

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from seatrial.harness.attacks.chunks import AdversarialSet
+from seatrial.harness.attacks.cost import cost
 from seatrial.harness.attacks.ids import parse_attack
 from seatrial.harness.attacks.rows import EVERYONE, AttackedBy, write_attack_rows
 from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.attack.making import found_by_queries, made_on_surrogates, surrogate_models
 from seatrial.harness.conditions.kinds.protocol import Ask, Pending, Session, Target
+from seatrial.harness.spec.studies import STUDIES
 
 
 def run_attacks(session: Session, pending: Sequence[Pending], ask: Ask) -> None:
@@ -19,6 +21,7 @@ def run_attacks(session: Session, pending: Sequence[Pending], ask: Ask) -> None:
 
     Images on a file that could not be made, since its target failed, are left out.
     """
+    _tell_cost(session, pending)
     blackbox = [one for one in pending if parse_attack(one.condition.id).kind.blackbox]
     _transferred(session, [one for one in pending if one not in blackbox], ask)
     for target in session.alive():
@@ -30,6 +33,16 @@ def run_attacks(session: Session, pending: Sequence[Pending], ask: Ask) -> None:
                 _file(session, condition, target, made)
         if not session.lost(target.id):
             ask(asked)
+
+
+def _tell_cost(session: Session, pending: Sequence[Pending]) -> None:
+    """Where a suite that repeats a study has dear attacks left."""
+    options = session.world.spec.attacks
+    found = cost(
+        [parse_attack(one.condition.id) for one in pending], options.restarts, options.queries, len(session.alive())
+    )
+    if found.ensembles and session.world.spec.conditions.suite in STUDIES:
+        session.progress.tell(found.told(len(session.world.data)))
 
 
 def _transferred(session: Session, pending: Sequence[Pending], ask: Ask) -> None:

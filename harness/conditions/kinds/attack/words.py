@@ -33,7 +33,9 @@ def label(condition: str, described: Mapping[str, Any]) -> str:
 
 
 _NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
-_NAMES = {"hopskipjump": "HopSkipJump", "autoattack": "AutoAttack", "square": "Square", "scaled": "scaled"}
+_NAMES = {"hopskipjump": "HopSkipJump", "autoattack": "AutoAttack", "square": "Square"}
+# Behind a name, on its own.
+_WORDS = ("scaled", "dense")
 
 
 def title(condition_id: str) -> str:
@@ -66,8 +68,10 @@ def panel_title(row: Mapping[str, Any]) -> str:
 
 def attack_title(name: str) -> str:
     """`di-mi-fgsm-linf` -> "DI-MI-FGSM"."""
-    parts = name.rpartition("-")[0].split("-")
-    return " ".join(_NAMES.get(part, part.upper()) for part in parts).replace(" ", "-").replace("-scaled", " scaled")
+    first, *rest = name.rpartition("-")[0].split("-")
+    words = [_NAMES.get(first, first.upper())]
+    words += [f" {one}" if one in _WORDS else f"-{_NAMES.get(one, one.upper())}" for one in rest]
+    return "".join(words)
 
 
 def strength(norm: str, eps: float) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 
 from seatrial.errors import UsageError
 from seatrial.harness.conditions.corruptions import CORRUPTIONS, HELD_OUT, SEVERITIES, names
+from seatrial.harness.spec.studies import ROBUSTMQ
 
 PREFIX = "corruption/"
 
@@ -22,6 +23,7 @@ SUITES: dict[str, Suite] = {
     "quick": Suite((3,)),
     "standard": Suite(SEVERITIES),
     "full": Suite(SEVERITIES, held_out=True),
+    ROBUSTMQ: Suite(SEVERITIES),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.harness.conditions.condition import CLEAN
-from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, factor_of
+from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, factor_of, singles_of
 from seatrial.harness.conditions.kinds.pipeline.stack import MISTAKES, stack_of
 from seatrial.harness.metrics.accuracy import accuracy
 from seatrial.harness.metrics.effect import Correct, effect, interaction, mean_and_max, setting_spread, worst
@@ -107,7 +107,11 @@ def _family_wise(values: Mapping[str, Any], images: int, options: int) -> tuple[
 
 
 def _settings(clean: float, conditions: Mapping[str, Mapping[str, Any]]) -> dict[str, float | int] | None:
-    varied = [values["top1"] for name, values in conditions.items() if factor_of(name) in _SETTINGS]
+    varied = [
+        values["top1"]
+        for name, values in conditions.items()
+        if factor_of(name) in _SETTINGS or singles_of(name) is not None
+    ]
     return setting_spread([clean, *varied]) if varied else None
 
 

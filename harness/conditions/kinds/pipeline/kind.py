@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,25 @@ from seatrial.errors import UsageError
 from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.pipeline import words
 from seatrial.harness.conditions.kinds.pipeline.block import describe_pipeline
-from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
-from seatrial.harness.conditions.kinds.pipeline.options import AS_CONTRACT, has_model_size, pipeline_options
+from seatrial.harness.conditions.kinds.pipeline.ids import (
+    COMBINED,
+    PREFIX,
+    combination_ids,
+    known_pipeline_ids,
+    singles_of,
+)
+from seatrial.harness.conditions.kinds.pipeline.options import (
+    AS_CONTRACT,
+    has_model_size,
+    pipeline_options,
+    with_combinations,
+)
+from seatrial.harness.conditions.kinds.pipeline.settings import setting_ids
 from seatrial.harness.conditions.kinds.pipeline.stack import choose_stack, stacked
 from seatrial.harness.conditions.kinds.protocol import Finished, Kind, LoadedWorld, Resolved, Section, World
 from seatrial.harness.pipeline.libraries import LIBRARIES
 from seatrial.harness.records.predictions import Predictions
+from seatrial.harness.spec.studies import ROBUSTMQ
 from seatrial.packages import installed_versions
 
 if TYPE_CHECKING:
@@ -26,12 +40,26 @@ class Pipeline(Kind):
 
     name = "pipeline"
     prefix = PREFIX
-    suites = ("pipeline",)
+    suites = ("pipeline", ROBUSTMQ)
     block = "pipeline"
 
     def ids(self, world: World) -> list[str]:
         """Factor by factor, the combination last."""
         return known_pipeline_ids()
+
+    def matching(self, glob: str, world: World) -> list[str]:
+        """Decoders with filters only where the pattern has a `+`."""
+        return fnmatch.filter(combination_ids(), glob) if "+" in glob else super().matching(glob, world)
+
+    def of_suite(self, suite: str, world: World) -> list[str]:
+        """Of RobustMQ, ImageNet-S' decoders and filters, each alone and together."""
+        return setting_ids() if suite == ROBUSTMQ else super().of_suite(suite, world)
+
+    def chosen(self, suite: str, globs: Sequence[str], severities: Sequence[int], world: World) -> list[str]:
+        """Decoders with filters behind the others."""
+        found = super().chosen(suite, globs, severities, world)
+        together = {name for glob in globs if "+" in glob for name in self.matching(glob, world)}
+        return [*found, *(name for name in combination_ids() if name in together)]
 
     def needs_labels(self, condition_id: str) -> bool:
         """The combination is made of the options that cost most."""
@@ -45,13 +73,23 @@ class Pipeline(Kind):
         options = pipeline_options(
             world.model, encoded=encoded, sized=has_model_size(world.model.contract, world.data.source)
         )
+        options = with_combinations(options, ids)
         for name in named:
             if name in options.refused:
                 raise UsageError(f"{name} cannot be asked of this model and these images: {options.refused[name]}.")
         combined = COMBINED in ids
-        wanted = [name for name in (*options.conditions, *options.refused) if combined or name in ids]
+        wanted = [
+            name
+            for name in (*options.conditions, *options.refused)
+            if name in ids or (combined and singles_of(name) is None)
+        ]
         found = tuple(condition for name, condition in options.conditions.items() if name in wanted)
-        refused = {name: why for name, why in options.refused.items() if name in wanted and why != AS_CONTRACT}
+        refused = {
+            name: why
+            for name, why in options.refused.items()
+            # Of a decoder with a filter, the one of them that is not there is told alone.
+            if name in wanted and why != AS_CONTRACT and singles_of(name) is None
+        }
         notes = [*_left_out(refused), *jpeg_notes(found, world.data.ids if encoded else None)]
         return Resolved(found, (COMBINED,) if combined else (), tuple(notes))
 

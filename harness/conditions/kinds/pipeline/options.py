@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from seatrial.exporters import DeployableModel, InputContract
 from seatrial.exporters.rewrites import REWRITES
 from seatrial.harness.conditions.condition import Condition
-from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids
+from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, known_pipeline_ids, singles_of
+from seatrial.harness.conditions.kinds.pipeline.stack import stacked
 from seatrial.harness.data.source import DataSource, Pixels
 from seatrial.harness.pipeline import decoders, resizers
 from seatrial.harness.pipeline.color import COLORS
@@ -55,6 +56,23 @@ def pipeline_options(
             refused[condition_id] = found
         else:
             conditions[condition_id] = found
+    return Options(conditions, refused)
+
+
+def with_combinations(options: Options, ids: Iterable[str]) -> Options:
+    """The options, and behind them those of `ids` that are a decoder and a filter together (`singles_of`)."""
+    conditions, refused = dict(options.conditions), dict(options.refused)
+    for name in ids:
+        singles = singles_of(name)
+        if singles is None:
+            continue
+        parts = [options.conditions[one] for one in singles if one in options.conditions]
+        if len(parts) == len(singles):
+            conditions[name] = dataclasses.replace(stacked(name, parts), parts=())
+            continue
+        reasons = [options.refused[one] for one in singles if options.refused.get(one, AS_CONTRACT) != AS_CONTRACT]
+        # What is left of it beside the contract's own is another condition, or the clean images.
+        refused[name] = reasons[0] if reasons else AS_CONTRACT
     return Options(conditions, refused)
 
 

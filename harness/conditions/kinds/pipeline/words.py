@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX
+from seatrial.harness.conditions.kinds.pipeline.ids import COMBINED, PREFIX, singles_of
 
 _FACTORS = {
     "decode": "Decoder",
@@ -28,6 +28,9 @@ def title(condition_id: str) -> str:
     >>> title("pipeline/decode=opencv"), title("pipeline/combined@2")
     ('Decoder: opencv', 'Combined, step 2')
     """
+    singles = singles_of(condition_id)
+    if singles is not None:
+        return ", ".join(map(title, singles))
     factor, found, name = condition_id.removeprefix(PREFIX).partition("=")
     if found:
         return f"{_FACTORS.get(factor, factor)}: {name}"

@@ -20,7 +20,9 @@ NAMES = (
     "pgd-linf",
     "pgd-l2",
     "pgd-l1",
+    "pgd-dense-l1",
     "mi-fgsm-linf",
+    "mim-linf",
     "di-mi-fgsm-linf",
     "diva-linf",
     "pgd-scaled-linf",
@@ -150,14 +152,30 @@ def test_pgd_in_l1_changes_few_pixels_and_climbs_higher_than_dense_steps():
     assert asked.surrogate.seen == [6] * 20
 
 
-def reference_momentum(network, clean, labels, radius, seen):
+def test_dense_pgd_in_l1_takes_robustarts_steps_along_the_whole_gradient():
+    asked = problem(name="pgd-dense-l1", radius=100.0)
+    clean = asked.images
+    start = random_start(clean, 100.0, "l1", draws(6))
+
+    def step(gradient, images):
+        return 120 * gradient / gradient.abs().sum((1, 2, 3), keepdim=True)
+
+    def back(images):
+        change = images.clamp(0, 1) - clean
+        return clean + change * (100 / change.abs().sum((1, 2, 3), keepdim=True)).clamp_max(1)
+
+    expected = ascent(asked.surrogate, asked.labels, start, 20, step, back)
+    torch.testing.assert_close(GRADIENT_ATTACKS["pgd-dense-l1"](asked), expected, rtol=1e-4, atol=1e-5)
+
+
+def reference_momentum(network, clean, labels, radius, seen, size=None):
     low_high, images, momentum_ = into_box(clean, radius), clean, torch.zeros_like(clean)
     for place in range(20):
         variable = images.clone().requires_grad_()
         logits = network(seen(variable, place))
         gradient = derivative(F.cross_entropy(logits, labels, reduction="none"), variable)
         momentum_ = 1.0 * momentum_ + gradient / gradient.abs().sum((1, 2, 3), keepdim=True)
-        images = low_high(images + 0.25 * radius * momentum_.sign())
+        images = low_high(images + (size or 0.25 * radius) * momentum_.sign())
     return images
 
 
@@ -165,6 +183,14 @@ def test_momentum_sums_scaled_gradients():
     asked = problem(name="mi-fgsm-linf")
     expected = reference_momentum(asked.surrogate, asked.images, asked.labels, asked.radius, lambda x, place: x)
     torch.testing.assert_close(GRADIENT_ATTACKS["mi-fgsm-linf"](asked), expected)
+
+
+def test_mim_takes_robustarts_steps_at_every_radius():
+    asked = problem(name="mim-linf")
+    expected = reference_momentum(
+        asked.surrogate, asked.images, asked.labels, asked.radius, lambda x, place: x, size=0.002
+    )
+    torch.testing.assert_close(GRADIENT_ATTACKS["mim-linf"](asked), expected)
 
 
 def test_diversity_shows_each_image_resized_and_takes_gradients_back():
