@@ -62,7 +62,7 @@ def test_globs_and_severities_choose():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"suite": "huge"}, "Known: quick, standard, full, pipeline"),
+        ({"suite": "huge"}, "Known: quick, standard, full, robustmq, pipeline"),
         ({"globs": ["corruption/pixellate@3"]}, "No condition matches"),
         ({"severities": [6]}, "1 to 5"),
         ({"globs": ["corruption/*@3"], "severities": [5]}, "at severity 5"),
