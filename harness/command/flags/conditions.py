@@ -15,13 +15,13 @@ from seatrial.harness.spec.studies import STUDIES
 def add(parser: argparse.ArgumentParser) -> None:
     """A group of them."""
     group = parser.add_argument_group("conditions")
+    group.add_argument("--suite", metavar="NAME", help=f"{', '.join(suites())} (default: standard)")
     group.add_argument(
-        "--suite",
-        metavar="NAME",
-        help=f"{', '.join(suites())} (default: standard); of {' and '.join(STUDIES)}, which repeat published studies, "
-        "--conditions chooses a part",
+        "--conditions",
+        action="append",
+        metavar="GLOB",
+        help=f"repeatable; instead (of {', '.join(STUDIES)} a part): 'corruption/*@3'",
     )
-    group.add_argument("--conditions", action="append", metavar="GLOB", help="repeatable; instead: 'corruption/*@3'")
     group.add_argument("--severity", action="append", type=int, metavar="N", help="repeatable; only these, 1 to 5")
     group.add_argument(
         "--corruption-scale", type=int, metavar="PX", help="severity constants for 224, 64 or 32 px images"

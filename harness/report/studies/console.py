@@ -38,17 +38,16 @@ def _robustmq(study: Mapping[str, Any]) -> list[Listing]:
         *figures("clean", "NR", "SR", "deviation"),
     )
     attacks = Listing(
-        "under attack: AR, and WCAR of everything, %, [95 %]",
+        "under attack, the masking verdict below the method: AR, and WCAR of everything, %, [95 %]",
         name("method"),
         text("bits"),
         *figures("AR", *(f"WCAR {level}" for level in words.levels(study))),
     )
     for row, called in zip(study["rows"], words.names(study), strict=True):
-        about = f"masking: {words.masking(row)}" if words.masking(row) else ""
         clean, nr, sr = words.share(row["clean"]), words.share(row["nr"]), words.share(row["sr"])
         shares.add(called, words.bits(row), clean, nr, sr, words.deviation(row["sr"]))
         cells = [words.share(words.worst(row, level, "all"), "rate") for level in words.levels(study)]
-        attacks.add((called, about), words.bits(row), words.share(row["ar_mean"], "rate"), *cells)
+        attacks.add((called, words.masking(row)), words.bits(row), words.share(row["ar_mean"], "rate"), *cells)
     return [shares, attacks] if words.levels(study) else [shares]
 
 

@@ -56,7 +56,10 @@ def share(found: Values | None, key: str = "top1", interval: str = "ci95") -> tu
     if found is None or found[key] is None:
         return ("-",)
     span = found[interval]
-    return (f"{found[key] * 100:.1f}", *([] if span is None else [f"[{span[0] * 100:.1f}, {span[1] * 100:.1f}]"]))
+    return (
+        f"{found[key] * 100:.1f}",
+        *([] if span is None else [f"[{max(span[0], 0) * 100:.1f}, {span[1] * 100:.1f}]"]),
+    )
 
 
 def deviation(found: Values | None) -> tuple[str, ...]:

@@ -114,4 +114,5 @@ def extreme(shares: Mapping[str, Shares], claimed: Sequence[str], sign: int) -> 
     least = min(pairs, key=lambda pair: sign * pairs[pair].value)
     decides = least if least in refuted or not refuted else min(refuted, key=lambda pair: sign * pairs[pair].value)
     found = FAILS if refuted else HOLDS if sure else UNKNOWN
-    return Extreme(found, *decides, pairs[decides], ALPHA / len(pairs) if refuted else ALPHA)
+    against = sign * pairs[decides].value < 0  # by being chosen as the worst of so many
+    return Extreme(found, *decides, pairs[decides], ALPHA / len(pairs) if against else ALPHA)
