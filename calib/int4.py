@@ -141,11 +141,11 @@ def with_pointwise_as_products(proto: onnx.ModelProto, recipe: Recipe, keep_floa
 
 
 def _source(model: DeployableModel, images: CalibrationImages | None) -> onnx.ModelProto:
-    batch = _noise(model) if images is None else next(tensors(model, images, _BATCH))[0]
+    batch = noise(model) if images is None else next(tensors(model, images, _BATCH))[0]
     return at_blocked_opset(model, batch)
 
 
-def _noise(model: DeployableModel) -> Tensor:
+def noise(model: DeployableModel) -> Tensor:
     """Something to compare two graphs on where there are no images."""
     shape = (model.fixed_batch or 2, *model.contract.size, 3)
     return model.contract.normalise(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))

@@ -9,6 +9,7 @@ from importlib import import_module
 from seatrial.calib.images import CalibrationImages
 from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.recipes import Recipe
+from seatrial.engines.precision import simulated_bits
 from seatrial.errors import UnsupportedError
 from seatrial.exporters.model import DeployableModel
 
@@ -29,7 +30,8 @@ class Request:
 # Returns the model at the recipe's precision; raises BuildError, UnsupportedError or BadInputError.
 Quantizer = Callable[[Request], DeployableModel]
 
-# (quantizer, precision) -> module:function. Precisions sim-w4a4 and the like are filed under "sim".
+# (quantizer, precision) -> module:function. Precisions sim-w4a4 and the like are filed under "sim", sim-w4 and the like
+# under "sim-weights".
 _QUANTIZERS: dict[tuple[str, str], str] = {
     ("modelopt", "fp8"): "seatrial.calib.modelopt:quantize_modelopt",
     ("modelopt", "int4"): "seatrial.calib.modelopt:quantize_modelopt",
@@ -41,6 +43,7 @@ _QUANTIZERS: dict[tuple[str, str], str] = {
     ("seatrial", "fp16"): "seatrial.calib.half:cast_half",
     ("seatrial", "int4"): "seatrial.calib.int4:quantize_int4",
     ("seatrial", "sim"): "seatrial.calib.simulated:quantize_simulated",
+    ("seatrial", "sim-weights"): "seatrial.calib.simulated_weights:quantize_weights",
     ("seatrial", "int8"): "seatrial.calib.integer:quantize_integer",
     ("seatrial", "fp8"): "seatrial.calib.integer:quantize_integer",
 }
@@ -50,7 +53,8 @@ _WITHOUT_IMAGES = ("fp16", "bf16")
 
 def quantizer_for(recipe: Recipe, options: QuantizeOptions) -> Quantizer:
     """The function that makes this precision; UnsupportedError that lists who can."""
-    kind = "sim" if recipe.precision.startswith("sim-") else recipe.precision
+    bits = simulated_bits(recipe.precision)
+    kind = recipe.precision if bits is None else "sim-weights" if bits[1] is None else "sim"
     target = _QUANTIZERS.get((options.quantizer, kind))
     if target is None:
         able = ", ".join(quantizer for quantizer, precision in _QUANTIZERS if precision == kind) or "none"
@@ -64,4 +68,6 @@ def quantizer_for(recipe: Recipe, options: QuantizeOptions) -> Quantizer:
 
 def needs_images(precision: str, options: QuantizeOptions) -> bool:
     """False where the precision is reached by arithmetic on the weights alone."""
-    return precision not in _WITHOUT_IMAGES and not (precision == "int4" and options.int4_method == "rtn")
+    bits = simulated_bits(precision)
+    weights_alone = (precision == "int4" and options.int4_method == "rtn") or (bits is not None and bits[1] is None)
+    return precision not in _WITHOUT_IMAGES and not weights_alone

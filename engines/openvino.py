@@ -20,6 +20,7 @@ from seatrial.engines.cpu import processor
 from seatrial.engines.device import device_index, device_kind
 from seatrial.engines.graph import Shown
 from seatrial.engines.openvino_audit import kernels, read_audit
+from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import BuildError, SeatrialError, UnsupportedError
 
@@ -42,6 +43,10 @@ class OpenVinoEngine(AidedEngine, CompiledEngine):
     What runs is always the imported blob, whether it was compiled now or kept. It is imported with the same settings:
     kernels are chosen at import, and without the hint a blob compiled for float32 runs in bfloat16.
 
+    Simulated precisions run without OpenVINO's low-precision transformations (`--optimization disable`, the default for
+    them), which move and merge Q/DQ nodes, so that values fall to the other side of a tie. The rest of its
+    transformations keep what a graph computes.
+
     OpenVINO's Relu turns NaN into 0: NaN that arises inside a graph need not reach its logits.
     """
 
@@ -53,6 +58,17 @@ class OpenVinoEngine(AidedEngine, CompiledEngine):
         "gpu": ("fp32", "fp16", "int8"),
         "npu": ("fp16", "int8"),
     }
+    simulates: ClassVar[bool] = True
+
+    @classmethod
+    def check_offered(cls, precision: str, device: str) -> None:
+        """As for every engine; simulated precisions on the CPU alone: the others may execute what is only simulated."""
+        super().check_offered(precision, device)
+        if is_simulated(precision) and device_kind(device) != "cpu":
+            raise UnsupportedError(
+                f"Engine {cls.name!r} does not simulate {precision} on {device!r}. Take --device cpu, or --engine "
+                "pytorch, which simulates on a GPU, too."
+            )
 
     @classmethod
     def runtime(cls) -> ModuleType | None:
@@ -93,10 +109,10 @@ class OpenVinoEngine(AidedEngine, CompiledEngine):
 
     @classmethod
     def _compile(cls, request: BuildRequest) -> bytes:
-        if request.optimization != "all":
+        if request.optimization not in ("all", *(("disable",) if is_simulated(request.precision) else ())):
             raise UnsupportedError(
                 f"Engine {cls.name!r} has no optimisation level {request.optimization!r}: OpenVINO optimises always, "
-                "as with --optimization all."
+                "as with --optimization all; only simulated precisions have disable, too."
             )
         with _refusals(request):
             compiled = _compiled(request, _read(request, request.onnx_bytes, request.fixed_batch or 1))
@@ -182,6 +198,8 @@ def settings(request: BuildRequest) -> dict[str, Any]:
         "NUM_STREAMS": 1,
         "CACHE_DIR": "",
     }
+    if is_simulated(request.precision) and request.optimization == "disable":
+        pinned["LP_TRANSFORMS_MODE"] = "NO"
     if device_kind(request.device) == "cpu":
         pinned |= {
             "INFERENCE_NUM_THREADS": request.threads,
@@ -216,7 +234,7 @@ def _seen(device: str) -> str:
 
 def _hint(precision: str, device: str) -> str:
     # NPUs compute in float16 what is not quantized: they have no float32.
-    return "f16" if precision == "int8" and device_kind(device) == "npu" else _HINTS[precision]
+    return "f16" if precision == "int8" and device_kind(device) == "npu" else _HINTS.get(precision, "f32")
 
 
 def _property(device: str, key: str) -> str | None:

@@ -180,13 +180,14 @@ def point_elsewhere(tensor, location, **numbers):
 
 
 def brevitas_style(
-    path: Path, *, weight_bits=8, activation_bits=8, float_weights=False, weight_only=False, size=16
+    path: Path, *, weight_bits=8, activation_bits=8, float_weights=False, weight_only=False, float_biases=False, size=16
 ) -> Path:
     """Quantization-aware training as Brevitas 0.13 exports it.
 
     Constants in Constant nodes; a Clip where the integers are narrower than their storage; int32 biases in the scale of
-    their sums. float_weights: as from torch.export, with the float weights behind QuantizeLinear, Clip,
-    DequantizeLinear; else integer weights behind Clip and DequantizeLinear, as from TorchScript.
+    their sums. float_biases: as LSQ, PACT and DoReFa are exported, instead. float_weights: as from torch.export, with
+    the float weights behind QuantizeLinear, Clip, DequantizeLinear; else integer weights behind Clip and
+    DequantizeLinear, as from TorchScript.
     """
     rng = np.random.default_rng(0)
     nodes: list[onnx.NodeProto] = []
@@ -241,7 +242,7 @@ def brevitas_style(
 
     def bias(name, count, scale):
         values = (rng.standard_normal(count) / 10).astype(np.float32)
-        if weight_only:
+        if weight_only or float_biases:
             constant(name, values)
             return
         scale = np.atleast_1d(scale).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatrial.calib.recipes import onnxruntime, onnxruntime_int4, openvino, simulated, tensorrt
 from seatrial.calib.recipes.recipe import Recipe
 from seatrial.engines import ENGINES
-from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED
+from seatrial.engines.precision import NOWHERE_EXECUTED, SIMULATED, SIMULATED_WEIGHTS
 from seatrial.errors import UnsupportedError
 
 __all__ = ["Recipe", "recipe_for"]
@@ -27,11 +27,11 @@ def recipe_for(engine: str, precision: str) -> Recipe:
     if engine in ENGINES and ENGINES[engine].as_written:
         raise UnsupportedError(
             f"Engine {engine!r} has no {precision} form of its own to quantize a float model to: it computes what the "
-            f"nodes of a quantized file say. Ask for a simulated precision ({SIMULATED}), or give such a file: "
-            f"`quantize --engine onnxruntime --precision {precision} --out FILE` makes one."
+            f"nodes of a quantized file say. Ask for a simulated precision ({SIMULATED}, {SIMULATED_WEIGHTS}), or give "
+            f"such a file: `quantize --engine onnxruntime --precision {precision} --out FILE` makes one."
         )
     known = ", ".join(f"{precision} for {engine}" for engine, precision in _RECIPES)
     raise UnsupportedError(
-        f"There is no recipe for {precision} on engine {engine!r}. There is: {known}; {SIMULATED} (simulated) for "
-        f"{' and '.join(simulated.ENGINES)}."
+        f"There is no recipe for {precision} on engine {engine!r}. There is: {known}; {SIMULATED} and "
+        f"{SIMULATED_WEIGHTS} (simulated) for {', '.join(simulated.ENGINES)}."
     )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from seatrial.harness.alike.answers import IMAGES
-from seatrial.harness.alike.settle import AS_WRITTEN, Findings, settle
+from seatrial.harness.alike.settle import Findings, settle
 
-__all__ = ["AS_WRITTEN", "IMAGES", "Findings", "settle"]
+__all__ = ["IMAGES", "Findings", "settle"]

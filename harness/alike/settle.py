@@ -24,10 +24,8 @@ from seatrial.harness.alike import words
 from seatrial.harness.alike.answers import IMAGES, Answers, Pixels, compare_answers
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
-from seatrial.harness.spec.targets import REFERENCE_ENGINE
+from seatrial.harness.spec.targets import AS_WRITTEN, REFERENCE_ENGINE
 
-# What a file means is what its nodes say: an optimiser may take a Dropout out that another runtime keeps.
-AS_WRITTEN = "disable"
 # A graph that answers so many images at once, either way, holds none.
 _FREE = (IMAGES, 2)
 # Tried where a graph takes none of the numbers that stand in it.

@@ -116,7 +116,7 @@ def _request(spec: BuildSpec, model: DeployableModel, target: TargetSpec) -> Bui
         precision=target.precision,
         device=target.device,
         threads=spec.targets.threads,
-        optimization=spec.targets.optimization,
+        optimization=spec.targets.level(target.precision),
         builder=spec.builder,
         cache=cache_root() / "engines",
     )

@@ -31,7 +31,7 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.diff import DiffSpec
 from seatrial.harness.spec.run import RunSpec
-from seatrial.harness.spec.targets import REFERENCE_ENGINE, TargetSpec
+from seatrial.harness.spec.targets import AS_WRITTEN, REFERENCE_ENGINE, TargetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _reference(
             precision=other.precision,
             device=other.device,
             threads=spec.run.targets.threads,
-            optimization="disable" if literal else spec.run.targets.optimization,
+            optimization=AS_WRITTEN if literal else spec.run.targets.level(other.precision),
             builder=spec.run.builder,
         )
         words = f"{other.id}, the same file{' node by node' if literal else ''}"

@@ -26,13 +26,14 @@ from seatrial.engines.builder_options import BuilderOptions
 from seatrial.engines.compiled import CompiledEngine
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import LOCAL, Limits, PlacedEngine
-from seatrial.engines.precision import is_quantized
+from seatrial.engines.precision import is_quantized, is_simulated
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.guard.sample import Sample
 from seatrial.harness.guard.units import FED, Unit, cut, units_of
-from seatrial.harness.guard.verdict import ALONE_DB, SCORES_DB, Piece, Verdict, verdict_of
+from seatrial.harness.guard.verdict import ALONE_DB, SCORES_DB, Optimised, Piece, Verdict, verdict_of
+from seatrial.harness.spec.targets import AS_WRITTEN
 
 # What a file means is what this engine makes of it, node by node, with every Q/DQ node computed in float.
 _LITERAL = "onnxruntime"
@@ -88,6 +89,7 @@ class Guard:
         except SeatrialError as error:  # NaN scores, above all: whoever asks next is told
             return Verdict(not_looked=str(error))
         verdict = self._compare(engine, model, tensor, expected, found)
+        verdict = dataclasses.replace(verdict, optimised=self._optimised(engine, tensor, expected))
         verdict = dataclasses.replace(verdict, seconds=round(time.perf_counter() - begin, 3))
         if self.cache is not None:
             write_artefact(self.cache / f"{key}.verdict", json.dumps(verdict.to_dict(), allow_nan=False).encode())
@@ -100,7 +102,7 @@ class Guard:
             images=len(tensor),
             source=self.sample.source,
             snr_db=ratio_db(expected, found),
-            labels_changed=int(np.count_nonzero(expected.argmax(axis=1) != found.argmax(axis=1))),
+            labels_changed=_labels_changed(expected, found),
             saturating=_saturating(engine, model),
         )
         if verdict.snr_db >= SCORES_DB:
@@ -118,6 +120,23 @@ class Guard:
         if verdict.faithful:
             return verdict
         return dataclasses.replace(verdict, way_out=self._way_out(engine, tensor, expected))
+
+    def _optimised(self, engine: PlacedEngine, tensor: Array, expected: Array) -> Optimised | None:
+        """What the optimiser would make of a simulated file that is run as written; None for others, and for an engine
+        that has none, or refuses the file.
+        """
+        request = engine.request
+        as_written = is_simulated(request.precision) and request.optimization == AS_WRITTEN
+        if not as_written or ENGINES[engine.name].as_written:
+            return None
+        try:
+            with self._beside(engine, dataclasses.replace(request, optimization=_LEVELS[0])) as other:
+                found = _scores(other, tensor)
+        except EngineDiedError:
+            raise
+        except SeatrialError:
+            return None
+        return Optimised(_LEVELS[0], _labels_changed(expected, found), ratio_db(expected, found))
 
     def _way_out(self, engine: PlacedEngine, tensor: Array, expected: Array) -> str | None:
         """The highest optimisation level, below the engine's own, at which it computes what the file says."""
@@ -171,9 +190,13 @@ def ratio_db(expected: Array, found: Array) -> float:
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
+def _labels_changed(expected: Array, found: Array) -> int:
+    return int(np.count_nonzero(expected.argmax(axis=1) != found.argmax(axis=1)))
+
+
 def _literally(request: BuildRequest) -> BuildRequest:
     return dataclasses.replace(
-        request, precision="fp32", device="cpu", optimization="disable", builder=BuilderOptions(), cache=None
+        request, precision="fp32", device="cpu", optimization=AS_WRITTEN, builder=BuilderOptions(), cache=None
     )
 
 

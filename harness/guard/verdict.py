@@ -18,7 +18,13 @@ SCORES_DB = 30.0
 OFF_SHARE = 0.001
 FLOAT_DB = 40.0
 ALONE_DB = 20.0
+# Labels that differ without a fault are told from here on: a twentieth of the images, and more than one.
+LARGE_SHARE, _LEAST_LABELS = 0.05, 2
 _NAMED = 3
+_SHIPPED = (
+    "The figures here are of the file as written, with the optimisation off. For those of what ships run it with "
+    "--optimization all, too, in a run of its own; --engine pytorch runs what the file says."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +54,25 @@ class Piece:
 
 
 @dataclasses.dataclass(frozen=True)
+class Optimised:
+    """What the engine's optimiser makes of a file that is run as written: as it would ship. level: of --optimization.
+    labels_changed, snr_db: against the file executed node by node, on the verdict's images.
+    """
+
+    level: str
+    labels_changed: int
+    snr_db: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict:
     """images, source: how many were looked at, and which (see `Sample`). snr_db, labels_changed: the engine's scores
     against those of the file executed node by node; infinite where they are equal. pieces: where it departs, the worst
     first; none where that was not asked, or is not to be seen. way_out: the highest optimisation level at which it does
     not depart, None if there is none. faithful: False for a fault. saturating: how many of the 8-bit layers could
     overflow 16-bit sums, and of how many, where the processor sums in 16 bits. kept_float: nodes that were left in
-    float for its sake, and why. not_looked: why nothing is known; the rest is empty then.
+    float for its sake, and why. optimised: of a simulated precision, which runs as written. not_looked: why nothing is
+    known; the rest is empty then.
     """
 
     images: int = 0
@@ -67,6 +85,7 @@ class Verdict:
     saturating: tuple[int, int] | None = None
     seconds: float = 0.0
     kept_float: tuple[tuple[str, str], ...] = ()
+    optimised: Optimised | None = None
     not_looked: str | None = None
 
     @property
@@ -80,7 +99,30 @@ class Verdict:
         saturates = self.saturating is not None and self.saturating[0] > 0
         if not self.faithful or saturates:
             found.append(f"{self.departs(engine)} {self._ways()}")
+        elif self.labels_changed >= max(_LEAST_LABELS, LARGE_SHARE * self.images):
+            found.append(
+                f"{engine}: of the {self.images} {self.source} images tried, {self.labels_changed} "
+                f"({self.labels_changed / self.images:.0%}) get another label than the file's own arithmetic gives, "
+                "within what rounding allows. --engine pytorch runs what the file says."
+            )
+        if self.changed_by_optimiser:
+            found.append(f"{self.would_ship(engine)} {_SHIPPED}")
         return tuple(found)
+
+    @property
+    def changed_by_optimiser(self) -> bool:
+        """True where the optimiser would give other labels than the file that is run as written."""
+        return self.optimised is not None and self.optimised.labels_changed > 0
+
+    def would_ship(self, engine: str) -> str:
+        """That the optimiser changes a file that is run as written, and on how many images."""
+        assert self.optimised is not None
+        changed, level = self.optimised.labels_changed, self.optimised.level
+        return (
+            f"{engine} with --optimization {level}, as it would ship, changes what the file computes: of the "
+            f"{self.images} {self.source} images tried, {changed} ({changed / self.images:.0%}) get another label, "
+            f"with {self.optimised.snr_db:.1f} dB of signal to noise at the scores."
+        )
 
     def departs(self, engine: str) -> str:
         """That the engine does not compute what its file says, by how much, and where."""
@@ -113,6 +155,9 @@ class Verdict:
         return {
             **dataclasses.asdict(self),
             "snr_db": _finite(self.snr_db),
+            "optimised": None
+            if self.optimised is None
+            else {**vars(self.optimised), "snr_db": _finite(self.optimised.snr_db)},
             "nodes": list(self.nodes),
             "pieces": [{**vars(one), "nodes": list(one.nodes), "snr_db": _finite(one.snr_db)} for one in self.pieces],
             "saturating": None if self.saturating is None else list(self.saturating),
@@ -127,6 +172,8 @@ def verdict_of(fields: dict[str, Any]) -> Verdict:
         Piece(**{**one, "nodes": tuple(one["nodes"]), "snr_db": _ratio(one["snr_db"])}) for one in rest.pop("pieces")
     )
     kept = tuple(rest.pop("kept_float").items())
+    told = rest.pop("optimised", None)
+    rest["optimised"] = None if told is None else Optimised(**{**told, "snr_db": _ratio(told["snr_db"])})
     saturating = rest.pop("saturating")
     rest["saturating"] = None if saturating is None else (int(saturating[0]), int(saturating[1]))
     return Verdict(**{**rest, "snr_db": _ratio(rest["snr_db"]), "pieces": pieces, "kept_float": kept})

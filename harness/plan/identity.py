@@ -101,7 +101,7 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
         "version": there.version,
         "processor": there.processor,
         "threads": spec.targets.threads,
-        "optimization": spec.targets.optimization,
+        "optimization": spec.targets.level(target.precision),
         "builder": None if on_processor else dataclasses.asdict(spec.builder),
         "quantization": _quantization(plan) if quantized else None,
         "calibration": _calibration(plan) if plan.calibrates(target) else None,

@@ -155,7 +155,7 @@ class Plan:
             precision=target.precision,
             device=target.device,
             threads=self.spec.targets.threads,
-            optimization=self.spec.targets.optimization,
+            optimization=self.spec.targets.level(target.precision),
             builder=self.spec.builder,
             cache=cache_root() / "engines" if self.spec.targets.rebuilds == 1 else None,
         )

@@ -29,6 +29,7 @@ from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.quantize import QuantizeSpec
+from seatrial.harness.spec.targets import level_of
 
 _ALIASES = {"trt": "tensorrt", "trt-rtx": "tensorrt-rtx"}
 
@@ -139,7 +140,8 @@ def _built(
         with EngineProcess(engine, place=place) as process:
 
             def build(model: DeployableModel) -> PlacedEngine:
-                request = build_request(model, precision=spec.precision, device=device)
+                level = level_of(spec.precision)
+                request = build_request(model, precision=spec.precision, device=device, optimization=level)
                 return PlacedEngine(process, request)
 
             found = guarded(

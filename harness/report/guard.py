@@ -25,7 +25,10 @@ def meaning(target: str, guard: Mapping[str, Any]) -> str:
     )
     kept = f"; in float for it: {', '.join(guard['kept_float'])}" if guard["kept_float"] else ""
     where = f"; it departs at {', '.join(guard['nodes'])}" if guard["nodes"] else ""
+    told = guard.get("optimised")
+    share = f"{told['labels_changed']} of {guard['images']}" if told else ""
+    shipped = f" It runs as written; --optimization {told['level']} would change {share} labels." if told else ""
     return (
         f"{target} {computes} what its file says: {ratio}, {guard['labels_changed']} of {guard['images']} labels "
-        f"changed on {guard['source']} images{where}{kept}."
+        f"changed on {guard['source']} images{where}{kept}.{shipped}"
     )

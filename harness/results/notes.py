@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seatrial.engines.precision import is_simulated
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.results.shares import named
+from seatrial.harness.spec.targets import AS_WRITTEN, TargetSpec
 
 
 def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) -> list[str]:
@@ -31,11 +33,22 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
         unknown = audit["targets"][target.id].get("unknown")
         if unknown:
             notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
+    literal = [one.id for one in plan.targets if _as_written(one, audit["targets"])]
+    if literal:
+        notes.append(
+            f"Simulated, so run as written with graph optimisation off: {', '.join(literal)}. No engine computes in so "
+            "few bits; --optimization all asks for what an optimiser makes of the file."
+        )
     for kind in KINDS.values():
         notes.extend(kind.notes(blocks.get(kind.block or "")))
     if plan.released is not None:
         notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
     return notes
+
+
+def _as_written(target: TargetSpec, audits: Mapping[str, Any]) -> bool:
+    options = audits.get(target.id, {}).get("options", {})
+    return is_simulated(target.precision) and options.get("optimization") == AS_WRITTEN
 
 
 def _rest(target: str, calibration: Mapping[str, Any]) -> list[str]:

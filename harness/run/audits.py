@@ -11,6 +11,9 @@ from seatrial.calib.processors import caution, multiplies_on_processor, right_on
 from seatrial.calib.warn import calibration_of
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
+from seatrial.errors import BadInputError
+from seatrial.exporters.folding import fold_constants
+from seatrial.exporters.layer_bits import layers_of
 from seatrial.harness.results.fallback import Explanation, Where, explain
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.session import Session
@@ -33,6 +36,7 @@ def describe_audits(
 
 def _describe(target: BuiltTarget) -> dict[str, Any]:
     audit = target.engine.audit()
+    bits = _bits(target)
     return {
         "requested": target.build.target.precision,
         "realized": audit.realized(),
@@ -51,11 +55,25 @@ def _describe(target: BuiltTarget) -> dict[str, Any]:
         "processors": _processors(target),
         "calibration": calibration_of(target.model),
         "layers": [
-            {**dataclasses.asdict(layer), "node": why and why.node, "reason": why and why.reason}
+            {
+                **dataclasses.asdict(layer),
+                "node": why and why.node,
+                "reason": why and why.reason,
+                "bits": bits.get(layer.name) or bits.get((why and why.node) or ""),
+            }
             for layer, why in zip(audit.layers, _explanations(target), strict=True)
         ],
         "other_ops": audit.other_ops,
     }
+
+
+def _bits(target: BuiltTarget) -> dict[str, list[int | None]]:
+    """Node of the target's file -> bits of its weights and of what it multiplies them by, None for floats."""
+    try:
+        layers = layers_of(fold_constants(target.model.proto))
+    except BadInputError:  # scales that are computed while it runs
+        return {}
+    return {layer.node: [layer.weights, layer.activations] for layer in layers}
 
 
 def _departures(target: BuiltTarget) -> list[str]:

@@ -47,6 +47,8 @@ def build_targets(session: Session) -> None:
                 first = first or error
             else:
                 session.targets.append(BuiltTarget(build, made.engine, made.model, made.verdict))
+                if made.verdict is not None and made.verdict.changed_by_optimiser:
+                    session.progress.tell(made.verdict.would_ship(build.id))
         update(len(begun))
     stand = [build for build in fleet.lost if build not in missed]
     if first is not None and not stand and all(target.build.target == REFERENCE for target in session.targets):

@@ -7,9 +7,9 @@ import dataclasses
 
 from seatrial.engines.places import PlacedEngine
 from seatrial.exporters import DeployableModel
-from seatrial.harness.alike import AS_WRITTEN, IMAGES, Findings, settle
+from seatrial.harness.alike import IMAGES, Findings, settle
 from seatrial.harness.run.session import Session
-from seatrial.harness.spec.targets import REFERENCE, Build
+from seatrial.harness.spec.targets import AS_WRITTEN, REFERENCE, Build
 
 
 def settle_models(session: Session) -> Findings:

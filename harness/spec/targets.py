@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from seatrial.engines.precision import check_precision
+from seatrial.engines.precision import check_precision, is_simulated
 from seatrial.errors import UsageError
 from seatrial.harness.spec.checks import at_least
 from seatrial.harness.spec.variants import check_variant_name
@@ -13,6 +13,8 @@ from seatrial.text import choices
 
 REFERENCE_ENGINE = "onnxruntime"
 OPTIMIZATIONS = ("disable", "basic", "extended", "all")
+# What a file means is what its nodes say: an optimiser may round a bias that the file leaves float.
+AS_WRITTEN = "disable"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,20 +95,30 @@ def _yardstick(board: str | None, among: Sequence[TargetSpec]) -> TargetSpec | N
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """asked: besides the reference, which a run always adds. threads: of one inference call. optimization: the graph
-    optimisation level, one of OPTIMIZATIONS. rebuilds: how often each target is built, independently; builds vary.
+    optimisation level, one of OPTIMIZATIONS; None for `level_of`'s. rebuilds: how often each target is built,
+    independently; builds vary.
     """
 
     asked: tuple[TargetSpec, ...] = (TargetSpec(REFERENCE_ENGINE, "int8"),)
     threads: int = 1
-    optimization: str = "all"
+    optimization: str | None = None
     rebuilds: int = 1
 
     def __post_init__(self) -> None:
         """UsageError for no target, numbers that none can be and an unknown level."""
         if not self.asked:
             raise UsageError("At least one target is needed: give --engine and --bits.")
-        if self.optimization not in OPTIMIZATIONS:
+        if self.optimization is not None and self.optimization not in OPTIMIZATIONS:
             raise UsageError(
                 f"--optimization {self.optimization!r} is unknown. {choices(self.optimization, OPTIMIZATIONS)}"
             )
         at_least(1, threads=self.threads, rebuilds=self.rebuilds)
+
+    def level(self, precision: str) -> str:
+        """The optimisation level of a target of that precision."""
+        return self.optimization or level_of(precision)
+
+
+def level_of(precision: str) -> str:
+    """The optimisation level where none is asked for: what ships is optimised, a simulation is what its file says."""
+    return AS_WRITTEN if is_simulated(precision) else "all"

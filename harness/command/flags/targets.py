@@ -57,7 +57,7 @@ def add_building(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--optimization",
         choices=OPTIMIZATIONS,
-        help="graph optimisation level (default: all)",
+        help="graph optimisation level (default: all; disable for simulated precisions)",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from seatrial.harness.guard.verdict import LARGE_SHARE
 from seatrial.harness.results.causes.case import Case
 from seatrial.harness.results.finding import Finding
 from seatrial.harness.results.shares import spelled
@@ -20,6 +21,20 @@ def departing(case: Case) -> Iterator[Finding]:
             continue
         saturating = guard.get("saturating") or (0, 0)
         overflow = saturating[0] > 0
+        told = guard.get("optimised")
+        if told and told["labels_changed"] >= LARGE_SHARE * guard["images"]:
+            yield Finding(
+                cause="optimiser",
+                target=target.id,
+                says=(
+                    f"{target.engine}'s optimiser changes what the file computes: {told['labels_changed']} of "
+                    f"{guard['images']} images get another label; the figures are of the file as written"
+                ),
+                remedy="Test what ships, too: the command asks for it in a run of its own.",
+                command=case.commands.again("optimised", "--optimization", told["level"]),
+                likelihood=0.4,
+                evidence=dict(guard),
+            )
         if guard["faithful"] and not overflow:
             continue
         sure = not guard["faithful"]
@@ -40,7 +55,8 @@ def departing(case: Case) -> Iterator[Finding]:
                 cause="engine",
                 target=target.id,
                 says=f"the engine does not compute what its file says: {guard['snr_db']:.1f} dB at the scores",
-                remedy="Another optimisation level, another version, or these nodes in float; the command shows where.",
+                remedy="Another optimisation level, another version, or these nodes in float; the command shows where; "
+                "--engine pytorch runs what the file says.",
                 command=case.commands.diff(case.spec(target.id), "--same-file"),
                 likelihood=0.9 if losing else 0.55,
                 evidence=dict(guard),

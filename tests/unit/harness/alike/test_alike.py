@@ -19,10 +19,11 @@ from seatrial.errors import DeviceError, UnsupportedError
 from seatrial.exporters.batch import with_batch
 from seatrial.exporters.mixing import mixing_nodes
 from seatrial.exporters.randomness import random_nodes
-from seatrial.harness.alike import AS_WRITTEN, settle
+from seatrial.harness.alike import settle
 from seatrial.harness.alike.answers import compare_answers
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Silent
+from seatrial.harness.spec.targets import AS_WRITTEN
 
 
 class Ear(Silent):
