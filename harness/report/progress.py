@@ -6,7 +6,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
@@ -68,26 +69,26 @@ class LineProgress:
     @contextlib.contextmanager
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
         """`total` units; 0 for an unknown total."""
-        begun, state, over = time.monotonic(), _State(name, total, unit), threading.Event()
+        state, over = _State(name, total, unit), threading.Event()
         # Of a stage that reports nothing for long, the time that passes is told.
-        clock = threading.Thread(target=self._tick, args=(state, begun, over), daemon=True)
+        clock = threading.Thread(target=self._tick, args=(state, over), daemon=True)
         clock.start()
         try:
             yield state.update
         except BaseException:
             self._end(clock, over)
-            _line(f"{state.counted()}, not finished after {duration(time.monotonic() - begun)}")
+            _line(f"{state.counted()}, not finished after {duration(state.passed_s)}")
             raise
         self._end(clock, over)
-        _line(f"{name}: done, {counted(state.done, unit)} in {duration(time.monotonic() - begun)}")
+        _line(f"{name}: done, {counted(state.done, unit)} in {duration(state.passed_s)}")
 
     def tell(self, sentence: str) -> None:
         """A line on standard error."""
         _line(sentence)
 
-    def _tick(self, state: _State, begun: float, over: threading.Event) -> None:
+    def _tick(self, state: _State, over: threading.Event) -> None:
         while not over.wait(self._every_s):
-            _line(state.line(time.monotonic() - begun))
+            _line(state.line())
 
     def _end(self, clock: threading.Thread, over: threading.Event) -> None:
         over.set()
@@ -103,28 +104,53 @@ class Warnings(Silent):
 
 
 class _State:
-    """How far a stage is."""
+    """How far a stage is, and how fast it goes. What comes is guessed from the later half of what is done: a slow
+    start, or what was there already, tells little of it.
+    """
 
-    def __init__(self, name: str, total: int, unit: str) -> None:
-        self._name, self._total, self._unit = name, total, unit
+    def __init__(self, name: str, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: seconds."""
+        self._name, self._total, self._unit, self._clock = name, total, unit, clock
         self.done, self._note = 0, ""
+        self._begun = clock()
+        # Units done and when: the last that is at most half of what is done now, and all after it.
+        self._past: deque[tuple[int, float]] = deque([(0, self._begun)])
 
     def update(self, done: int, note: str = "") -> None:
+        if done > self.done:
+            self._past.append((done, self._clock()))
+            while len(self._past) > 1 and self._past[1][0] <= done / 2:
+                self._past.popleft()
         self.done, self._note = done, note
+
+    @property
+    def passed_s(self) -> float:
+        return self._clock() - self._begun
+
+    def each_s(self) -> float | None:
+        """Seconds of a unit, so far; None before the first."""
+        (first, since), *more = tuple(self._past)
+        return (self._clock() - since) / (self.done - first) if more and self.done > first else None
 
     def counted(self) -> str:
         if not self._total:
             return f"{self._name}: {counted(self.done, self._unit)}"
         return f"{self._name}: {self.done} of {counted(self._total, self._unit)}"
 
-    def line(self, passed_s: float, speed: float | None = None) -> str:
-        """speed: units a second, where it is told."""
-        if self._total and 0 < self.done < self._total:
-            when = f"{duration(passed_s / self.done * (self._total - self.done))} left"
+    def line(self) -> str:
+        """As in a log: `Running trials: 300 of 400 images, 12 a second, 8.3 s left (clean)`."""
+        each_s = self.each_s()
+        if each_s is not None and self._total and self.done < self._total:
+            when = f"{duration(each_s * (self._total - self.done))} left"
         else:
-            when = f"{duration(passed_s)} {'in all' if self._total and self.done >= self._total else 'so far'}"
-        rate = "" if speed is None else f", {speed:.0f} a second"
-        return f"{self.counted()}{rate}, {when}{f' ({self._note})' if self._note else ''}"
+            when = f"{duration(self.passed_s)} {'in all' if self._total and self.done >= self._total else 'so far'}"
+        return f"{self.counted()}{_rate(each_s)}, {when}{f' ({self._note})' if self._note else ''}"
+
+
+def _rate(each_s: float | None) -> str:
+    if not each_s:
+        return ""
+    return f", {1 / each_s:.0f} a second" if each_s <= 0.5 else f", {duration(each_s)} each"
 
 
 def counted(count: int, unit: str) -> str:
@@ -160,5 +186,5 @@ class _Words(ProgressColumn):
         self._state = state
 
     def render(self, task: Task) -> Text:
-        """As in a log, with the rate: `Running trials: 300 of 400 images, 1234 a second, 3 min left (clean)`."""
-        return Text(shown(self._state.line(task.elapsed or 0, task.finished_speed or task.speed)))
+        """As in a log."""
+        return Text(shown(self._state.line()))

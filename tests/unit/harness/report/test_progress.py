@@ -4,6 +4,7 @@ import io
 import re
 import time
 
+import numpy as np
 import pytest
 
 from seatrial.harness.report.progress import (
@@ -11,6 +12,7 @@ from seatrial.harness.report.progress import (
     LineProgress,
     RichProgress,
     Warnings,
+    _State,
     duration,
     progress_here,
 )
@@ -58,8 +60,55 @@ def test_lines_tell_counts_and_the_time_that_is_left(capsys):
     *lines, last = capsys.readouterr().err.splitlines()
     assert len(lines) >= 2
     for line in lines:
-        assert re.fullmatch(r"Running trials: 100 of 400 images, \d\.\d s left \(clean\?\[2J\)", line)
+        assert re.fullmatch(r"Running trials: 100 of 400 images, \d+ a second, \d\.\d s left \(clean\?\[2J\)", line)
     assert re.fullmatch(r"Running trials: done, 400 images in \d\.\d s", last)
+
+
+def _even(done):
+    return 1.0
+
+
+# Seconds of each unit of work, none of them as the next.
+UNEVEN = {
+    "a slow start": lambda unit: 60.0 if unit == 0 else 1.0,
+    "a slow first twentieth": lambda unit: 10.0 if unit < 10 else 1.0,
+    "ever slower": lambda unit: 1.0 + unit / 100,
+    "ever faster": lambda unit: 1.0 / (1.0 + unit / 200),
+    "cheap and costly in turn": lambda unit: (0.1, 0.2, 3.0)[unit % 3],
+    "the first were there already": lambda unit: 0.0 if unit < 10 else 1.0,
+    "noise": lambda unit: float(np.random.default_rng(unit).lognormal(0, 1)),
+    "even": _even,
+}
+
+
+@pytest.mark.parametrize("work", UNEVEN)
+def test_the_time_that_is_left_is_right_within_a_factor_of_two_after_a_tenth_of_the_work(work):
+    total, now = 200, 0.0
+    state = _State("Working", total, "units", lambda: now)
+    took = [UNEVEN[work](unit) for unit in range(total)]
+    for done in range(1, total):
+        now += took[done - 1]
+        state.update(done)
+        if done >= total // 10:
+            left = state.each_s() * (total - done)
+            assert 0.5 < left / sum(took[done:]) < 2 or total - done < 5, f"{done} of {total}"
+
+
+def test_what_takes_longer_and_longer_without_a_word_is_not_told_as_if_it_went_on():
+    now = 0.0
+    state = _State("Working", 10, "units", lambda: now)
+    now = 1.0
+    state.update(1)
+    assert state.line() == "Working: 1 of 10 units, 1.0 s each, 9.0 s left"
+    now = 31.0
+    assert state.line() == "Working: 1 of 10 units, 31 s each, 5 min left"
+
+
+def test_the_past_that_is_kept_does_not_grow_with_what_is_told_twice():
+    state = _State("Working", 100, "units")
+    for _ in range(1000):
+        state.update(50)
+    assert len(state._past) <= 2
 
 
 def test_a_stage_that_reports_nothing_is_seen_to_live(capsys):
