@@ -6,6 +6,7 @@ import json
 import pytest
 from attention import attention
 from conftest import bench, make_folders
+from onnx_files import brevitas_style
 from small_graphs import Images
 
 from seatrial import calib
@@ -65,3 +66,35 @@ def test_what_our_quantizer_makes_is_not_told(world, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "another label" not in " ".join(done.stdout.split())
     assert "int8" in done.stdout
+
+
+def test_a_file_of_two_bits_runs_as_written_and_what_would_ship_is_told(world, tmp_path):
+    path = brevitas_style(tmp_path / "m.onnx", weight_bits=2, activation_bits=2, float_biases=True)
+    words = [
+        "--model",
+        path,
+        "--size",
+        "16",
+        "--data",
+        world / "data",
+        "--conditions",
+        "clean",
+        "--scenario",
+        "offline",
+    ]
+    done = bench([*words, "--precision", "sim-w2a2", "--advisory", "--out", tmp_path / "run"])
+    assert done.returncode == 0, done.stderr
+    target = "onnxruntime/sim-w2a2@cpu"
+    audit = json.loads((tmp_path / "run/audit.json").read_text())["targets"][target]
+    assert audit["options"]["optimization"] == "disable"
+    assert [layer["bits"] for layer in audit["layers"]] == [[2, 2]] * 3
+    optimised = audit["guard"]["optimised"]
+    assert optimised["labels_changed"] > 0
+    told = " ".join(done.stdout.split())
+    assert "Simulated, so run as written with graph optimisation off" in told
+    assert f"of the 8 test images tried, {optimised['labels_changed']}" in told
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert "optimiser" in {finding["cause"] for finding in summary["findings"]}
+    refused = bench([*words, "--bits", "8", "--out", tmp_path / "other"])
+    assert refused.returncode == 3
+    assert "Ask for --precision sim-w2a2" in refused.stderr
