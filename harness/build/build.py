@@ -22,6 +22,7 @@ from seatrial.harness.plan.files import needs_calibration, saturates_at, target_
 from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
+from seatrial.harness.plan.variants import load_variants, targets_with_variants
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.failures import TARGET_ERRORS
 from seatrial.harness.spec.build import BuildSpec
@@ -51,19 +52,23 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
     Raises UsageError and BadInputError for what concerns them all.
     """
     model = load_model(spec.source)
+    variants = load_variants(spec.source, model)
+    asked = spec.targets.asked if spec.out is not None else targets_with_variants(spec.targets.asked, variants)
     results = []
     with contextlib.ExitStack() as stack:
         places = stack.enter_context(Places(spec.boards, spec.wait_s))
         images: CalibrationImages | None = None
         given = spec.calibration.data is not None
-        if any(needs_calibration(model, target, spec.quantization, given=given) for target in spec.targets.asked):
+        models: dict[str | None, DeployableModel] = {None: model, **variants}
+        if any(needs_calibration(models[one.variant], one, spec.quantization, given=given) for one in asked):
             images, _ = open_calibration(spec, model, progress, stack)
-        model, _ = settle(model, None if images is None else next(images.batches(IMAGES)), progress)
-        with progress.stage("Building", len(spec.targets.asked), "engines") as update:
-            for done, target in enumerate(spec.targets.asked):
+        pixels = None if images is None else next(images.batches(IMAGES))
+        models = {name: settle(models[name], pixels, progress)[0] for name in {one.variant for one in asked}}
+        with progress.stage("Building", len(asked), "engines") as update:
+            for done, target in enumerate(asked):
                 update(done, target.id)
-                results.append(_one(spec, model, target, images, places))
-            update(len(spec.targets.asked))
+                results.append(_one(spec, models[target.variant], target, images, places))
+            update(len(asked))
     return results
 
 

@@ -47,7 +47,7 @@ def make_parser() -> Parser:
     parser = Parser("build", _DESCRIPTION, _EXAMPLES)
     base.add(parser)
     group = parser.add_argument_group("model and images")
-    model.add(group)
+    model.add(group, variants=True)
     calibration.add(group)
     images.add_seed(group)
     work.add(group)

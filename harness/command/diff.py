@@ -32,6 +32,7 @@ from seatrial.harness.progress import Progress
 from seatrial.harness.report.diff import print_diff, render_diff
 from seatrial.harness.spec.diff import REMEDY_LIMIT, VALUES
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.variants import named_variant
 
 _DESCRIPTION = """Compares a built engine with the reference, layer by layer, on real images: where they part first,
 which layers add the error and which only pass it on, which values saturate, which images get another label. With
@@ -42,6 +43,7 @@ _EXAMPLES = """examples:
   bench.py diff --model m.onnx --preset imagenet --data val/ --calib calib/ --engine openvino --bits 8 --same-file
   bench.py diff --model int8.onnx --float-model m.onnx --data val/ --engine openvino --bits 8     your own file
   bench.py diff --model m.onnx --preset imagenet --data val/ --engine pytorch --bits 32 --against openvino
+  bench.py diff --from runs/m --variant vendor                                          a variant of that run
   bench.py diff --model m.onnx --preset imagenet --data val/ --calib calib/ --bits 8 --remedy     what to keep in float
 
 It answers a question and gates nothing. Exit status: 0 answered, 2 usage or bad input, 3 target unavailable or build
@@ -53,7 +55,7 @@ def make_parser() -> Parser:
     parser = Parser("diff", _DESCRIPTION, _EXAMPLES)
     base.add(parser)
     group = parser.add_argument_group("model and data")
-    model.add(group, float_model=True)
+    model.add(group, float_model=True, one_variant=True)
     images.add(group, limit=DEFAULT_LIMIT)
     images.add_unlabelled(group)
     calibration.add(group)
@@ -113,8 +115,12 @@ def spec_of(flags: Mapping[str, Any]) -> DiffSpec:
     own = ("threshold_db", "top", "values", "remedy", "remedy_limit")
     asked = {name: given.pop(name) for name in own if name in given}
     other = None if against is None else targets.parse_target(against, "fp32")
+    source = model.take(given, known.source)
+    looked_at = tuple(one for one in source.variants if named_variant(one)[0] == target.variant)
+    if target.variant is not None and not looked_at:
+        raise UsageError(f"There is no variant {target.variant}. Give its file: --variant {target.variant}=FILE.")
     run = RunSpec(
-        source=model.take(given, known.source),
+        source=dataclasses.replace(source, variants=looked_at),
         images=images.take(given, dataclasses.replace(known.images, limit=DEFAULT_LIMIT)),
         calibration=calibration.take(given, known.calibration),
         quantization=quantization.take(given, known.quantization),

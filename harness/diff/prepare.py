@@ -106,7 +106,8 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
             )
         declared = plan.model.fixed_batch
         model, findings = settle(plan.model, images.read(0, min(IMAGES, len(images))), progress)
-        plan = dataclasses.replace(plan, model=model)
+        variants = {} if spec.target.variant is None else {spec.target.variant: model}
+        plan = dataclasses.replace(plan, model=model, variants=variants)
         with progress.stage("Preparing files", 2, "files") as update:
             update(0, spec.target.id)
             target = _side(plan, spec.target, _file(plan, spec.target, calibration))
@@ -147,6 +148,8 @@ def _plan(spec: DiffSpec, progress: Progress, places: Places) -> Plan:
     plan = make_plan(_planned(spec, (spec.target, *others)), progress, places=places)
     for error in plan.lost.values():
         raise error
+    if spec.target.variant is not None:  # from here on it is the model that is looked at
+        plan = dataclasses.replace(plan, model=plan.model_of(spec.target))
     if plan.released is not None:
         raise UsageError("diff takes clean images: give --data a folder of class folders, or an .npz archive.")
     if spec.remedy and not needs_quantizing(plan.model, spec.target):

@@ -72,10 +72,19 @@ def of_run(scene: Scene) -> dict[str, Any]:
 
 
 def of_layers(scene: Scene, targets: Mapping[TargetSpec, DeployableModel]) -> dict[str, Any]:
-    """JSON values by target id. targets: those of which something is the matter, with the files that they run."""
-    original = float_view(scene.reference_model)
+    """JSON values by target id. targets: those of which something is the matter, with the files that they run. A
+    variant is compared with its own float form: its layers may have other names than the model's, or be others.
+    """
+    plan = scene.plan
     return {
-        target.id: layer_evidence(scene.plan, target, model, original, scene.first) for target, model in targets.items()
+        target.id: layer_evidence(
+            plan,
+            target,
+            model,
+            float_view(scene.reference_model if target.variant is None else plan.model_of(target)),
+            scene.first,
+        )
+        for target, model in targets.items()
     }
 
 

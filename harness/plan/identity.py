@@ -71,14 +71,15 @@ def _run(plan: Plan) -> dict[str, Any]:
     if not {contract.decoder, contract.interpolation.partition("-")[0]} <= {"pillow", "opencv"}:
         packages.extend(LIBRARIES)
     return {
-        "model": _model(model),
+        "model": model_values(model),
         "images": images if isinstance(images, str) else None,
         "seed": plan.spec.seed,
         "versions": {"seatrial": __version__, **installed_versions(packages)},
     }
 
 
-def _model(model: DeployableModel) -> dict[str, Any]:
+def model_values(model: DeployableModel) -> dict[str, Any]:
+    """What a model is, and how it is fed."""
     return {
         "digest": model.digest,
         "contract": model.contract.to_dict(),
@@ -95,7 +96,7 @@ def _target(plan: Plan, target: TargetSpec) -> dict[str, Any]:
     quantized = needs_quantizing(model, target)
     return {
         **({} if source is model else {"float_model": source.digest}),
-        **({} if target.variant is None else {"model": _model(model)}),
+        **({} if target.variant is None else {"model": model_values(model)}),
         **{name: value for name, value in dataclasses.asdict(target).items() if value is not None},
         **ENGINES.provenance(target.engine),
         "version": there.version,

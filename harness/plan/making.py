@@ -80,6 +80,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
     model, origin = load_models(spec.source)
     variants = load_variants(spec.source, model)
     targets = targets_with_variants(targets, variants)
+    spec = _asking_for(spec, targets)
     for target in targets:
         _check_offered(target)
         _check_reachable(model if target.variant is None else variants[target.variant], target)
@@ -171,6 +172,12 @@ def _with_held_targets(spec: RunSpec, held: Held) -> RunSpec:
         targets=dataclasses.replace(spec.targets, asked=asked),
         source=dataclasses.replace(spec.source, variants=variants),
     )
+
+
+def _asking_for(spec: RunSpec, targets: Sequence[TargetSpec]) -> RunSpec:
+    """The spec with what its variants are asked at: whoever goes on from it knows that without opening their files."""
+    asked = tuple(dict.fromkeys((*spec.targets.asked, *(target for target in targets if target.variant is not None))))
+    return dataclasses.replace(spec, targets=dataclasses.replace(spec.targets, asked=asked))
 
 
 def _with_held(ids: list[str], held: Held, world: World, available: Sequence[str] | None = None) -> list[str]:

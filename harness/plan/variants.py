@@ -76,10 +76,11 @@ def targets_with_variants(
                 f"{target.id}: there is no variant {target.variant}. Give --variant {target.variant}=FILE."
             )
     own = [target for target in asked if target.variant is None and ENGINES[target.engine].executes_graph]
-    own = [target for target in own if target != REFERENCE] or own
+    beside = [target for target in own if target != REFERENCE]
+    named = {target.variant for target in asked}
     made: list[TargetSpec] = []
     for name, model in variants.items():
-        for target in own:
+        for target in beside or ([] if name in named else own):
             precisions = [model.precision, *(() if is_quantized(model.precision) else (target.precision,))]
             made.extend(dataclasses.replace(target, precision=one, variant=name) for one in precisions)
     return tuple(dict.fromkeys((*asked, *made)))

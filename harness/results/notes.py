@@ -21,6 +21,8 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
         notes.append(ONE_CLASS)
     if plan.calib is not None and plan.calib_condition.id != CLEAN:
         notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
+    for name, found in audit.get("variants", {}).items():
+        notes.extend(f"Variant {name}: {sentence}" for sentence in found["alike"]["says"])
     for target in plan.targets:
         if target.id not in audit["targets"]:
             continue

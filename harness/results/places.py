@@ -21,7 +21,7 @@ Asked = tuple[TargetSpec, TargetSpec]
 
 
 def pairs_of_places(targets: Sequence[TargetSpec]) -> list[Asked]:
-    """Every two targets of one precision at different places: of one engine, or of two where neither engine is
+    """Every two targets of one file's precision at different places: of one engine, or of two where neither engine is
     elsewhere.
 
     >>> here, there = TargetSpec("onnxruntime", "int8"), TargetSpec("onnxruntime", "int8", board="pi5")
@@ -31,14 +31,16 @@ def pairs_of_places(targets: Sequence[TargetSpec]) -> list[Asked]:
     """
 
     def alike(one: TargetSpec, other: TargetSpec) -> bool:
-        return one.board != other.board and (one.engine, one.precision) == (other.engine, other.precision)
+        return elsewhere(one, other) and one.engine == other.engine
+
+    def elsewhere(one: TargetSpec, other: TargetSpec) -> bool:
+        return one.board != other.board and (one.precision, one.variant) == (other.precision, other.variant)
 
     alone = {target for target in targets if not any(alike(target, other) for other in targets)}
     return [
         (one, other)
         for one, other in itertools.combinations(targets, 2)
-        if alike(one, other)
-        or (one.board != other.board and one.precision == other.precision and {one, other} <= alone)
+        if alike(one, other) or (elsewhere(one, other) and {one, other} <= alone)
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from seatrial.engines import ENGINES
+from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.conditions import CLEAN, Condition
 from seatrial.harness.conditions.kinds.protocol import Figures, Measured
@@ -18,6 +19,7 @@ from seatrial.harness.conditions.kinds.registry import KINDS, kind_of
 from seatrial.harness.metrics import accuracy, compare, wilson_interval
 from seatrial.harness.metrics.agreement import pairs
 from seatrial.harness.metrics.calibration import confidence_shift, expected_calibration_error, tied
+from seatrial.harness.plan.identity import model_values
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import read_values
 from seatrial.harness.records.predictions import Predictions
@@ -79,7 +81,8 @@ def summarise(
     checks = [*map(built, failures), *(checks_of(judged, since) if targets else ()), *looked.checks()]
     summary = Summary(
         status="partial" if failures else "complete",
-        model={"name": plan.model.name, **plan.identity.run["model"], "classes": plan.model.classes},
+        model=_model(plan.model),
+        variants={name: _model(one) for name, one in plan.variants.items()},
         data=_data(plan),
         alike=audit.get("alike"),
         notes=[
@@ -103,6 +106,10 @@ def summarise(
     )
     outside = outside_checks(summary.to_dict()) if CHECKS else []
     return dataclasses.replace(summary, gate=decide([*checks, *outside], plan.spec.gate)) if outside else summary
+
+
+def _model(model: DeployableModel) -> dict[str, Any]:
+    return {"name": model.name, **model_values(model), "classes": model.classes}
 
 
 class _Found:

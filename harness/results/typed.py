@@ -100,6 +100,7 @@ class Summary:
     any two targets. baseline: what changed since another run, None where none was named. failed: those that came to no
     end. gate: the verdict. findings: what may be the matter, and what to do, the likeliest first. machine: this one,
     where targets were timed, and what happened to it; None where nothing was read. boards: the same of boards, by name.
+    variants: other files that were tested beside the model, by name, described as it is.
     places: what the same question got as answers at two of them (`results.places`). study: what it says to the study
     that its suite repeats (`results.studies`), None for other suites.
     """
@@ -120,6 +121,7 @@ class Summary:
     gate: Mapping[str, Any]
     findings: Sequence[Mapping[str, Any]] = ()
     places: Sequence[Mapping[str, Any]] = ()
+    variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     machine: Mapping[str, Any] | None = None
     boards: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     study: Mapping[str, Any] | None = None

@@ -32,12 +32,11 @@ def look_for_causes(session: Session) -> None:
             write_values(directory.findings, evidence)
         update(1)
         summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
-        shipped = is_quantized(plan.model.precision)
         suspected = suspects(summary.gate["checks"], REFERENCE.id)
         files = {
             target: built.model
             for target, built in present.items()
-            if (target.id in suspected or (shipped and target != REFERENCE))
+            if (target.id in suspected or (is_quantized(plan.model_of(target).precision) and target != REFERENCE))
             and target.id not in evidence["layers"]
             and ENGINES[target.engine].executes_graph
         }

@@ -135,13 +135,14 @@ def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
 def _measure(session: Session, timing: Asked) -> None:
     """Builds, asks, times and answers; all of it goes into the run directory."""
     directory = session.directory
-    findings = settle_models(session)
+    findings, of_variants = settle_models(session)
     build_targets(session)
     directory.begin(_description(session.plan, directory.description()))
     if session.plan.spec.reuse is not None:
         take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
     asked = ask_targets(session)
     audits = describe_audits(session, findings.to_dict(), asked)
+    audits["variants"] = {name: {"alike": found.to_dict()} for name, found in of_variants.items()}
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
     write_values(directory.audit, audits)

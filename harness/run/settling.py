@@ -12,8 +12,9 @@ from seatrial.harness.run.session import Session
 from seatrial.harness.spec.targets import AS_WRITTEN, REFERENCE, Build
 
 
-def settle_models(session: Session) -> Findings:
-    """Puts the plan's models at the batch that they are run at; what there is to say of the one that is tested.
+def settle_models(session: Session) -> tuple[Findings, dict[str, Findings]]:
+    """Puts the plan's models at the batch that they are run at; what there is to say of the one that is tested, and of
+    its variants, by name.
 
     The reference's process is asked, which is there already.
     """
@@ -30,7 +31,8 @@ def settle_models(session: Session) -> Findings:
         name: dataclasses.replace(network, model=settle(network.model, pixels, session.progress, opens)[0])
         for name, network in plan.networks.items()
     }
-    variants = {name: settle(variant, pixels, session.progress, opens)[0] for name, variant in plan.variants.items()}
+    settled = {name: settle(variant, pixels, session.progress, opens) for name, variant in plan.variants.items()}
+    variants = {name: variant for name, (variant, _) in settled.items()}
     origin = None if plan.origin is None else settle(plan.origin, pixels, session.progress, opens)[0]
     session.plan = dataclasses.replace(plan, model=model, variants=variants, networks=networks, origin=origin)
-    return findings
+    return findings, {name: found for name, (_, found) in settled.items()}

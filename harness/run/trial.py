@@ -10,7 +10,7 @@ from typing import Any
 from seatrial.engines.boards.places import Places
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.conditions import Condition
-from seatrial.harness.conditions.kinds.protocol import Pending
+from seatrial.harness.conditions.kinds.protocol import Kind, Pending
 from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.identity import with_conditions
 from seatrial.harness.plan.making import make_plan
@@ -29,6 +29,7 @@ from seatrial.harness.spec.boards import described, read_boards
 from seatrial.harness.spec.kept import anywhere, from_dict, to_dict
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, Build, target_of
+from seatrial.harness.spec.variants import named_variant
 
 SCHEMA = 1
 
@@ -36,11 +37,16 @@ SCHEMA = 1
 def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, Any]:
     """JSON values from which `run_trial` gives the same answers: the spec of the trial, and all that shapes them."""
     ids = dict.fromkeys([plan.conditions[0].id, *(condition.parts or [condition.id])])
-    targets = plan.targets
+    targets, source = plan.targets, plan.spec.source
     if not kind_of(condition.id).made_on(condition, plan.world):  # else the others name the file that it was made on
         targets = tuple(target for target in targets if target.board is None or target == build.target)
+    if type(kind_of(condition.id)).run is Kind.run:  # of other conditions, images may be made on other files
+        targets = tuple(target for target in targets if target.variant in (None, build.target.variant))
+        needed = tuple(one for one in source.variants if named_variant(one)[0] == build.target.variant)
+        source = dataclasses.replace(source, variants=needed)
     spec = dataclasses.replace(
         plan.spec,
+        source=source,
         targets=dataclasses.replace(plan.spec.targets, asked=targets, rebuilds=build.number),
         conditions=dataclasses.replace(plan.spec.conditions, globs=tuple(ids), severities=()),
         out=None,

@@ -13,9 +13,11 @@ from seatrial.harness.spec.variants import with_variants
 _FIELDS = ("model", "weights", "output", "float_model", "variants", "classes", "contract")
 
 
-def add(group: argparse._ArgumentGroup, *, float_model: bool = False, variants: bool = False) -> None:
+def add(
+    group: argparse._ArgumentGroup, *, float_model: bool = False, variants: bool = False, one_variant: bool = False
+) -> None:
     """Those of the file; the contract's have a group of their own. float_model: the command compares with it. variants:
-    it takes other files beside the model.
+    it takes other files beside the model. one_variant: it looks at one of them in place of the model.
     """
     group.add_argument(
         "--model",
@@ -39,6 +41,12 @@ def add(group: argparse._ArgumentGroup, *, float_model: bool = False, variants: 
             metavar="NAME=FILE",
             help="repeatable; another file of the same task, tested beside --model on the same images",
         )
+    if one_variant:
+        group.add_argument(
+            "--variant",
+            metavar="NAME[=FILE]",
+            help="the file to look at in place of --model: a variant of --from, or NAME=FILE",
+        )
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
     )
@@ -47,6 +55,7 @@ def add(group: argparse._ArgumentGroup, *, float_model: bool = False, variants: 
 def take(given: Given, base: ModelSource) -> ModelSource:
     """The part; further variants go beside those that are there."""
     if "variant" in given:
-        given["variants"] = with_variants(base.variants, given.pop("variant"))
+        found = given.pop("variant")
+        given["variants"] = with_variants(base.variants, [found] if isinstance(found, str) else found)
     given["contract"] = contract.take(given, base.contract)
     return replaced(base, given, {name: name for name in _FIELDS})

@@ -16,9 +16,12 @@ from seatrial.harness.command.flags import boards
 from seatrial.harness.command.flags.parser import Given, replaced
 from seatrial.harness.spec.studies import MERKEL, MERKEL_BITS
 from seatrial.harness.spec.targets import OPTIMIZATIONS, REFERENCE, Targets, TargetSpec
+from seatrial.harness.spec.variants import check_variant_name
 
 _Value = TypeVar("_Value")
-_TARGET = re.compile(r"(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@((?P<board>[^/@]+)/)?(?P<device>[^/@]+))?")
+_TARGET = re.compile(
+    r"((?P<variant>[^/@:]+):)?(?P<engine>[^/@]+)(/(?P<precision>[^/@]+))?(@((?P<board>[^/@]+)/)?(?P<device>[^/@]+))?"
+)
 
 
 def add(parser: argparse.ArgumentParser, description: str | None = None) -> argparse._ArgumentGroup:
@@ -100,8 +103,12 @@ def take_one(given: Given, base: Targets) -> TargetSpec:
     if "bits" in given:
         given["precision"] = precision_of_bits(given.pop("bits"))
     chosen = {name: given.pop(name) for name in ("engine", "precision", "device", "board") if name in given}
+    variant = _chosen_variant(given)
     asked = {name: _canonical(value) if name == "engine" else value for name, value in chosen.items()}
-    others = [target for target in base.asked if target != REFERENCE] or list(base.asked)
+    own = [target for target in base.asked if target.variant == variant] or [
+        target for target in base.asked if target.variant is None
+    ]
+    others = [target for target in own if target != REFERENCE] or own
     fitting = [one for one in others if all(getattr(one, name) == value for name, value in asked.items())]
     for name in ("engine", "precision"):
         if name not in chosen:
@@ -113,7 +120,17 @@ def take_one(given: Given, base: Targets) -> TargetSpec:
     devices = {one.device for one in same if one.board == chosen["board"]}
     if "device" not in chosen:
         chosen["device"] = _only(devices, others) if devices else _first_device(chosen["engine"])
-    return TargetSpec(**chosen)
+    return TargetSpec(**chosen, variant=variant)
+
+
+def _chosen_variant(given: Given) -> str | None:
+    """The name in `--variant NAME[=FILE]`; where the file is named, it stays among what is given."""
+    if "variant" not in given:
+        return None
+    text = given["variant"]
+    if "=" not in text:
+        check_variant_name(given.pop("variant"))
+    return str(text.partition("=")[0])
 
 
 def _only(values: set[_Value], targets: Sequence[TargetSpec]) -> _Value:
@@ -161,7 +178,7 @@ def parse_target(text: str, precision: str) -> TargetSpec:
         )
     engine = ENGINES.canonical(found["engine"])
     device = found["device"] or default_device(engine)
-    return TargetSpec(engine, found["precision"] or precision, device, found["board"])
+    return TargetSpec(engine, found["precision"] or precision, device, found["board"], found["variant"])
 
 
 def _integer(text: str) -> int:

@@ -10,7 +10,7 @@ from seatrial.harness.findings.order import Order
 from seatrial.harness.results.causes.commands import Commands
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.typed import TargetResult
-from seatrial.harness.spec.targets import TargetSpec
+from seatrial.harness.spec.targets import TargetSpec, target_of
 
 # Units of checks of answers; others are of costs and of how a target was built.
 _ANSWERS = ("points", "share")
@@ -53,8 +53,7 @@ class Case:
 
     def spec(self, target: str) -> TargetSpec:
         """The target by its id."""
-        found = next(one for one in self.targets if one.id == target)
-        return TargetSpec(found.engine, found.precision, found.device)
+        return target_of(target)
 
 
 def suspects(checks: Sequence[Mapping[str, Any]], reference: str) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class Commands:
         """Where that target parts from the reference."""
         named = ["--engine", target.engine, "--precision", target.precision, "--device", target.device]
         named += [] if target.board is None else ["--board", target.board]
+        named += [] if target.variant is None else ["--variant", target.variant]
         return _spelled("diff", "--from", os.fspath(self.root), *named, *more)
 
     def again(self, name: str, *more: str) -> str:
