@@ -3,7 +3,10 @@
 import dataclasses
 
 _PARTS = {
-    **{name: ("source", name) for name in ("model", "weights", "output", "float_model", "contract", "classes")},
+    **{
+        name: ("source", name)
+        for name in ("model", "weights", "output", "float_model", "variants", "contract", "classes")
+    },
     **{name: ("images", name) for name in ("data", "limit")},
     **{f"calib_{name}": ("calibration", name) for name in ("limit", "seed", "condition")},
     "calib": ("calibration", "data"),

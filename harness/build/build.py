@@ -59,7 +59,8 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
         places = stack.enter_context(Places(spec.boards, spec.wait_s))
         images: CalibrationImages | None = None
         given = spec.calibration.data is not None
-        models: dict[str | None, DeployableModel] = {None: model, **variants}
+        models: dict[str | None, DeployableModel] = {None: model}
+        models.update(variants)
         if any(needs_calibration(models[one.variant], one, spec.quantization, given=given) for one in asked):
             images, _ = open_calibration(spec, model, progress, stack)
         pixels = None if images is None else next(images.batches(IMAGES))

@@ -9,7 +9,8 @@ from seatrial import exporters
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import BadInputError, UsageError
-from seatrial.exporters import ContractOptions, DeployableModel, InputContract
+from seatrial.exporters import ContractOptions, DeployableModel, InputContract, OnnxSource
+from seatrial.exporters.onnx_file import read_proto
 from seatrial.harness.plan.origin import carried_contract
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
@@ -24,7 +25,11 @@ def load_variants(source: ModelSource, model: DeployableModel) -> dict[str, Depl
     """
     found = {}
     for name, file in map(named_variant, source.variants):
-        variant = exporters.load(file, contract=_contract(file, source.contract, model.contract))
+        try:
+            contract = _contract(file, source.contract, model.contract)
+            variant = exporters.load(file, contract=contract, output=_output(file, source.output))
+        except UsageError as error:
+            raise UsageError(f"--variant {name} cannot be asked what {model.name} is asked: {error}") from error
         check_same_task(name, variant, model)
         found[name] = variant
     return found
@@ -39,12 +44,21 @@ def _contract(file: str, given: ContractOptions, of_model: InputContract) -> Inp
     return dataclasses.replace(carried, **{name: getattr(meant, name) for name in _pictures(carried)})
 
 
+def _output(file: str, asked: str | None) -> str | None:
+    """--output is the model's: another file may call its scores otherwise, and have no others."""
+    source = exporters.open_source(file)
+    if asked is None or not isinstance(source, OnnxSource):
+        return asked
+    return asked if asked in [value.name for value in read_proto(source.path).graph.output] else None
+
+
 def check_same_task(name: str, variant: DeployableModel, model: DeployableModel) -> None:
     """BadInputError where the two are not asked about the same pictures, or not the same classes."""
     alone = f"Run {variant.name} by itself, and put `compare` beside both runs."
     own, asked = _pictures(variant.contract), _pictures(model.contract)
+    idle = _idle(model.contract)
     for field, value in own.items():
-        if value != asked[field]:
+        if field not in idle and value != asked[field]:
             raise BadInputError(
                 f"--variant {name} wants other pictures than {model.name}: its input contract says {field} {value}, "
                 f"not {asked[field]}. All targets of a run are asked about the same pictures. {alone}"
@@ -65,8 +79,9 @@ def check_same_task(name: str, variant: DeployableModel, model: DeployableModel)
 def targets_with_variants(
     asked: Sequence[TargetSpec], variants: Mapping[str, DeployableModel]
 ) -> tuple[TargetSpec, ...]:
-    """What is asked, and behind it the targets of each variant, wherever the model's are asked for: a file as it is,
-    and a float one at the precisions that are asked for, too. Engines that run no file of ours have none.
+    """What is asked, and behind it the targets of each variant, wherever the model's are asked for: a quantized file
+    at its own precision, a float one in fp32 and at the precisions that are asked for. Engines that run no file of ours
+    have none.
 
     UsageError for a target of a variant that is not there.
     """
@@ -81,9 +96,16 @@ def targets_with_variants(
     made: list[TargetSpec] = []
     for name, model in variants.items():
         for target in beside or ([] if name in named else own):
-            precisions = [model.precision, *(() if is_quantized(model.precision) else (target.precision,))]
+            precisions = [model.precision] if is_quantized(model.precision) else ["fp32", target.precision]
             made.extend(dataclasses.replace(target, precision=one, variant=name) for one in precisions)
     return tuple(dict.fromkeys((*asked, *made)))
+
+
+def _idle(contract: InputContract) -> set[str]:
+    """Fields of the pictures' side that change no picture under this rule."""
+    needed = {"interpolation": contract.resize != "none", "crop_offset": contract.crops}
+    needed["pad_value"] = contract.resize == "letterbox"
+    return {name for name, counts in needed.items() if not counts}
 
 
 def _pictures(contract: InputContract) -> dict[str, object]:
