@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import UsageError
+from seatrial.harness.command.config import arguments_of, read_config
+from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.spec.attacks import AttackOptions
 from seatrial.harness.spec.kept import anywhere, from_dict, to_dict
 from seatrial.harness.spec.model import ModelSource
@@ -65,3 +67,12 @@ def test_speed_is_told_against_the_models_own_file() -> None:
     assert yardstick(vendor, among) == REFERENCE
     assert yardstick(other, among) is None
     assert not is_yardstick(vendor, among)
+
+
+def test_flags_and_yaml_add_to_what_is_asked_already(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("variant: [a=1.onnx, b=2.onnx]")
+    flags = arguments_of(read_config(tmp_path / "c.yaml"), {"variant"}, (), "it")
+    spec = spec_of(vars(make_parser().parse_args(flags)))
+    assert spec.source.variants == ("a=1.onnx", "b=2.onnx")
+    (target,) = spec_of({"target": ["a:onnxruntime/int8@pi5/cpu"]}).targets.asked
+    assert target == TargetSpec("onnxruntime", "int8", board="pi5", variant="a")
