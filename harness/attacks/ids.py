@@ -160,13 +160,40 @@ def parse_attack(condition_id: str) -> AttackId:
     return AttackId(name, eps, None if kind.blackbox else found["surrogate"] or SOURCE)
 
 
-def known_attack_ids(surrogates: Sequence[str] = (SOURCE, QDQ), further: Sequence[float] = ()) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Surrogates:
+    """What a run's images may be made on. names: as in ids, in the order of reports, the source first. own: those that
+    are some target's own file, its white box. quantized: the model's own quantized files, which `+qdq` stands for.
+    """
+
+    names: tuple[str, ...] = (SOURCE, QDQ)
+    own: frozenset[str] = frozenset({SOURCE, QDQ})
+    quantized: frozenset[str] = frozenset({QDQ})
+
+    @property
+    def white_boxes(self) -> list[str]:
+        """Those that are a target's own file, in order."""
+        return [name for name in self.names if name in self.own]
+
+    def has_sense(self, kind: AttackKind, surrogate: str) -> bool:
+        """Whether such images may be made on it: those that need the source beside a file are made on a target's."""
+        return not kind.pair or (surrogate != SOURCE and surrogate in self.own)
+
+    def meant(self, asked: AttackId) -> list[str]:
+        """The surrogates that an id stands for."""
+        if asked.surrogate != QDQ:
+            return [str(asked.surrogate)]
+        return [name for name in self.names if name in self.quantized]
+
+
+def known_attack_ids(surrogates: Surrogates = Surrogates(), further: Sequence[float] = ()) -> list[str]:
     """The ids at the papers' strengths, and at `further` ones, in the order of reports."""
-    own = white_boxes(surrogates)
     ids: list[str] = []
     for name, kind in ATTACKS.items():
-        for surrogate in (None,) if kind.blackbox else surrogates:
-            if surrogate is None or (_has_sense(kind, surrogate) and not (kind.check and surrogate not in own)):
+        for surrogate in (None,) if kind.blackbox else surrogates.names:
+            if surrogate is None or (
+                surrogates.has_sense(kind, surrogate) and not (kind.check and surrogate not in surrogates.own)
+            ):
                 found = [AttackId(name, eps, surrogate) for eps in sorted({*STRENGTHS[kind.norm], *further})]
                 ids.extend(str(one) for one in found if one.eight_bit or not kind.blackbox)
     return ids
@@ -193,40 +220,30 @@ _CHECKS = (("pgd-linf", REACHES_ZERO), ("pgd-scaled-linf", 2.0), ("square-linf",
 ATTACK_SUITES = ("attack", "attack-full")
 
 
-def white_boxes(surrogates: Sequence[str]) -> list[str]:
-    """Those of the surrogates that are a target's own graph: the source, and quantized files."""
-    return [name for name in surrogates if name == SOURCE or is_quantized_file(name)]
-
-
-def is_quantized_file(surrogate: str) -> bool:
-    """True for `qdq`, and for `qdq-ENGINE-PRECISION` of a run with several quantized files."""
-    return surrogate == QDQ or surrogate.startswith(f"{QDQ}-")
-
-
-def suite_ids(suite: str, surrogates: Sequence[str]) -> list[str]:
+def suite_ids(suite: str, surrogates: Surrogates) -> list[str]:
     """The attacks of a suite, in the order of reports; none of a suite without attacks."""
     if suite not in ATTACK_SUITES:
         return []
     found = [
         one for one in map(parse_attack, known_attack_ids(surrogates)) if suite == "attack-full" or one.name in _SUITE
     ]
-    return in_order([*found, *masking_ids(surrogates)], surrogates)
+    return in_order([*found, *masking_ids(surrogates)], surrogates.names)
 
 
-def masking_ids(surrogates: Sequence[str]) -> list[AttackId]:
+def masking_ids(surrogates: Surrogates) -> list[AttackId]:
     """What the masking checks need."""
     found: list[AttackId] = []
     for name, eps in _CHECKS:
         blackbox = ATTACKS[name].blackbox
-        found.extend(AttackId(name, eps, one) for one in ((None,) if blackbox else white_boxes(surrogates)))
+        found.extend(AttackId(name, eps, one) for one in ((None,) if blackbox else surrogates.white_boxes))
     return found
 
 
-def matching_ids(glob: str, surrogates: Sequence[str]) -> list[str]:
+def matching_ids(glob: str, surrogates: Surrogates) -> list[str]:
     """The ids that a glob matches; one without wildcards is an id, of any eps, and `+qdq` stands for every quantized
     file. UsageError for an id that has no sense.
     """
-    if any(character in glob for character in "*?["):
+    if _is_pattern(glob):
         named = [float(number) for number in re.findall("@([0-9]+(?:[.][0-9]+)?)", glob)]
         return [name for name in known_attack_ids(surrogates, named) if fnmatch.fnmatchcase(name, glob)]
     if not is_attack(glob):
@@ -234,17 +251,33 @@ def matching_ids(glob: str, surrogates: Sequence[str]) -> list[str]:
     asked = parse_attack(glob)
     if asked.surrogate is None:
         return [str(asked)]
-    files = [name for name in surrogates if is_quantized_file(name)]
-    names = files if asked.surrogate == QDQ else [asked.surrogate]
-    if not names or not set(names) <= set(surrogates):
+    names = surrogates.meant(asked)
+    if not names or not set(names) <= set(surrogates.names):
         raise UsageError(
-            f"{glob!r}: there is no surrogate {asked.surrogate!r} in this run; there are {', '.join(surrogates)}. "
-            "qdq is the file of a quantized target (--bits 8); another network is given with --surrogate."
+            f"{glob!r}: there is no surrogate {asked.surrogate!r} in this run; there are "
+            f"{', '.join(surrogates.names)}. qdq is the file of a quantized target (--bits 8); a further file to be "
+            "tested is given with --variant, another network with --surrogate."
         )
     for name in names:
-        if not _has_sense(asked.kind, name):
-            raise UsageError(f"{glob!r} has no sense: {asked.name} is made on a quantized file, as in +qdq.")
+        if not surrogates.has_sense(asked.kind, name):
+            raise UsageError(
+                f"{glob!r} has no sense: {asked.name} is made on a quantized file, as in +qdq, or on a variant's."
+            )
     return [str(dataclasses.replace(asked, surrogate=name)) for name in names]
+
+
+def names_file(glob: str, attack: AttackId, surrogates: Surrogates) -> bool:
+    """True for a glob that asks for this attack by the file that its images are made on."""
+    if "+" not in glob:
+        return False
+    if _is_pattern(glob):
+        return fnmatch.fnmatchcase(str(attack), glob)
+    asked = parse_attack(glob)
+    return (asked.name, asked.eps) == (attack.name, attack.eps) and attack.surrogate in surrogates.meant(asked)
+
+
+def _is_pattern(glob: str) -> bool:
+    return any(character in glob for character in "*?[")
 
 
 def in_order(found: Iterable[AttackId], surrogates: Sequence[str]) -> list[str]:
@@ -252,7 +285,3 @@ def in_order(found: Iterable[AttackId], surrogates: Sequence[str]) -> list[str]:
     names, places = list(ATTACKS), [None, *surrogates]
     ordered = sorted(set(found), key=lambda one: (names.index(one.name), places.index(one.surrogate), one.eps))
     return [str(one) for one in ordered]
-
-
-def _has_sense(kind: AttackKind, surrogate: str) -> bool:
-    return is_quantized_file(surrogate) or not kind.pair

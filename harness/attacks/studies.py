@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from seatrial.harness.attacks.ids import ATTACKS, STRENGTHS, AttackId, in_order, masking_ids, white_boxes
+from seatrial.harness.attacks.ids import ATTACKS, STRENGTHS, AttackId, Surrogates, in_order, masking_ids
 from seatrial.harness.spec.studies import MERKEL
 
 # RobustMQ's, with RobustART's parameters, at its three strengths.
@@ -15,20 +13,20 @@ MERKEL_ATTACKS = ("fgsm-linf", "pgd-linf")
 MERKEL_EPS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
 
 
-def study_ids(suite: str, surrogates: Sequence[str]) -> list[str]:
+def study_ids(suite: str, surrogates: Surrogates) -> list[str]:
     """The attacks of `robustmq` or `merkel`, made on the source and on every target's own file, and what the masking
     checks need.
 
     Further networks (--surrogate) are asked by `robustmq`, too, but for AutoAttack.
     """
-    own = white_boxes(surrogates)
+    own = surrogates.white_boxes
     if suite == MERKEL:
         found = [AttackId(name, eps, one) for name in MERKEL_ATTACKS for one in own for eps in MERKEL_EPS]
     else:
         found = [
             AttackId(name, eps, one)
             for name in ROBUSTMQ_ATTACKS
-            for one in (own if name.startswith("autoattack") else surrogates)
+            for one in (own if name.startswith("autoattack") else surrogates.names)
             for eps in STRENGTHS[ATTACKS[name].norm]
         ]
-    return in_order([*found, *masking_ids(surrogates)], surrogates)
+    return in_order([*found, *masking_ids(surrogates)], surrogates.names)

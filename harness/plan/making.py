@@ -31,6 +31,7 @@ from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
 from seatrial.harness.plan.reaching import Nowhere, reach
 from seatrial.harness.plan.variants import about_variants, load_variants, targets_with_variants
 from seatrial.harness.progress import Progress
+from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
@@ -45,7 +46,8 @@ UNLABELLED = (
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What a run directory holds already, and goes on with: targets, ids of conditions, and variants. identity: of the
+    """What a run directory holds already, and goes on with: targets, ids of conditions, variants, and globs of images
+    that are for every target (`ConditionsAsked.for_all`). identity: of the
     targets, by id; it stands where a board cannot be had.
     """
 
@@ -53,6 +55,7 @@ class Held:
     conditions: tuple[str, ...] = ()
     identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     variants: tuple[str, ...] = ()
+    across: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, description: Mapping[str, Any] | None) -> Held:
@@ -61,7 +64,11 @@ class Held:
             return cls()
         asked, identity = description["asked"], description["identity"]
         variants = tuple(description["spec"]["source"].get("variants", ()))
-        return cls(tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"], variants)
+        conditions = description["spec"]["conditions"]
+        across = ConditionsAsked(globs=tuple(conditions["globs"]), across=tuple(conditions.get("across", ()))).for_all
+        return cls(
+            tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"], variants, across
+        )
 
 
 def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Places | None = None) -> Plan:
@@ -171,6 +178,9 @@ def _with_held_targets(spec: RunSpec, held: Held) -> RunSpec:
         spec,
         targets=dataclasses.replace(spec.targets, asked=asked),
         source=dataclasses.replace(spec.source, variants=variants),
+        conditions=dataclasses.replace(
+            spec.conditions, across=tuple(dict.fromkeys((*held.across, *spec.conditions.across)))
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from seatrial.exporters import DeployableModel
 from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network
+from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.data import Selection
 from seatrial.harness.plan.files import needs_calibration, saturates_at
 from seatrial.harness.plan.keys import Digests, Identity
@@ -116,8 +117,12 @@ class Plan:
         return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)
 
     def answers(self, build: Build, condition: Condition) -> bool:
-        """True where that engine is asked under that condition: further builds only under the first."""
-        return build.number == 1 or condition == self.conditions[0]
+        """True where that engine is asked under that condition: further builds only under the first, and no target
+        under those that are for others.
+        """
+        if condition == self.conditions[0]:
+            return True
+        return build.number == 1 and kind_of(condition.id).asked_of(condition.id, build.target, self.world)
 
     def calibrates(self, target: TargetSpec) -> bool:
         """True where the target's file is made by looking at the calibration images."""

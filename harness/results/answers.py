@@ -16,7 +16,8 @@ class Answers(Mapping[str, Predictions]):
 
     def __init__(self, folder: Path, build: Build, plan: Plan) -> None:
         self._folder, self._ids = folder, plan.data.ids
-        self._keys = {condition.id: plan.key(build, condition) for condition in plan.conditions}
+        asked = [condition for condition in plan.conditions if plan.answers(build, condition)]
+        self._keys = {condition.id: plan.key(build, condition) for condition in asked}
 
     def __getitem__(self, condition_id: str) -> Predictions:
         return read_trial(self._folder, self._keys[condition_id], self._ids)

@@ -253,6 +253,10 @@ class Kind(abc.ABC):
         found = {name for glob in globs for name in self.matching(glob, world)}
         return [name for name in self.ids(world) if name in found]
 
+    def asked_of(self, condition_id: str, target: TargetSpec, world: LoadedWorld) -> bool:
+        """False where that target is not asked under that condition; the reference is asked under all."""
+        return True
+
     def needs_labels(self, condition_id: str) -> bool:
         """True where the condition, or what is made of the answers to it, has no sense for images without labels."""
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,11 @@ def describe_attacks(
     if not any(is_attack(condition) for own in answers.values() for condition in own):
         return None
     found = gather(answers, rows, reference, files)
+    of_targets = {target.file for target in found.values()}
     return {
         "conditions": _conditions(found),
         "targets": {
-            target.name: _target(target, found[reference] if target.name != reference else None)
+            target.name: _target(target, found[reference] if target.name != reference else None, of_targets)
             for target in found.values()
         },
     }
@@ -63,7 +64,7 @@ def _conditions(found: Mapping[str, Attacked]) -> dict[str, dict[str, Any]]:
     return described
 
 
-def _target(target: Attacked, reference: Attacked | None) -> dict[str, Any]:
+def _target(target: Attacked, reference: Attacked | None, files: Collection[str]) -> dict[str, Any]:
     findings = masking_findings(target)
     worth = verdict(findings)
     return {
@@ -78,7 +79,7 @@ def _target(target: Attacked, reference: Attacked | None) -> dict[str, Any]:
         "wcar": [{"masking": worth, **row} for row in _worst_cases(target)],
         "crossings": []
         if reference is None
-        else [{"masking": worth, **row} for row in describe_crossings(target, reference)],
+        else [{"masking": worth, **row} for row in describe_crossings(target, reference, files)],
     }
 
 

@@ -5,15 +5,16 @@ cross.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
-from seatrial.harness.attacks.ids import ATTACKS, is_quantized_file, parse_attack
+from seatrial.harness.attacks.ids import ATTACKS, SOURCE, parse_attack
 from seatrial.harness.conditions.kinds.attack.gathered import Attacked
 from seatrial.harness.metrics.crossing import Passage, crossing
 
 
-def describe_crossings(target: Attacked, reference: Attacked) -> list[dict[str, Any]]:
-    """JSON values, in the order of reports: attacks that were run at two strengths or more.
+def describe_crossings(target: Attacked, reference: Attacked, files: Collection[str]) -> list[dict[str, Any]]:
+    """JSON values, in the order of reports: attacks that were run at two strengths or more. files: of all targets.
 
     Each target is attacked on its own file, which is the reference's for the reference; then both see the images of the
     source, and of other networks; then the images that queries found for each.
@@ -22,7 +23,7 @@ def describe_crossings(target: Attacked, reference: Attacked) -> list[dict[str, 
     for name, kind in ATTACKS.items():
         if kind.check:
             continue
-        for surrogate in [None] if kind.blackbox else _surrogates(target, name):
+        for surrogate in [None] if kind.blackbox else _surrogates(target, name, files):
             own = surrogate is not None and surrogate == target.file
             of_target = target.by_eps(name, surrogate)
             of_reference = reference.by_eps(name, reference.file if own else surrogate)
@@ -50,10 +51,10 @@ def describe_crossings(target: Attacked, reference: Attacked) -> list[dict[str, 
     return found
 
 
-def _surrogates(target: Attacked, name: str) -> list[str]:
-    """The target's own file first, then the others but for other targets' quantized files."""
+def _surrogates(target: Attacked, name: str, files: Collection[str]) -> list[str]:
+    """The target's own file first, then the others but for the files of other targets, beside the source."""
     made = [str(parse_attack(one).surrogate) for one in target.correct if parse_attack(one).name == name]
-    kept = [one for one in dict.fromkeys(made) if one == target.file or not is_quantized_file(one)]
+    kept = [one for one in dict.fromkeys(made) if one in (target.file, SOURCE) or one not in files]
     return sorted(kept, key=lambda one: one != target.file)
 
 

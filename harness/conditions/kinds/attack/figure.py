@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from seatrial.harness.attacks.ids import is_quantized_file
+from seatrial.harness.attacks.ids import SOURCE
 from seatrial.harness.conditions.kinds.attack import words
 from seatrial.harness.typeset.curves import Axis, Curve, accuracy_panel
 from seatrial.harness.typeset.numbers import percent
@@ -54,7 +54,7 @@ def _panels(block: Mapping[str, Any]) -> dict[_Asked, _Curves]:
             if surrogate is None:
                 ways = ["queries"]
             # Others that do not run this file get its images, too, beside those of their own.
-            elif not is_quantized_file(surrogate) and files != {surrogate}:
+            elif surrogate not in files - {SOURCE} and files != {surrogate}:
                 ways.append("transfer")
             for way in ways:
                 on = None if way == "white box" else surrogate  # each its own

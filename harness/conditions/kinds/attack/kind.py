@@ -32,7 +32,13 @@ from seatrial.harness.conditions.kinds.attack import words
 from seatrial.harness.conditions.kinds.attack.again import adversarial_images
 from seatrial.harness.conditions.kinds.attack.block import describe_attacks
 from seatrial.harness.conditions.kinds.attack.running import run_attacks
-from seatrial.harness.conditions.kinds.attack.surrogates import files_of, load_networks, surrogate_names
+from seatrial.harness.conditions.kinds.attack.surrogates import (
+    files_of,
+    is_asked,
+    load_networks,
+    surrogates_of,
+    what_it_is,
+)
 from seatrial.harness.conditions.kinds.protocol import (
     Ask,
     Finished,
@@ -68,7 +74,7 @@ class Attacks(Kind):
 
     def ids(self, world: World) -> list[str]:
         """At the papers' strengths; others can be named."""
-        return known_attack_ids(surrogate_names(world))
+        return known_attack_ids(surrogates_of(world))
 
     def spelled(self) -> str:
         """Without strengths and surrogates."""
@@ -76,19 +82,23 @@ class Attacks(Kind):
 
     def matching(self, glob: str, world: World) -> list[str]:
         """Also strengths that only the glob names, and `+qdq` for every quantized file."""
-        return matching_ids(glob, surrogate_names(world))
+        return matching_ids(glob, surrogates_of(world))
 
     def of_suite(self, suite: str, world: World) -> list[str]:
         """The attacks, and what the masking checks need."""
-        names = surrogate_names(world)
-        return study_ids(suite, names) if suite in STUDIES else suite_ids(suite, names)
+        known = surrogates_of(world)
+        return study_ids(suite, known) if suite in STUDIES else suite_ids(suite, known)
 
     def chosen(self, suite: str, globs: Sequence[str], severities: Sequence[int], world: World) -> list[str]:
         """By attack, surrogate and strength."""
         if not globs:
             return super().chosen(suite, globs, severities, world)
         found = [parse_attack(name) for glob in globs for name in self.matching(glob, world)]
-        return in_order(found, surrogate_names(world))
+        return in_order(found, surrogates_of(world).names)
+
+    def asked_of(self, condition_id: str, target: TargetSpec, world: LoadedWorld) -> bool:
+        """As `is_asked`: of images made on a variant's file, the targets that run it."""
+        return is_asked(parse_attack(condition_id), target, world)
 
     def needs_labels(self, condition_id: str) -> bool:
         """Every attack leads away from the label."""
@@ -99,7 +109,7 @@ class Attacks(Kind):
         refused: dict[str, list[str]] = {}
         kept: list[AttackId] = []
         for attack in map(parse_attack, ids):
-            reason = refusal(attack, world.model.classes, world.model.contract.dtype)
+            reason = refusal(attack, world.model.classes, _input_type(attack, world))
             if reason is None:
                 kept.append(attack)
             elif str(attack) in named:
@@ -129,7 +139,7 @@ class Attacks(Kind):
             "id": str(dataclasses.replace(attack, surrogate=SOURCE)),
             "restarts": options.restarts,
             "device": device_kind(options.device),
-            "surrogate": _surrogate_shape(str(attack.surrogate), world),
+            "surrogate": what_it_is(str(attack.surrogate), world),
             "versions": installed_versions(["torch"]),
         }
 
@@ -203,6 +213,13 @@ def _images_key(condition_id: str, build: Build, key: Key) -> str:
     return key(condition_id, build if parse_attack(condition_id).kind.blackbox else None)
 
 
+def _input_type(attack: AttackId, world: LoadedWorld) -> str:
+    """Of whom the images are made for: the model, and the variant that they are made on."""
+    variant = next((one.variant for one, name in files_of(world).items() if name == attack.surrogate), None)
+    types = {model.contract.dtype for model in (world.model, *([world.variants[variant]] if variant else []))}
+    return "uint8" if "uint8" in types else world.model.contract.dtype
+
+
 def _check_gradients(attacks: Sequence[AttackId], device: str) -> None:
     gradients = [one for one in attacks if not one.kind.blackbox]
     if not gradients:
@@ -210,11 +227,3 @@ def _check_gradients(attacks: Sequence[AttackId], device: str) -> None:
     need("torch", f"{gradients[0]}, for its gradients,", "pip install 'seatrial[torch]', or leave attacks out")
     if device_kind(device) == "cuda":  # on the CPU PyTorch is imported when it is needed
         ENGINES["pytorch"].check_device(device)
-
-
-def _surrogate_shape(name: str, world: LoadedWorld) -> Any:
-    """What the images are made on: the source (None), another network, or the file of a target."""
-    if name in world.networks:
-        return {"digest": world.networks[name].model.digest}
-    owners = [target for target, file in files_of(world).items() if file == name]
-    return None if name == SOURCE or not owners else world.of_targets[owners[0].id]

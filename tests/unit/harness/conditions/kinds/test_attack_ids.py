@@ -12,6 +12,7 @@ from seatrial.harness.attacks.ids import (
     ATTACKS,
     STRENGTHS,
     AttackId,
+    Surrogates,
     is_attack,
     known_attack_ids,
     matching_ids,
@@ -22,13 +23,14 @@ from seatrial.harness.attacks.ids import (
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.conditions import choose
-from seatrial.harness.conditions.kinds.attack.surrogates import files_of, surrogate_names
+from seatrial.harness.conditions.kinds.attack.surrogates import files_of, surrogates_of
 from seatrial.harness.conditions.kinds.protocol import World
 from seatrial.harness.spec.attacks import AttackOptions
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 
-TWO_FILES = ("fp32", "qdq-onnxruntime-int8", "qdq-openvino-int8", "resnet56")
+QUANTIZED = ("qdq-onnxruntime-int8", "qdq-openvino-int8")
+TWO_FILES = Surrogates(("fp32", *QUANTIZED, "resnet56"), frozenset({"fp32", *QUANTIZED}), frozenset(QUANTIZED))
 SEVERAL = World(
     RunSpec(attacks=AttackOptions(surrogates=("resnet56=m.onnx",))),
     (TargetSpec("onnxruntime", "fp32"), TargetSpec("onnxruntime", "int8"), TargetSpec("openvino", "int8")),
@@ -82,7 +84,7 @@ def test_only_a_radius_of_a_level_or_more_holds_8_bit_images() -> None:
 
 
 def test_every_attack_is_known_at_the_papers_strengths_on_every_surrogate() -> None:
-    ids = known_attack_ids(("fp32", "qdq"))
+    ids = known_attack_ids()
     assert len(ids) == len(set(ids))
     for name, kind in ATTACKS.items():
         eps = {parse_attack(one).eps for one in ids if parse_attack(one).name == name}
@@ -96,7 +98,7 @@ def test_qdq_stands_for_every_quantized_file_of_a_run() -> None:
         "attack/pgd-linf@3+qdq-onnxruntime-int8",
         "attack/pgd-linf@3+qdq-openvino-int8",
     ]
-    assert matching_ids("attack/pgd-linf@3+qdq", ("fp32", "qdq")) == ["attack/pgd-linf@3+qdq"]
+    assert matching_ids("attack/pgd-linf@3+qdq", Surrogates()) == ["attack/pgd-linf@3+qdq"]
     assert matching_ids("attack/pgd-linf@1+*", TWO_FILES) == [
         "attack/pgd-linf@1+qdq-onnxruntime-int8",
         "attack/pgd-linf@1+qdq-openvino-int8",
@@ -167,14 +169,14 @@ def test_one_quantized_file_is_qdq_and_several_have_names_of_their_own() -> None
     }
     assert is_quantized("sim-w4a4")
     options = AttackOptions(surrogates=("resnet56=somewhere.onnx",))
-    assert surrogate_names(World(RunSpec(attacks=options), (fp32, ort))) == ("fp32", "qdq", "resnet56")
+    assert surrogates_of(World(RunSpec(attacks=options), (fp32, ort))).names == ("fp32", "qdq", "resnet56")
 
 
 def test_flags_become_attack_options() -> None:
     words = ["--surrogate", "big=timm:resnet50", "--surrogate", "a/My Net.onnx", "--restarts", "3", "--queries", "50"]
     spec = spec_of(parse_flags(make_parser(), [*words, "--attack-device", "cuda:1"]))
     assert spec.attacks == AttackOptions(("big=timm:resnet50", "a/My Net.onnx"), 3, 50, "cuda:1")
-    assert surrogate_names(World(spec)) == ("fp32", "big", "My-Net")
+    assert surrogates_of(World(spec)).names == ("fp32", "big", "My-Net")
 
 
 @pytest.mark.parametrize(
