@@ -74,9 +74,11 @@ def test_a_run_that_is_cut_200_times_gives_what_an_undisturbed_one_gives(ssh_ser
             run.wait(at)
         if run.poll() is None and EVENTS[name](run, ssh_server):
             done += 1
+            print(f"{done}: {name} at {at:.2f} s", flush=True)
             tally[name] = tally.get(name, 0) + 1
-        status = run.wait(120)
+        status = ended(run, 120)
         log = (tmp_path / "log").read_text()
+        assert status is not None, f"{name} at {at:.2f} s: the run goes on and on\n{log}"
         assert "Traceback" not in log, log
         assert status in (*CUT_OFF, -signal.SIGKILL, 130, 143), f"{name} at {at:.2f} s: {status}\n{log}"
         assert ssh_server.wait_until_empty(15) == [], f"{name} left {ssh_server.processes()} there"
@@ -89,6 +91,13 @@ def test_a_run_that_is_cut_200_times_gives_what_an_undisturbed_one_gives(ssh_ser
     assert rows_of(out) == expected
     assert [path.name for path in temporary.iterdir()] == []
     print(f"\n{done} cuts ({tally}); {finished + 1} runs finished, each as the undisturbed one")
+
+
+def ended(run, seconds):
+    """Its exit status, None where it does not end."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return run.wait(seconds)
+    return None
 
 
 def rows_of(root):
