@@ -132,7 +132,7 @@ def _point(name: str, operator: str | None, reader: Reader, originals: dict[str,
         return None if rounded is None else Point(None, rounded, stands_in=True)
     quantizer = _quantizer_behind(name, reader)
     rounded = _rounded(name if quantizer is None else quantizer.output[0], reader, originals)
-    if rounded is None:
+    if rounded is None or (quantizer is not None and _cuts_alone(quantizer, reader, originals)):
         return Point(name)
     # A Relu that was taken out: what bears its name is not yet cut at 0.
     replaced = producer is not None and operator in _RELUS and producer.op_type != operator
@@ -174,6 +174,19 @@ def _rounded(integer: str, reader: Reader, originals: dict[str, str]) -> str | N
             return None
         integer = following[0].output[0]
     return None
+
+
+def _cuts_alone(quantizer: onnx.NodeProto, reader: Reader, originals: dict[str, str]) -> bool:
+    """True where a QuantizeLinear cuts at 0 in a Relu's place, and its stand-in in the original does so, too: what is
+    rounded is that one's partner, and the value before it is compared as it is computed.
+    """
+    if originals.get(quantizer.output[0]) != "Clip":
+        return False
+    try:
+        grid = reader.grid(quantizer)
+    except BadInputError:  # computed while the graph runs
+        return False
+    return grid is not None and grid.smallest == 0
 
 
 def _limits(reader: Reader, quantizer: onnx.NodeProto, rounded: str) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from small_graphs import Images, build
 
 from seatrial import calib
 from seatrial.calib import QuantizeOptions
+from seatrial.exporters.float_view import float_view
 from seatrial.harness.diff.points import layers_of, points_of, rounded_values
 
 
@@ -51,6 +52,21 @@ def test_behind_onnxruntimes_quantizer_a_relu_is_gone_and_its_input_without_a_pa
     assert found["relu1_out"].read == "relu1_out_DequantizeLinear_Output"
     assert found["relu1_out"].limits is None
     assert (found["logits"].computed, found["logits"].read) == ("logits_QuantizeLinear_Input", "logits")
+
+
+def test_a_relu_that_was_taken_out_is_its_stand_in_in_the_files_own_float_form(tmp_path):
+    side = calib.quantize(
+        build("residual", tmp_path),
+        "int8",
+        engine="onnxruntime",
+        images=Images(),
+        options=QuantizeOptions(quantizer="onnxruntime"),
+    )
+    view = float_view(side).proto.graph
+    cut = next(node for node in view.node if node.op_type == "Clip" and node.input[0] == "relu1_out")
+    found = points_of(view, side.proto.graph)
+    assert (found["relu1_out"].computed, found["relu1_out"].read) == ("relu1_out", None), "not cut yet on either side"
+    assert found[cut.output[0]].read == "relu1_out_DequantizeLinear_Output"
 
 
 def test_fake_quantization_ends_behind_its_clip(tmp_path):
