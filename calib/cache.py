@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from seatrial import __version__
-from seatrial.artefacts import read_artefact, say_damaged, write_artefact
+from seatrial.artefacts import Artefact, read_as, write_artefact
 from seatrial.calib.quantizers import Request
 from seatrial.exporters.model import DeployableModel
 from seatrial.files import value_digest
@@ -37,17 +37,16 @@ def cache_key(request: Request) -> str:
 
 def find(folder: Path, key: str, model: DeployableModel) -> DeployableModel | None:
     """The cached model of that key, None where there is none or the file is not what was stored."""
-    path = _path(folder, key)
-    found = read_artefact(path)
-    if found is None:
-        return None
-    try:
-        proto = onnx.load_model_from_string(found.content)
+
+    def read(kept: Artefact) -> DeployableModel:
+        try:
+            proto = onnx.load_model_from_string(kept.content)
+        except DecodeError as error:
+            raise ValueError(str(error)) from error
         # What it was made for: a fake-quantized file and a quantized one may hold the same kinds of nodes.
-        return dataclasses.replace(model, proto=proto, precision=str(found.facts["precision"]))
-    except (DecodeError, KeyError) as error:
-        say_damaged(path, str(error))
-        return None
+        return dataclasses.replace(model, proto=proto, precision=str(kept.facts["precision"]))
+
+    return read_as(_path(folder, key), read)
 
 
 def store(folder: Path, key: str, model: DeployableModel) -> DeployableModel:

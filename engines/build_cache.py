@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from seatrial.artefacts import read_artefact, write_artefact
+from seatrial.artefacts import read_as, write_artefact
 from seatrial.cache import remove
 from seatrial.engines.base import BuildRequest
 from seatrial.files import value_digest
@@ -46,10 +46,10 @@ def entry_key(engine: str, request: BuildRequest, compiler: dict[str, Any]) -> s
 def read_entry(folder: Path, key: str) -> Entry | None:
     """What was written under the key; None where nothing was, or where the file is damaged."""
     path = _path(folder, key)
-    found = read_artefact(path)
+    found = read_as(path, lambda kept: Entry(kept.content, float(kept.facts["build_s"]), True))
     with contextlib.suppress(OSError):
         os.utime(path)  # `keep_within` goes by it
-    return None if found is None else Entry(found.content, float(found.facts["build_s"]), True)
+    return found
 
 
 def write_entry(folder: Path, key: str, entry: Entry) -> None:

@@ -18,6 +18,8 @@ from seatrial.streams import open_streams
 from seatrial.text import shown
 
 _REFUSED = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EACCES, errno.EPERM)
+# Python's words for it, by version.
+_NO_THREAD = ("can't start new thread", "can't create new thread at interpreter shutdown")
 
 
 WINDOWS = (
@@ -57,11 +59,11 @@ def _status(arguments: Sequence[str]) -> int:
     except SeatrialError as error:
         _tell(error)
         return error.exit_code
-    except (OSError, MemoryError) as error:
-        refusal = _refusal(error)
-        if refusal is None:
+    except (OSError, MemoryError, RuntimeError) as error:
+        refused = refusal(error)
+        if refused is None:
             return _fault()
-        _say(f"seatrial: {refusal}")
+        _say(f"seatrial: {refused}")
         return EXIT_USAGE
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] == "seatrial":
@@ -81,10 +83,16 @@ def _fault() -> int:
     return EXIT_INTERNAL
 
 
-def _refusal(error: OSError | MemoryError) -> str | None:
-    """What the system refused, where it is not for us to blame: a path, descriptors, memory, room."""
+def refusal(error: OSError | MemoryError | RuntimeError) -> str | None:
+    """What the system refused, where it is not for us to blame: a path, descriptors, memory, threads, room."""
     if isinstance(error, MemoryError):
         return f"memory ran out ({error}). Give it more, or less to do: --limit, --batch-size, --workers."
+    if isinstance(error, RuntimeError):
+        if str(error) not in _NO_THREAD:
+            return None
+        return (
+            f"{error}: memory ran out, or the limit of processes (`ulimit -u`) is reached. Give it more, or less to do."
+        )
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{reason}. Raise the limit (`ulimit -n`), or lower --workers."

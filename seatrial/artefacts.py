@@ -6,15 +6,18 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from seatrial.files import read_bytes, replacing
 
 _LOG = logging.getLogger("seatrial")
 _MAGIC = b"seatrial artefact 1 "
+# What a reader raises of content that is none of its own.
+UNREADABLE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, EOFError, OSError, RecursionError)
+T = TypeVar("T")
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -49,7 +52,26 @@ def read_artefact(path: Path) -> Artefact | None:
         say_damaged(path, "its checksum does not hold")
         return None
     facts, _, content = body.partition(b"\n")
-    return Artefact(content, json.loads(facts))
+    try:
+        known = json.loads(facts)
+        if not isinstance(known, dict):
+            raise ValueError("its facts are no object")
+    except (ValueError, RecursionError) as error:
+        say_damaged(path, str(error))
+        return None
+    return Artefact(content, known)
+
+
+def read_as(path: Path, kind: Callable[[Artefact], T]) -> T | None:
+    """What `kind` makes of what was written there; None as of `read_artefact`, and where `kind` cannot read it."""
+    found = read_artefact(path)
+    if found is None:
+        return None
+    try:
+        return kind(found)
+    except UNREADABLE as error:
+        say_damaged(path, repr(error))
+        return None
 
 
 def say_damaged(path: Path, why: str) -> None:

@@ -7,11 +7,15 @@ import errno
 import functools
 import hashlib
 import json
+import lzma
 import os
 import platform
 import secrets
 import stat
+import struct
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +24,11 @@ from seatrial.errors import BadInputError, UsageError
 
 TEMPORARY_PREFIX = ".tmp-"
 _DAY_S = 24 * 3600
+# What reading an archive raises that is damaged, or made to be: names that are no text, packers that fail, ...
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
 _SPECIAL = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",

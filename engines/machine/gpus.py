@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 _FIELDS = ("index", "name", "compute_cap", "driver_version", "memory.total")
+_LONGEST = 1000
 _SMI_S = 10.0
 
 
@@ -41,8 +42,9 @@ def find_gpus(by_nvml: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str 
 def parse_gpus(text: str) -> list[dict[str, Any]]:
     """Lines of nvidia-smi's CSV -> index, name, compute_capability, driver, memory_bytes; None for `[N/A]`."""
     gpus = []
-    for row in csv.reader(text.splitlines(), skipinitialspace=True):
-        if len(row) != len(_FIELDS) or not row[0].isdigit():
+    lines = [line for line in text.splitlines() if len(line) <= _LONGEST]
+    for row in csv.reader(lines, skipinitialspace=True, quoting=csv.QUOTE_NONE):
+        if len(row) != len(_FIELDS) or not row[0].isdecimal():
             continue
         index, name, capability, driver, mib = (None if "N/A" in value else value.strip() for value in row)
         gpus.append(
@@ -51,7 +53,7 @@ def parse_gpus(text: str) -> list[dict[str, Any]]:
                 "name": name,
                 "compute_capability": capability,
                 "driver": driver,
-                "memory_bytes": int(mib) << 20 if mib is not None and mib.isdigit() else None,
+                "memory_bytes": int(mib) << 20 if mib is not None and mib.isdecimal() else None,
             }
         )
     return gpus

@@ -7,12 +7,13 @@ import json
 import socket
 import struct
 import time
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from seatrial.npz import arrays_of
 
 Array = npt.NDArray[Any]
 Message = dict[str, Any]
@@ -45,10 +46,10 @@ def receive(channel: socket.socket, limit_s: float | None = None) -> tuple[Messa
         raise MessageError(f"a message of {length} bytes")
     content = _exactly(channel, length, deadline)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            words, *arrays = [found[f"arr_{index}"] for index in range(len(found.files))]
+        found = arrays_of(content)
+        words, *arrays = [found[f"arr_{index}"] for index in range(len(found))]
         message = json.loads(words.tobytes())
-    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise MessageError(f"no message: {error}") from error
     if not isinstance(message, dict):
         raise MessageError("no message: no object")

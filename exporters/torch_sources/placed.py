@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnx
 
 from seatrial import child, errors
+from seatrial.cache import cache_root
 from seatrial.errors import BadInputError, SeatrialError, UsageError
 from seatrial.exporters.contract import InputContract
 from seatrial.exporters.torch_sources.messages import Array, Message, MessageError, receive, send
@@ -57,6 +58,7 @@ class PlacedSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
+                env={**os.environ, **_own_folders()},
             )
         self._channel = mine
         self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
@@ -112,6 +114,12 @@ def _raised(answer: Message) -> SeatrialError:
     kind = getattr(errors, str(answer["error"]), None)
     fits = isinstance(kind, type) and issubclass(kind, SeatrialError) and kind is not errors.EngineDiedError
     return (kind if fits else BadInputError)(printable(str(answer.get("says"))))  # type: ignore[misc]
+
+
+def _own_folders() -> dict[str, str]:
+    """PyTorch makes a folder for its compiler in the shared temporary one, and leaves it there."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    return {} if name in os.environ else {name: str(cache_root() / "torchinductor")}
 
 
 def _how_it_ended(process: subprocess.Popen[bytes]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from seatrial.errors import BadInputError
 from seatrial.exporters.torch_sources.runtime import need, quiet
+from seatrial.files import ZIP_ERRORS
 
 _MAX_JSON_BYTES = 256 << 20
 _MEMBERS = re.compile(
@@ -93,7 +94,7 @@ def check_archive(path: Path) -> None:
                     )
                 if member.filename.endswith(".json"):
                     _check_json(path, member, archive)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+    except ZIP_ERRORS as error:
         raise BadInputError(f"{path} is not a readable .pt2 archive: {error}.") from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters.torch_sources.runtime import need
+from seatrial.files import ZIP_ERRORS
 
 # Where training scripts put the weights beside optimizer and epoch; the exponential average first, as it is what ships.
 _NESTED = ("model_ema", "ema_state_dict", "state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
@@ -76,7 +77,7 @@ def _refuse_packed(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except ZIP_ERRORS as error:
         raise BadInputError(f"{path} is damaged: {error}.") from error
     if packed:
         raise BadInputError(f"{path} has compressed members ({packed[0]!r}), which torch.save never writes.")

@@ -89,7 +89,10 @@ def chunk_keys(root: Path, key: str) -> tuple[str, ...]:
     """Where in the cache the images of a file of rows lie; nothing where the file does not say. key: of the images."""
     path = root / rows_path(key)
     metadata = read_table(path).schema.metadata or {} if path.exists() else {}
-    return tuple(map(str, json.loads(metadata.get(_CHUNKS, b"[]"))))
+    try:
+        return tuple(map(str, json.loads(metadata.get(_CHUNKS, b"[]"))))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} does not name its adversarial images ({error}).") from error
 
 
 def _named(table: pa.Table, key: str) -> bool:

@@ -6,8 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from seatrial.files import value_digest
 from seatrial.harness.attacks.rows import AttackRows
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader
+from seatrial.npz import arrays_of
 
 _ROWS = tuple(field.name for field in dataclasses.fields(AttackRows))
 _HELD = 8  # chunks in memory at once: more than there usually are readers
@@ -53,10 +52,10 @@ class ChunkStore:
         if found is None:
             return None
         try:
-            with np.load(io.BytesIO(found.content), allow_pickle=False) as stored:
-                change = stored["change"]
-                rows = AttackRows(*(stored[name] for name in _ROWS))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            stored = arrays_of(found.content)
+            change = stored["change"]
+            rows = AttackRows(*(stored[name] for name in _ROWS))
+        except (KeyError, ValueError) as error:
             say_damaged(path, str(error))
             return None
         if change.shape != clean.shape or change.dtype not in (np.uint8, np.float32) or not _fits(rows, len(clean)):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -15,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
-from seatrial.files import check_regular, file_digest
+from seatrial.files import ZIP_ERRORS, check_regular, file_digest
 from seatrial.harness.data.labels import check_labels
 from seatrial.harness.data.source import Payload, Pixels, changed
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What is read whole stays far below this for any real test set; an archive of a few kB can claim to hold much more.
 _MAX_LABEL_BYTES = 64 << 20
 _MAX_NAME_BYTES = 512 << 20
@@ -155,7 +154,7 @@ class ArraySource:
             raise changed(str(self.path))
         try:
             return archive.open(f"{name}.npy")
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise BadInputError(f"{self.path} is not a readable .npz archive: {error}.") from error
 
     def _read_header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -188,7 +187,7 @@ class ArraySource:
     def _piece(self, stream: IO[bytes], size: int) -> bytes:
         try:
             return stream.read(size)
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise BadInputError(f"{self.path} is damaged: {error}.") from error
 
 
@@ -200,6 +199,9 @@ def _opened(path: Path) -> zipfile.ZipFile:
         if len(names) != len(set(names)):
             twice = next(name for name in names if names.count(name) > 1)
             raise BadInputError(f"{path} holds {twice!r} twice, and nobody knows which one is meant.")
+        packed = next((one for one in archive.infolist() if one.compress_type not in _PACKED), None)
+        if packed is not None:
+            raise BadInputError(f"{path} holds {packed.filename!r}, packed as NumPy never does. Save it with np.savez.")
         return archive
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error

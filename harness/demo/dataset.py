@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from seatrial.artefacts import read_artefact, say_damaged, write_artefact
+from seatrial.artefacts import read_as, say_damaged, write_artefact
 from seatrial.errors import BadInputError
 from seatrial.files import temporary_beside
 from seatrial.harness.demo.classes import DEMO_CLASSES
@@ -79,11 +79,10 @@ def _put(path: Path, content: bytes) -> str:
 
 def _mend(target: Path, progress: Report | None) -> None:
     """Renders again what is not any more what was written; all of it, where another library would render otherwise."""
-    kept = read_artefact(target / _DIGESTS)
-    if kept is None:
+    digests = read_as(target / _DIGESTS, lambda kept: _digests(json.loads(kept.content)))
+    if digests is None:
         _render(target, progress)
         return
-    digests = json.loads(kept.content)
     for name, which in _images():
         path = target / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
@@ -93,6 +92,11 @@ def _mend(target: Path, progress: Report | None) -> None:
         if _put(path, render_jpeg(*which)) != digests[name]:
             _render(target, progress)
             return
+
+
+def _digests(found: dict[str, str]) -> dict[str, str]:
+    """Those of every image; KeyError, TypeError where one is missing."""
+    return {name: found[name] for name, _ in _images()}
 
 
 def _publish(partial: Path, target: Path) -> None:

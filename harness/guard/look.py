@@ -16,7 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from seatrial import __version__
-from seatrial.artefacts import read_artefact, write_artefact
+from seatrial.artefacts import read_as, write_artefact
 from seatrial.calib.observe import session_for
 from seatrial.calib.overflow import find_overflow
 from seatrial.calib.processors import multiplies_on_processor
@@ -172,9 +172,12 @@ class Guard:
         )
 
     def _stored(self, key: str) -> Verdict | None:
-        path = None if self.cache is None else self.cache / f"{key}.verdict"
-        found = None if path is None else read_artefact(path)
-        return None if found is None else verdict_of(json.loads(found.content))
+        return None if self.cache is None else stored_verdict(self.cache / f"{key}.verdict")
+
+
+def stored_verdict(path: Path) -> Verdict | None:
+    """What was kept there; None where nothing was, or where the file is damaged."""
+    return read_as(path, lambda kept: verdict_of(json.loads(kept.content)))
 
 
 def ratio_db(expected: Array, found: Array) -> float:

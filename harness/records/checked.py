@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from seatrial.errors import BadInputError, DamagedError
 from seatrial.files import open_regular, read_json, replacing, value_digest, write_json
+from seatrial.harness.records.forms import FORMS, Stored, misfit
 
 # A JSON file's key beside its values.
 _SUM = "sha256"
@@ -119,9 +120,12 @@ def write_values(path: Path, values: Mapping[str, Any]) -> None:
 def read_values(path: Path) -> dict[str, Any]:
     """What `write_values` wrote; DamagedError where the file is not that any more."""
     try:
-        stored = read_json(path)
-        if not isinstance(stored, dict) or stored.pop(_SUM, None) != value_digest(stored):
+        found = read_json(path)
+        if not isinstance(found, dict) or found.pop(_SUM, None) != value_digest(found):
             raise ValueError("its checksum does not hold")
-        return stored
+        wrong = misfit(found, FORMS.get(path.name, {}))
+        if wrong is not None:
+            raise ValueError(wrong)
+        return Stored.of(str(path), found)
     except (BadInputError, ValueError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged ({error}). Repeat the run, and it is made again.") from error

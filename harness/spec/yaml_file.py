@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import yaml
 from seatrial.errors import UsageError
 from seatrial.files import open_regular
 
-_MAX_BYTES = 1 << 20
+# Far above any that people write; PyYAML takes seconds for so much.
+_MAX_BYTES = 1 << 18
 _MOST_VALUES = 100_000
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 
@@ -24,13 +26,14 @@ def read_yaml(path: Path, flag: str, kind: str) -> Any:
         with open_regular(path) as stream:
             content = stream.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
-            raise UsageError(f"{flag} {path} is above 1 MiB: not {kind}.")
-        found = yaml.load(content.decode(), _Once)  # noqa: S506  (a safe loader)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            raise UsageError(f"{flag} {path} is above 256 KiB: not {kind}.")
+        loader = _Once(content.decode())
+        node = loader.get_single_node()
+        if not _is_bounded(node):
+            raise UsageError(f"{flag} {path} unfolds to more than {_MOST_VALUES} values: not {kind}.")
+        return None if node is None else loader.construct_document(node)
+    except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{flag} {path} cannot be read: {error}.") from error
-    if not _is_bounded(found):
-        raise UsageError(f"{flag} {path} unfolds to more than {_MOST_VALUES} values: not {kind}.")
-    return found
 
 
 class _Once(yaml.SafeLoader):
@@ -40,9 +43,9 @@ class _Once(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """As it stands in the file."""
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter(str(key.value) for key, _ in node.value)
+        for name, count in names.items():
+            if count > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
@@ -66,15 +69,16 @@ _Once.add_constructor("tag:yaml.org,2002:int", _Once.construct_plain_int)
 _Once.add_constructor("tag:yaml.org,2002:float", _Once.construct_plain_float)
 
 
-def _is_bounded(content: Any) -> bool:
-    """False for what aliases unfold to more than any file that people write, or to itself."""
-    waiting, count = [content], 0
+def _is_bounded(node: yaml.Node | None) -> bool:
+    """False for what aliases, merged or not, unfold to more than any file that people write, or to itself. It is asked
+    before anything is unfolded.
+    """
+    waiting, count = [node], 0
     while waiting and count <= _MOST_VALUES:
-        value = waiting.pop()
+        found = waiting.pop()
         count += 1
-        if isinstance(value, dict):
-            waiting.extend(value.keys())
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
+        if isinstance(found, yaml.MappingNode):
+            waiting.extend(part for pair in found.value for part in pair)
+        elif isinstance(found, yaml.SequenceNode):
+            waiting.extend(found.value)
     return not waiting

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from conftest import ROOT, bench, make_folders, make_model
+from quick_timing import QUICK_TIMING
 
 from seatrial.__main__ import main
 
@@ -118,6 +119,8 @@ def test_sys_exit_in_a_part_of_the_run_is_no_passed_gate(monkeypatch, capsys):
         (OSError(errno.ENAMETOOLONG, "File name too long", "xx"), 2, "xx: File name too long."),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "Cannot allocate memory."),
         (FileNotFoundError(errno.ENOENT, "No such file", b"x\xff\x1b"), 2, "No such file."),
+        (RuntimeError("can't start new thread"), 2, "can't start new thread: memory ran out"),
+        (RuntimeError("of ours"), 4, "Please report it"),
         (MemoryError("of 9 GiB"), 2, "memory ran out (of 9 GiB)"),
         (ImportError("failed to map segment", name="pyarrow._compute"), 3, "pyarrow._compute does not import"),
         (ImportError("cannot import name", name="seatrial.x"), 4, "Please report it"),
@@ -135,6 +138,21 @@ def test_what_the_system_refuses_is_no_fault_of_ours(monkeypatch, capsys, error,
     assert says in written
     assert ("Traceback" in written) == (status == 4)
     assert "\x1b" not in written
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "limit", [*(f"-n {count}" for count in range(4, 24)), *(f"-v {mib << 10}" for mib in range(150, 1200, 50))]
+)
+def test_few_descriptors_and_little_memory_end_with_words(limit, tmp_path):
+    make_model(tmp_path / "m.onnx")
+    make_folders(tmp_path / "test", images=3)
+    words = "--model m.onnx --data test --size 16 --bits 32 --conditions clean --advisory --out run"
+    done = shell(f"ulimit {limit}; $BENCH {words} {' '.join(QUICK_TIMING)}", cwd=tmp_path)
+    # Below what Python itself needs, the loader or the interpreter says so.
+    started = "seatrial" in done.stderr or done.returncode == 0
+    assert not started or done.returncode in (0, 2, 3), (done.returncode, done.stderr[-2000:])
+    assert "fault of seatrial's own" not in done.stderr
 
 
 def begin(words, **more):

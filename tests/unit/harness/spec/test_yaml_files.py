@@ -37,7 +37,10 @@ def test_a_key_that_stands_twice(tmp_path, text):
 def test_aliases_are_followed_within_bounds(tmp_path):
     assert read_config(write(tmp_path, "a: &a [1, 2]\nb: *a\n")) == {"a": [1, 2], "b": [1, 2]}
     bomb = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30))
-    for text in (bomb, "conditions: &x [*x]\n", "a: &x {b: *x}\n"):
+    merged = "a0: &a0 {k: 1}\n" + "".join(
+        f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}], k{i}: 1}}\n" for i in range(1, 30)
+    )
+    for text in (bomb, merged, f"{bomb}mean: [*a29, *a29]\n", "conditions: &x [*x]\n", "a: &x {b: *x}\n"):
         with pytest.raises(UsageError, match="unfolds to more than 100000 values"):
             read_yaml(write(tmp_path, text), "--config", "a configuration")
 
@@ -48,3 +51,13 @@ def test_what_is_no_yaml(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UsageError):
         read_config(path)
+
+
+def test_common_parts_may_be_merged(tmp_path):
+    found = read_config(write(tmp_path, "a: &a {x: 1}\nb: {<<: *a, y: 2}\n"))
+    assert found == {"a": {"x": 1}, "b": {"x": 1, "y": 2}}
+
+
+def test_a_file_larger_than_any(tmp_path):
+    with pytest.raises(UsageError, match="above 256 KiB"):
+        read_config(write(tmp_path, "a: 1\n" * 60_000))

@@ -1,0 +1,172 @@
+"""What the JSON files of a run directory look like: a file whose checksum holds may still be somebody else's.
+
+A form is a type; a tuple, of which one must fit; a list of one form; or an object: key -> form, `*` for all other keys.
+Keys that no form names are passed over, and a named one may be missing: whoever asks for it is told so (`Stored`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatrial.errors import DamagedError
+
+Form = Any
+_NUMBER = (int, float)
+_NOTHING = type(None)
+# No count or measure is beyond.
+_MOST = 1 << 63
+_DEEPEST = 60
+
+
+def _or_null(form: Form) -> Form:
+    return (form, _NOTHING)
+
+
+_TEXT_OR_NULL, _NUMBER_OR_NULL = (str, _NOTHING), (int, float, _NOTHING)
+_DIFFERENCE = {"share": _NUMBER, "labels": int, "images": int}
+_MEASURED = _or_null({"rounded": bool, "*": _or_null(_DIFFERENCE)})
+_LAYER = {
+    **dict.fromkeys(("name", "op", "requested", "realized"), str),
+    "macs": int,
+    "guessed": bool,
+    "node": _TEXT_OR_NULL,
+    "reason": _TEXT_OR_NULL,
+}
+_BUILT = {
+    "requested": str,
+    "realized": {"*": _NUMBER},
+    "unknown": [str],
+    "share_as_requested": _NUMBER_OR_NULL,
+    **dict.fromkeys(("engine_bytes", "model_bytes"), int),
+    "memory_bytes": _NUMBER_OR_NULL,
+    "model_digest": str,
+    "build_s": _NUMBER,
+    "from_cache": bool,
+    "options": {},
+    "cautions": [str],
+    "guard": _or_null({}),
+    "processors": _or_null({"right_on": str, "overflowing": [str], "layers": int, "says": str}),
+    "calibration": {"warnings": [str], "kept_float": {"*": str}},
+    "layers": [_LAYER],
+    "other_ops": {"*": int},
+    "alike": _or_null({"passed": bool, "share": _NUMBER, "limit": _NUMBER, "says": str, "measured": _MEASURED}),
+}
+_MACHINE = _or_null({})
+_ROUND = {"number": int, "kept": bool, "reasons": [str], "blocks": int, "left_out": int}
+_AT = {"rounds": [_ROUND], "spent_s": _NUMBER, "stopped": _TEXT_OR_NULL, "asked": {}}
+_BLOCK = {
+    **dict.fromkeys(("round", "block", "queries", "checked", "wrong"), int),
+    "begin_s": _NUMBER,
+    "median_ns": _NUMBER_OR_NULL,
+    "counters": _or_null({}),
+}
+_TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER}
+_PAIRS = {"images": int, "pairs": list}
+_NAMES = _or_null([str])
+
+FORMS: dict[str, Form] = {
+    "run.json": {
+        "asked": {},
+        "identity": {"targets": {"*": {}}, "conditions": {"*": {}}, "run": {}},
+        "environment": _or_null({}),
+        "class_names": _NAMES,
+    },
+    "audit.json": {
+        "alike": _or_null({"says": [str], "random": [str], "mixing": [str], "anomalous": bool, "measured": _MEASURED}),
+        "targets": {"*": _BUILT},
+    },
+    "findings.json": {
+        "contract": _or_null({}),
+        "calibration": _or_null({}),
+        "damage": _or_null({}),
+        "layers": {"*": {}},
+    },
+    "failures.json": {"failed": [dict.fromkeys(("target", "stage", "outcome", "says"), str)]},
+    "spent.json": {"*": (*_NUMBER, str)},
+    "flips.json": {
+        "of": str,
+        "classes": _NAMES,
+        "condition": str,
+        "targets": {"*": {"first": _PAIRS, "all": _PAIRS}},
+        "pictures": [{}],
+    },
+    "places.json": {
+        "of": str,
+        "classes": _NAMES,
+        "pairs": [{"first": str, "second": str, "conditions": {"*": {"differing": int, "images": [list]}}}],
+    },
+    "timing.json": {
+        "places": {"*": {"place": _or_null({}), "machine": _MACHINE, "scenarios": {"*": _AT}}},
+        "targets": {
+            "*": {
+                "single_stream": _TIMED,
+                "memory": _or_null({"*": _NUMBER_OR_NULL}),
+                "*": (dict, list, _NOTHING, *_NUMBER, str),
+            }
+        },
+        "options": {"width": _NUMBER, "budget_s": _NUMBER},
+    },
+}
+
+
+class NotThereError(DamagedError, KeyError):
+    """A value that a file should have is not there."""
+
+    def __str__(self) -> str:
+        """The sentence, not its representation."""
+        return str(self.args[0])
+
+
+class Stored(dict[str, Any]):
+    """A JSON object of a file: asked for a key that is not there, it says which file lacks it."""
+
+    def __init__(self, where: str, found: dict[str, Any]) -> None:
+        super().__init__(found)
+        self._where = where
+
+    def __missing__(self, key: str) -> Any:
+        raise NotThereError(
+            f"{self._where} is not what was written: it has no {key!r}. Repeat the run, and it is made again."
+        )
+
+    @classmethod
+    def of(cls, where: str, found: dict[str, Any]) -> Stored:
+        """The same JSON values; every object within is one, too."""
+        return cls(where, {name: _stored(where, part) for name, part in found.items()})
+
+
+def _stored(where: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return Stored.of(where, value)
+    return [_stored(where, part) for part in value] if isinstance(value, list) else value
+
+
+def misfit(value: Any, form: Form, at: str = "it", depth: int = 0) -> str | None:
+    """What does not fit, in words; None where all does."""
+    if depth > _DEEPEST:
+        return f"{at} is nested too deep"
+    if isinstance(form, tuple):
+        found = [misfit(value, one, at, depth) for one in form]
+        return None if None in found else max(found, key=lambda says: len(str(says)))
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return f"{at} is no list"
+        return _first(misfit(part, form[0], f"{at}[{index}]", depth + 1) for index, part in enumerate(value))
+    if isinstance(form, dict):
+        if not isinstance(value, dict):
+            return f"{at} is no object"
+        forms = ((name, part, form.get(name, form.get("*"))) for name, part in value.items())
+        return _first(
+            misfit(part, one, f"{at}.{name}"[:200], depth + 1) for name, part, one in forms if one is not None
+        )
+    if isinstance(value, bool) and form is not bool:
+        return f"{at} is a truth value"
+    if not isinstance(value, form):
+        return f"{at} is no {form.__name__}"
+    if isinstance(value, (int, float)) and not abs(value) < _MOST:
+        return f"{at} is beyond any measure"
+    return None
+
+
+def _first(found: Any) -> str | None:
+    return next((says for says in found if says is not None), None)

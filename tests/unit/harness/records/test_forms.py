@@ -1,0 +1,45 @@
+"""A file of a run whose checksum holds may still be somebody else's: what does not fit is said."""
+
+import json
+
+import pytest
+
+from seatrial.errors import DamagedError
+from seatrial.harness.records.checked import read_values, write_values
+from seatrial.harness.records.forms import misfit
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("audit.json", {"targets": []}, "it.targets is no object"),
+        ("audit.json", {"targets": {"a": {"cautions": [1]}}}, r"it.targets.a.cautions\[0\] is no str"),
+        ("spent.json", {"wall": 10**400}, "it.wall"),
+        ("spent.json", {"wall": True}, "it.wall is a truth value"),
+        ("flips.json", {"targets": {"a": {"first": 1}}}, "it.targets.a.first is no object"),
+        ("timing.json", {"places": {"here": {"scenarios": None}}}, "it.places.here.scenarios is no object"),
+        ("failures.json", {"failed": [{"target": None}]}, r"it.failed\[0\].target is no str"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, name, values, says):
+    write_values(tmp_path / name, values)
+    with pytest.raises(DamagedError, match=says):
+        read_values(tmp_path / name)
+
+
+def test_a_key_that_is_missing_is_named_with_its_file(tmp_path):
+    write_values(tmp_path / "audit.json", {"targets": {"a": {"requested": "int8"}}})
+    found = read_values(tmp_path / "audit.json")
+    assert found["targets"]["a"].get("cautions", ()) == ()
+    assert json.dumps(found) == json.dumps({"targets": {"a": {"requested": "int8"}}})
+    with pytest.raises(DamagedError, match=r"audit.json is not what was written: it has no 'cautions'"):
+        found["targets"]["a"]["cautions"]
+
+
+def test_nesting_has_an_end():
+    deep = None
+    for _ in range(500):
+        deep = {"a": deep}
+    form = {}
+    form["*"] = form  # of any depth
+    assert "nested too deep" in misfit(deep, form)
