@@ -510,6 +510,16 @@ def _read_spec(run: Path, path: Path) -> None:
     spec_of_run(run)
 
 
+def _read_listed(run: Path, path: Path) -> None:
+    from seatrial.harness.records.listing import runs_in
+
+    runs_in(run.parent)
+
+
+_directly("runs, by what was asked", "run.json", mutators=mutators.JSON, seal=sealed_values)(_read_listed)
+_directly("runs, by their summaries", "summary.json", mutators=mutators.JSON)(_read_listed)
+
+
 @_directly("damage of a run", "audit.json", mutators=mutators.JSON, seal=sealed_values)
 def _drop_damaged(run: Path, path: Path) -> None:
     from seatrial.harness.records.mend import drop_damaged

@@ -53,6 +53,7 @@ NOT_ASKED = {
     "seatrial.harness.records.rundir:RunDirectory.begin": _GOES_ON,
     "seatrial.harness.run.looking:look_for_causes": _GOES_ON,
     "seatrial.harness.run.run:_measure": _GOES_ON,
+    "seatrial.harness.run.forecast:_by_ledger": "spent.json, whose form is checked as it is read; the row spent.json",
     "seatrial.question:_objects": "lines of a process of ours; what is none is passed over",
 }
 

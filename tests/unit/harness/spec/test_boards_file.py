@@ -83,7 +83,7 @@ def test_only_small_files_are_read(tmp_path):
     large.write_bytes(b"#" * (2 << 20))
     os.mkfifo(pipe)
     for path, says in (
-        (large, "above 1 MiB"),
+        (large, "above 256 KiB"),
         (pipe, "not a regular file"),
         (tmp_path, "not a regular file"),
         (tmp_path / "x", "read"),
