@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.harness.conditions.kinds.attack import words
+from seatrial.harness.conditions.kinds.attack.rows import Row, crossed, rows_of
 from seatrial.harness.typeset.tables import Cell, Grid
 from seatrial.harness.typeset.terminal import say
 
@@ -26,6 +27,9 @@ def print_attacks(block: Mapping[str, Any], reference: str, console: Console) ->
                 lambda values: words.evasion(values, interval=False),
             )
         )
+    passed_on = crossed(block)
+    if passed_on:
+        console.print(_transfers(passed_on, block))
     asked = words.by_queries(block)
     if asked:
         title = "queries for each image that is right without attack: median / mean / most"
@@ -41,7 +45,7 @@ def _robust(block: Mapping[str, Any], reference: str) -> Grid:
     title = f"under attack: robust accuracy, % (points against {reference}); *: made on the target's own file"
     grid = _headed(title, block)
     grid.add("no attack", *(f"{target['clean_top1'] * 100:.2f}" for target in block["targets"].values()))
-    _add_rows(grid, block, list(block["conditions"]), words.robust)
+    _add_rows(grid, block, None, words.robust)
     return grid
 
 
@@ -62,11 +66,20 @@ def _grid(
 
 
 def _add_rows(
-    grid: Grid, block: Mapping[str, Any], conditions: Sequence[str], cell: Callable[[Mapping[str, Any] | None], Cell]
+    grid: Grid,
+    block: Mapping[str, Any],
+    conditions: Sequence[str] | None,
+    cell: Callable[[Mapping[str, Any] | None], Cell],
 ) -> None:
-    for name in conditions:
-        cells = (cell(target["conditions"].get(name)) for target in block["targets"].values())
-        grid.add(words.label(name, block["conditions"][name]), *cells)
+    for row in rows_of(block, conditions):
+        grid.add(row.label, *map(cell, row.cells.values()))
+
+
+def _transfers(rows: Sequence[Row], block: Mapping[str, Any]) -> Grid:
+    grid = _headed("transfer rate, %: whom else images fool that were made on a target's file", block)
+    for row in rows:
+        grid.add(row.label, *(words.transfer(values) for values in row.cells.values()))
+    return grid
 
 
 def _headed(title: str, block: Mapping[str, Any]) -> Grid:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.harness.conditions.kinds.attack import words
+from seatrial.harness.conditions.kinds.attack.rows import crossed, rows_of
 from seatrial.harness.typeset.numbers import percent
 from seatrial.harness.typeset.page import Cell, Heading, Table
 
@@ -21,6 +22,7 @@ def tables(block: Block, reference: str) -> dict[str, Table]:
         "masking": _masking(block),
         "every": _every(block, reference),
         "queries": _queries(block),
+        "transfers": _transfers(block),
     }
 
 
@@ -32,12 +34,9 @@ def _robust(block: Block, reference: str) -> Table:
     targets = block["targets"].values()
     clean: list[Cell | str] = ["No attack"]
     rows = [clean + [Cell(percent(target["clean_top1"]), target["clean_top1"]) for target in targets]]
-    for name, one in block["conditions"].items():
-        row: list[Cell | str] = [f"{words.title(name)}{'' if one['eight_bit'] else ', float'}"]
-        for target in targets:
-            found = target["conditions"].get(name)
-            row.append(Cell(words.robust(found), found and found["top1"]))
-        rows.append(row)
+    for one in rows_of(block):
+        cells = [Cell(words.robust(found), found["top1"] if found else None) for found in one.cells.values()]
+        rows.append([one.title, *cells])
     headings = [Heading("images"), *(Heading(head) for head in _heads(block))]
     return Table(f"Robust accuracy, % (points against {reference}); *: made on the target's own file", headings, rows)
 
@@ -125,6 +124,20 @@ def _every(block: Block, reference: str) -> Table:
         Heading("farthest"),
     ]
     return Table("Every attack on every target", headings, rows)
+
+
+def _transfers(block: Block) -> Table:
+    rows: list[list[Cell | str]] = [
+        [one.title, *(Cell(words.transfer(found), _rate(found)) for found in one.cells.values())]
+        for one in crossed(block)
+    ]
+    headings = [Heading("images"), *(Heading(head) for head in _heads(block))]
+    return Table("Transfer rate, %: whom else images fool that were made on a target's file (*)", headings, rows)
+
+
+def _rate(found: Mapping[str, Any] | None) -> float | None:
+    rate = found and found["transfer"]
+    return None if not rate else float(rate["rate"])
 
 
 def _queries(block: Block) -> Table:

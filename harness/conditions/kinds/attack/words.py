@@ -29,7 +29,12 @@ def masking(target: Mapping[str, Any]) -> str:
 
 def label(condition: str, described: Mapping[str, Any]) -> str:
     """`attack/pgd-linf@0.5` -> "pgd-linf@0.5 float": "float" where its images cannot be 8-bit ones."""
-    return f"{condition.removeprefix(ATTACK).removeprefix(BLACKBOX)}{'' if described['eight_bit'] else ' float'}"
+    return f"{condition.removeprefix(ATTACK).removeprefix(BLACKBOX)}{as_float(described, ' ')}"
+
+
+def as_float(described: Mapping[str, Any], between: str) -> str:
+    """What follows the name of images that are no 8-bit ones."""
+    return "" if described["eight_bit"] else f"{between}float"
 
 
 _NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
@@ -95,6 +100,13 @@ def rate(found: Mapping[str, Any] | None, interval: bool = True) -> str:
     low, high = found["ci95"]
     text = f"{found['rate'] * 100:.2f}"
     return f"{text} [{low * 100:.2f}, {high * 100:.2f}]" if interval else text
+
+
+def transfer(values: Mapping[str, Any] | None) -> str:
+    """Transfer rate without its interval: "31.20", with a star where the images were made on the own file."""
+    if values is None:
+        return "-"
+    return f"{rate(values['transfer'], interval=False)}{'*' if values['white_box'] else ''}"
 
 
 def points(found: Mapping[str, Any] | None) -> str:

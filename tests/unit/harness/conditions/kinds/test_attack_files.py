@@ -8,6 +8,8 @@ import pytest
 from seatrial.errors import UsageError
 from seatrial.harness.attacks.ids import matching_ids, parse_attack
 from seatrial.harness.conditions import choose
+from seatrial.harness.conditions.kinds.attack import words
+from seatrial.harness.conditions.kinds.attack.rows import crossed, rows_of
 from seatrial.harness.conditions.kinds.attack.surrogates import files_of, is_asked, surrogates_of, what_it_is
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network, World
 from seatrial.harness.spec.attacks import AttackOptions
@@ -126,3 +128,58 @@ def test_a_surrogate_counts_by_what_it_is_whoever_runs_it():
     assert what_it_is("lsq", world(targets=ALL[::-1])) == what_it_is("lsq", of)
     assert what_it_is("control-onnxruntime-int8", of) == {"target": FLOAT_INT8.id}
     assert what_it_is("resnet56", of) == {"digest": "digest of fp32"}
+
+
+def a_block(files, *crossing):
+    """`attacks` of summary.json: PGD at two strengths, made on the source and on each target's own file."""
+    conditions, targets = {}, {}
+    for name, file in files.items():
+        own = {}
+        for eps in (2, 8):
+            for made in dict.fromkeys(["fp32", file, *crossing]):
+                condition = f"attack/pgd-linf@{eps}" + ("" if made == "fp32" else f"+{made}")
+                conditions[condition] = {
+                    "attack": "pgd-linf",
+                    "norm": "linf",
+                    "eps": float(eps),
+                    "surrogate": made,
+                    "eight_bit": True,
+                    "check": False,
+                }
+                own[condition] = {
+                    "white_box": made == file,
+                    "top1": 0.25,
+                    "vs_reference": None,
+                    "transfer": {"rate": 0.5, "ci95": [0.4, 0.6]},
+                }
+        targets[name] = {"file": file, "conditions": own}
+    return {"conditions": conditions, "targets": targets}
+
+
+def test_a_dozen_files_share_a_row_for_each_strength_on_their_own():
+    block = a_block({"ref": "fp32", **{f"v{number}": f"v{number}" for number in range(12)}})
+    rows = rows_of(block)
+    assert [row.label for row in rows] == [
+        "pgd-linf@2",
+        "pgd-linf@8",
+        "pgd-linf@2 own file",
+        "pgd-linf@8 own file",
+    ]
+    assert rows[2].title == "PGD, L\N{INFINITY} 2/255, made on the target's own file"
+    assert all(values["white_box"] for values in rows[2].cells.values())
+    assert [values["white_box"] for values in rows[0].cells.values()] == [True] + [False] * 12
+    assert crossed(block) == []
+
+
+def test_few_files_keep_a_row_each():
+    block = a_block({"ref": "fp32", "int8": "qdq-a-int8", "other": "qdq-b-int8"})
+    assert [row.label for row in rows_of(block)][2:] == [
+        f"pgd-linf@{eps}+qdq-{engine}-int8" for engine in "ab" for eps in (2, 8)
+    ]
+
+
+def test_images_that_others_were_asked_about_have_a_row_of_transfer_rates():
+    block = a_block({"ref": "fp32", "a": "lsq", "b": "pact", "c": "dorefa"}, "lsq")
+    (first, second) = crossed(block)
+    assert (first.label, second.label) == ("pgd-linf@2+lsq", "pgd-linf@8+lsq")
+    assert [words.transfer(values) for values in first.cells.values()] == ["50.00", "50.00*", "50.00", "50.00"]
