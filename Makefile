@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq
+.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq study-merkel
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
@@ -22,6 +22,7 @@ help:
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make study-robustmq  repeat RobustMQ on SHARED=../shared and write its page; IMAGES=50 is a glance (hours else)"
+	@echo "make study-merkel  repeat Gorsline, Smith and Merkel likewise; DIGITS=50 is a glance"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make docs         build the documentation into site/"
 	@echo "make setup        create .venv with what the demo needs"
@@ -116,6 +117,20 @@ study-robustmq: $(VENV)/.test
 		--model $(SHARED)/models/imagenet_squeezenet1_1.onnx --data $(SHARED)/data/imagenet/val \
 		--calib $(SHARED)/data/imagenet/calib --out runs/robustmq/squeezenet
 	$(BIN)/python $(ROBUSTMQ)/page.py --runs runs/robustmq
+
+MERKEL := docs/studies/merkel
+DIGITS ?= 1000
+SEEDS ?= 0 1 2 3 4
+MERKEL_RUN = $(BIN)/python bench.py $(STUDY) --config $(MERKEL)/run.yaml --data build/merkel/test.npz \
+	--model build/merkel/seed$$seed/float.onnx \
+	$(foreach bits,1 2 3 4 5 6 7 8 9 10,--variant levels-w$(bits)=build/merkel/seed$$seed/levels-w$(bits).onnx)
+
+study-merkel: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python $(MERKEL)/export.py --mnist $(SHARED)/data/mnist.npz --out build/merkel
+	for seed in $(SEEDS); do $(MERKEL_RUN) --limit $(DIGITS) --conditions clean --conditions 'attack/*' \
+		--out runs/merkel/seed$$seed || exit; done
+	seed=0; $(MERKEL_RUN) --limit 200 --out runs/merkel/masking
+	$(BIN)/python $(MERKEL)/page.py --runs runs/merkel --files build/merkel
 
 lint: $(CHECKS)/.done
 	$(CHECKS)/bin/ruff format --check .

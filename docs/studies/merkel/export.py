@@ -2,21 +2,24 @@
 
     python docs/studies/merkel/export.py --mnist ../shared/data/mnist.npz --out build/merkel
 
-Makes seedS/float.onnx, seedS/levels-w1.onnx ... seedS/sign-w9.onnx, test.npz (10,000 images) and calib.npz (500 of the
-images that were held out). A quantized network is weight-only Q/DQ: the integers of networks.npz behind DequantizeLinear
-with the grid's one scale, for weights and biases alike. Its own precision is its number of levels: levels-w4 is sim-w4,
-sign-w4, with the sign as an extra bit, sim-w5. So sign-w10, of eleven bits, has no word and is not written.
+Makes seedS/float.onnx, seedS/levels-w1.onnx ... seedS/sign-w9.onnx, test.npz (10,000 images) and clean.json, each
+network's accuracy on these. A quantized network is weight-only Q/DQ: integers of networks.npz behind DequantizeLinear
+with the grid's one scale, for weights and biases alike. Each file says its precision, the number of levels that its
+grid has, in its metadata, for a network may use fewer: levels-w4 is sim-w4; sign-w4, with the sign as an extra bit,
+sim-w5. So sign-w10, of eleven bits, has no word and is not written.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 import onnx
-from grids import FLOAT, SIZES, grid_of, key_of, names_of_a_seed
+from grids import FLOAT, SEEDS, SIZES, grid_of, key_of, names_of_a_seed
 from onnx import TensorProto, helper, numpy_helper
 
 from seatrial.exporters.contract import InputContract, embed
+from seatrial.exporters.own_precision import SIMULATED_KEY
 
 N_IN, N_HIDDEN, N_OUT = SIZES
 CUTS = np.cumsum([N_IN * N_HIDDEN, N_HIDDEN, N_HIDDEN * N_OUT])
@@ -47,6 +50,9 @@ def to_onnx(kept: np.ndarray, name: str) -> onnx.ModelProto:
     graph = helper.make_graph(nodes, name, [pixels], [logits], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     embed(model, InputContract((28, 28), color="gray"), CLASSES)
+    if name != FLOAT:
+        levels = grid_of(name)[1] + 1
+        model.metadata_props.add(key=SIMULATED_KEY, value=f"sim-w{levels.bit_length() - 1}")
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -65,23 +71,24 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, required=True, help="mnist.npz with train_, test_ images and labels")
     parser.add_argument("--networks", type=Path, default=Path(__file__).with_name("networks.npz"))
     parser.add_argument("--out", type=Path, required=True, help="the folder for the files")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="the first so many alone")
     asked = parser.parse_args()
     with np.load(asked.mnist) as file:
         images, labels = file["test_images"], file["test_labels"]
-        held, answers = file["train_images"][-500:], file["train_labels"][-500:]
     asked.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(asked.out / "test.npz", images=images, labels=labels)
-    np.savez_compressed(asked.out / "calib.npz", images=held, labels=answers)
+    clean: dict[str, list[float]] = {name: [] for name in names_of_a_seed()}
     with np.load(asked.networks) as networks:
-        seeds = sorted({key.split("-")[0] for key in networks.files})
-        for seed in seeds:
-            (asked.out / seed).mkdir(exist_ok=True)
+        for seed in range(asked.seeds):
+            folder = asked.out / f"seed{seed}"
+            folder.mkdir(exist_ok=True)
             for name in names_of_a_seed():
-                kept = networks[key_of(int(seed[4:]), name)]
+                kept = networks[key_of(seed, name)]
                 if name != NOT_WRITTEN:
-                    onnx.save(to_onnx(kept, name), asked.out / seed / f"{name}.onnx")
-                right = accuracy(kept, name, images.reshape(-1, N_IN), labels)
-                print(f"{seed} {name}: {100 * right:.2f} % of {len(labels)}")
+                    onnx.save(to_onnx(kept, name), folder / f"{name}.onnx")
+                clean[name].append(accuracy(kept, name, images.reshape(-1, N_IN), labels))
+                print(f"{folder.name} {name}: {100 * clean[name][-1]:.2f} % of {len(labels)}")
+    (asked.out / "clean.json").write_text(json.dumps(clean))
 
 
 if __name__ == "__main__":
