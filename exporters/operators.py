@@ -53,6 +53,8 @@ def check_operators(model: onnx.ModelProto, path: Path) -> None:
     """
     local = {(function.domain, function.name) for function in model.functions}
     for node in all_nodes(model):
+        if not all(isinstance(word, str) for word in (node.name, node.domain, node.op_type, *node.input, *node.output)):
+            raise BadInputError(f"{path} is not an ONNX file: a node's name, operator or values are not UTF-8.")
         if (node.domain, node.op_type) in local:
             continue
         name = node.name or (node.output[0] if node.output else "")

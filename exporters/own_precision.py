@@ -54,7 +54,7 @@ def own_precision(model: onnx.ModelProto, path: Path) -> str:
     model = fold_constants(model)  # a weight stored in float16 behind a Cast to float32 multiplies in float32
     try:
         found = Reader(model.graph).read()
-    except BadInputError as error:
+    except (BadInputError, ValueError) as error:  # also shapes that do not go together
         raise BadInputError(f"{path}: {error}") from error
     # Vectors beside them are biases and BatchNormalization's; they decide no kernel.
     weights = [step for step in found.weights if step.ndim is None or step.ndim > 1]

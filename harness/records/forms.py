@@ -1,7 +1,8 @@
 """What the JSON files of a run directory look like: a file whose checksum holds may still be somebody else's.
 
 A form is a type; a tuple, of which one must fit; a list of one form; or an object: key -> form, `*` for all other keys.
-Keys that no form names are passed over, and a named one may be missing: whoever asks for it is told so (`Stored`).
+Keys that no form names are passed over, and a named one may be missing: whoever asks for it is told so (`Stored`). Only
+`key!` must be there.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _BLOCK = {
     "counters": _or_null({}),
 }
 _TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER}
-_PAIRS = {"images": int, "pairs": list}
+_PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
 
 FORMS: dict[str, Form] = {
@@ -86,8 +87,8 @@ FORMS: dict[str, Form] = {
     "flips.json": {
         "of": str,
         "classes": _NAMES,
-        "condition": str,
-        "targets": {"*": {"first": _PAIRS, "all": _PAIRS}},
+        "condition!": str,
+        "targets!": {"*": {"first!": _PAIRS, "all!": _PAIRS}},
         "pictures": [{}],
     },
     "places.json": {
@@ -155,7 +156,10 @@ def misfit(value: Any, form: Form, at: str = "it", depth: int = 0) -> str | None
     if isinstance(form, dict):
         if not isinstance(value, dict):
             return f"{at} is no object"
-        forms = ((name, part, form.get(name, form.get("*"))) for name, part in value.items())
+        for name in form:
+            if name.endswith("!") and name[:-1] not in value:
+                return f"{at} has no {name[:-1]!r}"
+        forms = ((name, part, form.get(f"{name}!", form.get(name, form.get("*")))) for name, part in value.items())
         return _first(
             misfit(part, one, f"{at}.{name}"[:200], depth + 1) for name, part, one in forms if one is not None
         )
