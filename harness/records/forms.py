@@ -119,11 +119,11 @@ class NotThereError(DamagedError, KeyError):
 
 
 class Stored(dict[str, Any]):
-    """A JSON object of a file: asked for a key that is not there, it says which file lacks it."""
+    """A JSON object of a file: asked for a key that is not there, it says which file lacks it. Made as a dict is, so that
+    `dataclasses.asdict` and copies can make it, too.
+    """
 
-    def __init__(self, where: str, found: dict[str, Any]) -> None:
-        super().__init__(found)
-        self._where = where
+    _where = "What was read"
 
     def __missing__(self, key: str) -> Any:
         raise NotThereError(
@@ -133,7 +133,9 @@ class Stored(dict[str, Any]):
     @classmethod
     def of(cls, where: str, found: dict[str, Any]) -> Stored:
         """The same JSON values; every object within is one, too."""
-        return cls(where, {name: _stored(where, part) for name, part in found.items()})
+        made = cls({name: _stored(where, part) for name, part in found.items()})
+        made._where = where
+        return made
 
 
 def _stored(where: str, value: Any) -> Any:

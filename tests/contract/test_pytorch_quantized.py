@@ -94,5 +94,5 @@ def test_a_float_model_is_not_quantized_for_it(model_file, data_folder, calib_fo
     done = bench([*words, "--engine", "pytorch", "--bits", "8", "--out", tmp_path / "run"])
     assert done.returncode == 3
     assert "has no int8 form of its own" in done.stderr
-    assert "Ask for a simulated precision (sim-wXaY), or give such a file" in done.stderr
+    assert "Ask for a simulated precision (sim-wXaY, sim-wX), or give such a file" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -183,7 +183,7 @@ def test_the_doctor_looks_at_a_board(boards):
         (["check", "a", "b"], "takes the name of one board"),
         (["check", "whole", "--offline"], "belongs to `board setup`"),
         (["setup", "whole", "--probe"], "belongs to `board list`"),
-        (["mend", "whole"], "invalid choice"),
+        (["mend", "whole"], "is not among setup, check, list"),
         (["check", "-oProxyCommand=x"], "unrecognized arguments"),
         (["check", "whole", "--timeout", "0"], "must be above 0"),
         (["setup", "new", "--engine", "tensort"], "Did you mean 'tensorrt'?"),

@@ -1,12 +1,14 @@
 """A file of a run whose checksum holds may still be somebody else's: what does not fit is said."""
 
+import copy
+import dataclasses
 import json
 
 import pytest
 
 from seatrial.errors import DamagedError
 from seatrial.harness.records.checked import read_values, write_values
-from seatrial.harness.records.forms import misfit
+from seatrial.harness.records.forms import NotThereError, Stored, misfit
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,15 @@ def test_nesting_has_an_end():
     form = {}
     form["*"] = form  # of any depth
     assert "nested too deep" in misfit(deep, form)
+
+
+def test_what_was_read_may_be_copied_and_be_part_of_a_dataclass():
+    @dataclasses.dataclass
+    class Holder:
+        read: Stored
+
+    stored = Stored.of("audit.json", {"a": {"b": 1}})
+    assert dataclasses.asdict(Holder(stored)) == {"read": {"a": {"b": 1}}}
+    assert copy.deepcopy(stored) == stored
+    with pytest.raises(NotThereError, match=r"audit\.json"):
+        copy.copy(stored["a"])["c"]
