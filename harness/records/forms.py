@@ -119,8 +119,9 @@ class NotThereError(DamagedError, KeyError):
 
 
 class Stored(dict[str, Any]):
-    """A JSON object of a file: asked for a key that is not there, it says which file lacks it. Made as a dict is, so that
-    `dataclasses.asdict` and copies can make it, too.
+    """A JSON object of a file: asked for a key that is not there, it says which file lacks it.
+
+    It is made as a dict is, so that `dataclasses.asdict` and copies can make it, too.
     """
 
     _where = "What was read"
