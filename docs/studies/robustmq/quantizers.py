@@ -133,15 +133,28 @@ class DorefaWeights(Quantizer):
         return bent / bent.abs().max().detach()
 
 
+def largest_usual(x: Tensor) -> float:
+    """The 99.9th percentile of activations that are 0 and above, where clipping starts."""
+    return max(SMALLEST_STEP * 127, float(torch.quantile(x.flatten()[:: max(1, x.numel() // 100_000)], 0.999)))
+
+
 class DorefaActivations(Quantizer):
-    """DoReFa's activations: clipped to [0, 1]."""
+    """DoReFa's activations: clipped at a bound that is not learned.
+
+    The paper clips to [0, 1], which suits a network that is trained so from scratch. One that was trained in float has
+    activations up to 6: here they are divided by a constant before, and multiplied by it after.
+    """
 
     def __init__(self, bits: int) -> None:
         super().__init__(unsigned_range(bits))
-        self.register_buffer("fixed", torch.tensor(1 / self.high))
+        self.register_buffer("bound", torch.ones(()))
 
     def step(self) -> Tensor:
-        return self.fixed
+        return self.bound / self.high
+
+    def start(self, x: Tensor) -> None:
+        """The bound is the 99.9th percentile of the float activations."""
+        self.bound.fill_(largest_usual(x))
 
 
 class PactActivations(Quantizer):
@@ -156,9 +169,8 @@ class PactActivations(Quantizer):
 
     def start(self, x: Tensor) -> None:
         """The 99.9th percentile of the float activations; the paper starts at 10 and trains for 200 epochs."""
-        sample = x.flatten()[:: max(1, x.numel() // 100_000)]
         with torch.no_grad():
-            self.alpha.fill_(max(SMALLEST_STEP * self.high, float(torch.quantile(sample, 0.999))))
+            self.alpha.fill_(largest_usual(x))
 
     def settle(self) -> None:
         with torch.no_grad():
