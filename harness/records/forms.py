@@ -61,7 +61,7 @@ _BLOCK = {
     "median_ns": _NUMBER_OR_NULL,
     "counters": _or_null({}),
 }
-_TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER}
+_TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER_OR_NULL}
 _PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
 

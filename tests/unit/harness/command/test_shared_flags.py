@@ -25,6 +25,7 @@ OWN_WORDS = {
     "--target": "what is asked for, or which trials `trial` tells",
     "--conditions": "likewise",
     "--dry-run": "what is not done",
+    "--variant": "files that are given, or one of a run's by its name",
     "--timeout": "of a batch, or of `doctor`'s question",
 }
 
@@ -59,7 +60,7 @@ def test_help_and_errors_call_the_command_as_it_was_called(words, name):
 
     other = {"bench.py": "seatrial", "seatrial": "bench.py"}[name]
     for command in ("run", "build"):
-        status, text = said(command, "--help")
+        status, text = said(command, "--help-all")
         assert status == 0
         assert f"usage: {name} " in text
         assert f"  {name} " in text.partition("examples:")[2]
