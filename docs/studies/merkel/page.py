@@ -65,6 +65,8 @@ def main() -> None:
         "clean-plot": lambda: drawn("clean", "Accuracy without attack, by bits", lambda path: plots.clean(clean, path)),
         "fgsm": lambda: tables.attacked(studies, "fgsm-linf"),
         "pgd": lambda: tables.attacked(studies, "pgd-linf"),
+        "fgsm-differences": lambda: tables.differences(studies, "fgsm-linf"),
+        "pgd-differences": lambda: tables.differences(studies, "pgd-linf"),
         "sweeps-plot": lambda: drawn(
             "sweeps", "Accuracy by strength of the attack, for several bits", lambda path: plots.sweeps(studies, path)
         ),
@@ -73,7 +75,7 @@ def main() -> None:
         "transfer": lambda: tables.transfer(runs),
         "claims": lambda: tables.claims(studies),
         "masking-facts": lambda: f"{summary_of(asked.runs / 'masking')['data']['images']} images of seed 0.",
-        "masking": lambda: tables.masking(summary_of(asked.runs / "masking")),
+        "masking": lambda: tables.masking(summary_of(asked.runs / "masking"), runs),
     }
 
     def replaced(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from grids import BITS, FLOAT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tables import ATTACKS, PUBLISHED, by_name, curve, upward
+from tables import ALPHA, ATTACKS, PUBLISHED, by_name, curve, upward
 
 Values = Mapping[str, Any]
 
@@ -74,7 +74,11 @@ def crossings(studies: Sequence[Values], path: Path) -> None:
                 eps = found["eps"] / 255
                 ends = [eps if end is None else end / 255 for end in found["ci95"] or (None, None)]
                 over = [[max(0.0, eps - ends[0])], [max(0.0, ends[1] - eps)]]
-                axes.errorbar([place], [eps], over, color=_COLOURS[seed % 5], marker="o", markersize=3, capsize=2)
+                sure = found["p"] < ALPHA
+                axes.errorbar(
+                    [place], [eps], over, color=_COLOURS[seed % 5], marker="o", markersize=4 if sure else 2, capsize=2,
+                    alpha=1.0 if sure else 0.3,
+                )  # fmt: skip
         axes.set_title(called, fontsize=9)
         axes.set_xticks(list(BITS))
         axes.grid(alpha=0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ NOTHING = "-"
 ALPHA = 0.05
 # In 255ths.
 TRANSFERRED = (16, 32, 64)
+COMPARED = (2, 4, 8, 12, 16, 24, 32, 64)
+# Student's 97.5 % quantile by the number of seeds.
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -84,6 +88,24 @@ def attacked(studies: Sequence[Values], attack: str) -> str:
     return markdown(["network", *(_strength(eps) for eps in strengths)], lines)
 
 
+def differences(studies: Sequence[Values], attack: str) -> str:
+    """Accuracy above float's in points, paired by seed, with a 95 % interval over seeds; bold where that excludes 0."""
+    rows = by_name(studies)
+    floats = rows.pop(FLOAT)
+    lines = [[name, *(_above(members, floats, attack, eps) for eps in COMPARED)] for name, members in rows.items()]
+    return markdown(["network", *(f"{eps}/255" for eps in COMPARED)], lines)
+
+
+def _above(rows: Sequence[Values], floats: Sequence[Values], attack: str, eps: float) -> str:
+    values = [100 * (one - base) for one, base in zip(_at(rows, attack, eps), _at(floats, attack, eps), strict=True)]
+    mean = statistics.fmean(values)
+    if len(values) not in STUDENT:
+        return f"{mean:+.1f}"
+    half = STUDENT[len(values)] * statistics.stdev(values) / math.sqrt(len(values))
+    found = f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+    return f"**{found}**" if abs(mean) > half else found
+
+
 def _at(rows: Sequence[Values], attack: str, eps: float) -> list[float]:
     curves = [curve(row, attack) for row in rows]
     return [one["top1"][one["eps"].index(eps)] for one in curves]
@@ -133,14 +155,16 @@ def _reach(found: Sequence[Values]) -> str:
     return f"{min(ends) / 255:.3f} to {max(ends) / 255:.3f}"
 
 
-def masking(summary: Values) -> str:
-    """The verdict on each network's gradients, with what its failed checks say."""
+def masking(asked: Values, runs: Sequence[Values]) -> str:
+    """The verdict on gradients where queries were asked, with what fails, and how many seeds fail without queries."""
+    rows = [by_name([run["study"]]) for run in runs]
     lines = []
-    for name, (row,) in by_name([summary["study"]]).items():
-        checks = summary["attacks"]["targets"][row["target"]]["masking"]["checks"]
+    for name, (row,) in by_name([asked["study"]]).items():
+        checks = asked["attacks"]["targets"][row["target"]]["masking"]["checks"]
         failed = [one["says"] for one in checks if one["status"] == "fail"]
-        lines.append([name, str(row["masking"]), " ".join(failed) or NOTHING])
-    return markdown(["network", "verdict", "what fails"], lines)
+        seeds = sum(one["masking"] == "fail" for found in rows for one in found.get(name, ()))
+        lines.append([name, str(row["masking"]), " ".join(failed) or NOTHING, f"{seeds} of {len(runs)}"])
+    return markdown(["network", "verdict", "what fails", "seeds that fail, without queries"], lines)
 
 
 def transfer(runs: Sequence[Values]) -> str:
