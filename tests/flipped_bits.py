@@ -70,7 +70,7 @@ class World:
         listening = _Listening()
         with telling(listening):
             summary, _ = run(self.spec, listening)
-        return _untimed(summary), listening.said
+        return without_times(summary), listening.said
 
     def files(self) -> Iterator[Path]:
         """All that lies there when nothing is damaged."""
@@ -141,12 +141,13 @@ def flip(path: Path, rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def _untimed(value: Any) -> Any:
+def without_times(value: Any) -> Any:
+    """A summary without what is measured anew with an engine: two runs of one spec have the same."""
     if isinstance(value, dict):
         if "findings" in value:
             value = {**value, "findings": untimed(value["findings"])}
-        return {name: _untimed(part) for name, part in value.items() if name not in _TIMES}
-    return [_untimed(part) for part in value] if isinstance(value, list) else value
+        return {name: without_times(part) for name, part in value.items() if name not in _TIMES}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
 
 
 def main(count: int) -> None:

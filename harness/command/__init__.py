@@ -24,6 +24,7 @@ COMMANDS = (
     "build",
     "diff",
     "trial",
+    "merge",
     "compare",
     "report",
     "runs",
@@ -31,7 +32,7 @@ COMMANDS = (
     "doctor",
 )
 # They print what a run found, or less of it.
-OF_A_RUN = ("run", "report")
+OF_A_RUN = ("run", "report", "merge")
 
 Job = Callable[[Progress, Console], int]
 

@@ -14,10 +14,12 @@ from rich.console import Console
 
 from seatrial.files import read_text
 from seatrial.harness.command.flags.output import Output
+from seatrial.harness.command.flags.parser import program
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.report.console import print_summary, print_verdict
 from seatrial.harness.report.files.github import annotation_lines, append_page
-from seatrial.harness.typeset.terminal import Terminal, put
+from seatrial.harness.run.shards import ShardDone
+from seatrial.harness.typeset.terminal import Terminal, put, say, say_whole
 
 _LOG = logging.getLogger("seatrial")
 
@@ -36,6 +38,27 @@ def print_result(summary: Mapping[str, Any], directory: Path, asked: Output, con
         append_page(summary)
     except OSError as error:
         _LOG.warning("The page of this step cannot be written: %s.", error)
+
+
+def print_shard(done: ShardDone, console: Console) -> None:
+    """What fell to a shard, where it lies, and what to do with it."""
+    shard, first = done.shard, f"shard 1/{done.shard.of}"
+    with _no_commands(console):
+        told = (
+            f"{done.conditions} of {done.of_conditions} conditions, {done.trials} trials" if done.trials else "nothing"
+        )
+        say(console, f"Shard {shard} of the run: {told}.")
+        for failure in done.failed:
+            say(console, f"{failure['target']} came to no end ({failure['stage']}): {failure['says']}", style="red")
+        timed = "Targets were timed in it alone" if shard.number == 1 else f"Targets are timed in {first} alone"
+        say(console, f"It is a part: nothing is summed up, and there is no verdict. {timed}.")
+        if done.later:
+            say(
+                console,
+                f"{', '.join(done.later)} hangs on the answers of all shards, and is run after they are merged.",
+            )
+        say_whole(console, f"Run directory: {done.directory}")
+        say_whole(console, f"When all {shard.of} are there: {program()} merge RUN [RUN ...] --out DIR")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seatrial.errors import EXIT_PASSED, UsageError
+from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
 from seatrial.harness.command import build, listed
 from seatrial.harness.command.flags import (
     attacks,
@@ -31,13 +31,15 @@ from seatrial.harness.command.flags import (
 )
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.command.plan import tell_images_needed
-from seatrial.harness.command.printed import print_result
+from seatrial.harness.command.printed import print_result, print_shard
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.forecast import print_forecast
 from seatrial.harness.results.gate import exit_status
 from seatrial.harness.run.forecast import forecast
 from seatrial.harness.run.run import run
+from seatrial.harness.run.shards import run_shard
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.shard import shard_of
 from seatrial.harness.typeset.terminal import put
 
 _DESCRIPTION = """Tests the model that ships: quantizes it, builds the engine, and asks the built engine how accurate,
@@ -48,7 +50,7 @@ _EXAMPLES = """commands:
   doctor, board          which engines this machine or a board has; setting up
   export, contract       one ONNX file with its input contract; how it is fed
   quantize, build        the file of a precision; the built engine
-  diff, trial            where two engines part; single trials as JSON
+  diff, trial, merge     where two engines part; single trials; shards merged
   compare, report, runs  two runs compared; one judged again; all listed
 
 examples:
@@ -100,6 +102,11 @@ def make_parser() -> Parser:
     group.add_argument("--list", choices=listed.KINDS, metavar="KIND", help=f"only name all {', '.join(listed.KINDS)}")
     group.add_argument("--reuse", type=Path, metavar="RUN", help="take over that run's trials where they are the same")
     group.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="run the K-th of N parts alone, without a verdict; `merge` puts the N directories together",
+    )
+    group.add_argument(
         "--detect",
         type=float,
         metavar="POINTS",
@@ -123,6 +130,8 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
         )
     if begun is None:
         targets.take_swept(given)
+    if "shard" in given:
+        given["shard"] = shard_of(given["shard"])
     asked = targets.take(given, known.targets, extends=begun is not None)
     return RunSpec(
         source=model.take(given, known.source),
@@ -163,6 +172,13 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if "detect" in given:
         points = given.pop("detect")
         return tell_images_needed(spec_of(given), points, progress, console)
-    summary, directory = run(spec_of(given), progress)
+    spec = spec_of(given)
+    if spec.shard is not None:
+        if asked.json:
+            raise UsageError("--json is for a run that is judged, not for a part of one.")
+        done = run_shard(spec, progress)
+        print_shard(done, console)
+        return EXIT_UNAVAILABLE if done.failed else EXIT_PASSED
+    summary, directory = run(spec, progress)
     print_result(summary, directory, asked, console)
     return exit_status(summary)

@@ -14,8 +14,10 @@ from seatrial.harness.spec.targets import REFERENCE, Build
 
 def with_following(plan: Plan, folder: Path) -> Plan:
     """The plan with the conditions that `plan.later` stands for behind its own, where the reference has answered all of
-    their kind's; else the plan itself.
+    their kind's; else the plan itself, as that of a shard always: such answers lie apart.
     """
+    if plan.part is not None:
+        return plan
     for kind in KINDS.values():
         later = [name for name in plan.later if kind.owns(name)]
         known = [one for one in plan.conditions if kind.owns(one.id)]

@@ -27,6 +27,7 @@ from seatrial.harness.plan.identity import identity_of, with_hashed_images
 from seatrial.harness.plan.load import images_path, where_of
 from seatrial.harness.plan.origin import load_models
 from seatrial.harness.plan.out import refuse_among_images
+from seatrial.harness.plan.parts import part_of
 from seatrial.harness.plan.plan import Plan, calibrates, calibration_source
 from seatrial.harness.plan.reaching import Nowhere, reach
 from seatrial.harness.plan.variants import about_variants, load_variants, targets_with_variants
@@ -35,6 +36,7 @@ from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.shard import Shard
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec, target_of
 from seatrial.harness.spec.variants import with_variants
 
@@ -143,7 +145,14 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
         lost=reached.lost,
     )
     plan = with_hashed_images(plan, progress)
-    return dataclasses.replace(plan, identity=identity_of(plan))
+    plan = dataclasses.replace(plan, identity=identity_of(plan))
+    return plan if spec.shard is None else with_part(plan, spec.shard)
+
+
+def with_part(plan: Plan, shard: Shard) -> Plan:
+    """The plan of one shard, which asks under its own conditions alone."""
+    part = part_of(plan.conditions, plan.model.contract, plan.world, shard)
+    return dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, shard=shard), part=part)
 
 
 def _about(origin: DeployableModel | None) -> list[str]:

@@ -39,7 +39,8 @@ class Plan:
     variants: other files that are tested beside the model, by name.
     origin: the float model that a quantized one came from, where it is named. class_names: in the order of the outputs,
     as --classes, the model or the folders say.
-    places: where targets run. there, lost: as of `Reached`.
+    places: where targets run. there, lost: as of `Reached`. part: ids of the conditions that fall to the spec's shard;
+    None for all.
     """
 
     spec: RunSpec
@@ -63,6 +64,7 @@ class Plan:
     places: Places = dataclasses.field(default_factory=Places)
     there: Mapping[TargetSpec, There] = dataclasses.field(default_factory=dict)
     lost: Mapping[TargetSpec, SeatrialError] = dataclasses.field(default_factory=dict)
+    part: frozenset[str] | None = None
 
     @property
     def data_name(self) -> str:
@@ -104,22 +106,35 @@ class Plan:
 
     @property
     def out(self) -> Path:
-        """The run directory: as asked for, else `runs/MODEL-HASH`."""
-        return self.spec.out or DEFAULT / f"{self.model.name}-{self.digest[:8]}"
+        """The run directory: as asked for, else `runs/MODEL-HASH`, of a shard `runs/MODEL-HASH-KofN`."""
+        shard = self.spec.shard
+        which = "" if shard is None else f"-{shard.number}of{shard.of}"
+        return self.spec.out or DEFAULT / f"{self.model.name}-{self.digest[:8]}{which}"
+
+    @property
+    def leads(self) -> bool:
+        """True for a whole run, and for the shard that does what is done once: targets are timed, and causes looked
+        for.
+        """
+        return self.spec.shard is None or self.spec.shard.number == 1
 
     @property
     def builds(self) -> tuple[Build, ...]:
-        """The engines: one for the reference, `rebuilds` for every other target, the first builds first."""
+        """The engines: one for the reference, `rebuilds` for every other target, the first builds first. Further ones
+        are asked and timed where the run is led.
+        """
         if self.only is not None:
             return self.only
         first = tuple(Build(target) for target in self.targets)
-        further = range(2, self.spec.targets.rebuilds + 1)
+        further = range(2, self.spec.targets.rebuilds + 1 if self.leads else 2)
         return first + tuple(Build(target, n) for target in self.targets if target != REFERENCE for n in further)
 
     def answers(self, build: Build, condition: Condition) -> bool:
-        """True where that engine is asked under that condition: further builds only under the first, and no target
-        under those that are for others.
+        """True where that engine is asked under that condition: further builds only under the first, no target
+        under those that are for others, and of a shard none under those that fall to another.
         """
+        if self.part is not None and condition.id not in self.part:
+            return False
         if condition == self.conditions[0]:
             return True
         return build.number == 1 and kind_of(condition.id).asked_of(condition.id, build.target, self.world)

@@ -10,6 +10,7 @@ from seatrial.engines.boards.places import Places
 from seatrial.engines.device import device_kind
 from seatrial.errors import SeatrialError, UnsupportedError
 from seatrial.harness.progress import Progress
+from seatrial.harness.records.differences import differences
 from seatrial.harness.records.failures import TARGET_ERRORS
 from seatrial.harness.spec.targets import TargetSpec
 
@@ -44,6 +45,12 @@ class Nowhere(Places):
         raise UnsupportedError(f"Board {board} is not asked here.")
 
 
+class Recorded(Nowhere):
+    """Places for those who judge what was answered elsewhere: what shaped a target stands in the run directory, on
+    whatever machine that is read.
+    """
+
+
 def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any], progress: Progress) -> Reached:
     """Asks every target's place. held: target id -> its identity, in the run directory. Raises for targets of this
     machine alone.
@@ -53,7 +60,8 @@ def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any]
     boards = list(dict.fromkeys(target.board for target in targets if target.board is not None))
     for target in targets:
         if target.board is None:
-            there[target] = _there(target, places)
+            recorded = isinstance(places, Recorded) and target.id in held
+            there[target] = _recorded(held[target.id]) if recorded else _there(target, places)
     with progress.stage("Reaching boards", len(boards), "boards") as update:
         for done, board in enumerate(boards):
             update(done, board)
@@ -63,9 +71,25 @@ def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any]
                 except TARGET_ERRORS as error:
                     lost[target] = error
                     if target.id in held:
-                        there[target] = There(held[target.id]["version"], held[target.id]["processor"])
+                        there[target] = _recorded(held[target.id])
         update(len(boards))
     return Reached({target: there[target] for target in targets if target in there}, lost)
+
+
+def changed_here(there: Mapping[TargetSpec, There]) -> list[str]:
+    """What of the targets of this machine is otherwise here and now, as paths; none where it is what they were asked
+    on. Raises where they cannot be had here.
+    """
+    found: list[str] = []
+    for target, then in there.items():
+        if target.board is None:
+            now = _there(target, Nowhere())
+            found.extend(differences(dataclasses.asdict(then), dataclasses.asdict(now), target.id))
+    return found
+
+
+def _recorded(identity: Mapping[str, Any]) -> There:
+    return There(identity["version"], identity["processor"])
 
 
 def _there(target: TargetSpec, places: Places) -> There:

@@ -67,6 +67,7 @@ _NAMES = _or_null([str])
 
 FORMS: dict[str, Form] = {
     "run.json": {
+        "shard": str,
         "asked": {},
         "identity": {"targets": {"*": {}}, "conditions": {"*": {}}, "run": {}},
         "environment": _or_null({}),

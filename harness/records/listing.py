@@ -13,6 +13,7 @@ from seatrial.errors import SeatrialError, UsageError
 from seatrial.files import read_json
 from seatrial.harness.records.checked import read_values
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.shards import shard_in
 
 # The state of a run that has a verdict, is under way or was cut off, or cannot be read.
 FINISHED, UNFINISHED, DAMAGED = "finished", "unfinished", "damaged"
@@ -22,9 +23,9 @@ _MOST_BYTES = 256 << 20
 
 @dataclasses.dataclass(frozen=True)
 class ListedRun:
-    """path: as it can be given to other commands. started: in UTC, None where it is not known. verdict: None of a run
-    without one. targets, conditions: ids that were asked. images: None before the end.
-    problem: why it cannot be read.
+    """path: as it can be given to other commands. state: one of those above, or `shard K/N`. started: in UTC, None if
+    it is not known. verdict: None of a run without one. targets, conditions: ids that were asked. images: None before
+    the end. problem: why it cannot be read.
     """
 
     path: Path
@@ -73,6 +74,9 @@ def _listed(root: Path) -> ListedRun:
             targets=_texts(asked["targets"]),
             conditions=_texts(asked["conditions"]),
         )
+        shard = shard_in(description)
+        if shard is not None:
+            return dataclasses.replace(run, state=f"shard {shard}")
         return _judged(run, directory.summary) if os.path.lexists(directory.summary) else run
     except (SeatrialError, OSError, LookupError, TypeError, ValueError) as error:
         return ListedRun(root, DAMAGED, problem=str(error) or type(error).__name__)

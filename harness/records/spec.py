@@ -38,5 +38,5 @@ def spec_of_run(root: Path, flag: str = "--from") -> RunSpec:
         raise BadInputError(f"{directory.run_json} does not hold the spec of its run. {error}") from error
     conditions = dataclasses.replace(spec.conditions, globs=tuple(asked["conditions"]), severities=())
     return dataclasses.replace(
-        spec, targets=targets, conditions=conditions, wait_s=0.0, out=None, reuse=None, baseline=None
+        spec, targets=targets, conditions=conditions, wait_s=0.0, out=None, reuse=None, baseline=None, shard=None
     )

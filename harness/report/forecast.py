@@ -35,6 +35,7 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         *([] if calib is None else [("calibration images", f"{calib:,}")]),
         *(("target", name) for name in found["targets"]),
         ("conditions", f"{len(found['conditions'])}: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"),
+        *([] if found["shard"] is None else [("shard", f"{found['shard']}, whose trials these are")]),
         ("trials", f"{trials['all']:,}{there}"),
         ("run directory", found["out"]),
     ]

@@ -87,6 +87,7 @@ class Forecast:
             "targets": [target.id for target in plan.asked],
             "conditions": list(plan.asked_ids),
             "out": os.fspath(plan.out),
+            "shard": None if plan.spec.shard is None else str(plan.spec.shard),
             "trials": {"all": self.trials, "there": self.held},
             "seconds": {
                 "stages": {name: round(value, 1) for name, value in self.seconds.items()},
@@ -216,7 +217,7 @@ def seconds_of(plan: Plan, left: Sequence[Pending], found: Measured, by_ledger: 
         "reading images": (images + calibrated) * found.decode_s / at_once,
         "quantizing": len(calibrating) * calibrated * found.answer_s * 2 * 2,
         "building": len(plan.builds) * found.start_s,
-        "timing": _timing_s(plan, found),
+        "timing": _timing_s(plan, found) if plan.leads else 0.0,
         "trials": trials,
     }
     return {name: value for name, value in stages.items() if value}

@@ -16,8 +16,9 @@ from seatrial.harness.data.overlap import check_disjoint, copies_words
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ImageStore, SourceReader, spool
 from seatrial.harness.pipeline.originals import Originals
-from seatrial.harness.pipeline.readings import Reading, read_all
+from seatrial.harness.pipeline.readings import read_all
 from seatrial.harness.plan.calibration import CalibrationSet
+from seatrial.harness.plan.passes import reading_of
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.progress import Progress
 
@@ -69,12 +70,6 @@ class RunImages:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def reading_of(condition: Condition, contract: InputContract) -> Reading:
-    """How a condition reads the stored images."""
-    changed = dataclasses.replace(contract, **dict(condition.contract))
-    return Reading(changed, condition.reencode, condition.enlarge)
 
 
 @contextlib.contextmanager

@@ -15,8 +15,20 @@ from seatrial.harness.spec.targets import Build
 
 def is_finished(plan: Plan, directory: RunDirectory) -> bool:
     """True where nothing is left to do. A target that failed is tried again."""
-    done = not directory.failures.exists() and directory.findings.exists()
+    if is_idle(plan):
+        return directory.run_json.exists()
+    done = not directory.failures.exists() and (directory.findings.exists() or not looks(plan))
     return done and len(plan.asked) == len(plan.targets) and is_whole(plan, directory, plan.builds)
+
+
+def is_idle(plan: Plan) -> bool:
+    """True for a shard to which nothing falls."""
+    return plan.part is not None and not plan.part and not plan.leads
+
+
+def looks(plan: Plan) -> bool:
+    """True where causes are looked for: once, and of images that came corrupted not before all answers are there."""
+    return plan.leads and (plan.part is None or plan.released is None)
 
 
 def is_whole(plan: Plan, directory: RunDirectory, builds: Collection[Build]) -> bool:
@@ -26,7 +38,7 @@ def is_whole(plan: Plan, directory: RunDirectory, builds: Collection[Build]) -> 
         directory.run_json.exists()
         and directory.audit.exists()
         and names <= read_values(directory.audit)["targets"].keys()
-        and is_timed(plan, directory, list(builds))
+        and (not plan.leads or is_timed(plan, directory, list(builds)))
         and not any(names & set(pending.targets) for pending in remaining(plan, directory))
     )
 

@@ -15,8 +15,8 @@ from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, SourceReader
 from seatrial.harness.pipeline.originals import Originals
 from seatrial.harness.pipeline.readings import read_all
+from seatrial.harness.plan.passes import reading_of
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.run.images import reading_of
 
 
 class Pictures:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from seatrial.errors import UsageError
-from seatrial.files import replacing
+from seatrial.errors import DamagedError, UsageError
+from seatrial.files import open_regular, replacing
 from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import is_table
@@ -28,13 +28,25 @@ def take_over(plan: Plan, directory: RunDirectory, other: RunDirectory) -> int:
             if not is_finished(other.trials, key) or not all(is_table(other.root / path) for path in beside):
                 continue
             for path in beside:
-                _copy(other.root / path, directory.root / path)
-            _copy(trial_path(other.trials, key), trial_path(directory.trials, key))
+                copy_table(other.root / path, directory.root / path)
+            copy_table(trial_path(other.trials, key), trial_path(directory.trials, key))
             taken += 1
     return taken
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_table(source: Path, target: Path) -> None:
+    """A table, which is looked at where it has arrived: what lies elsewhere may be another by now."""
+    if target.exists():
+        return
+    with replacing(target) as temporary:
+        with open_regular(source) as stream, temporary.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+        if not is_table(temporary):
+            raise DamagedError(f"{source} is damaged. Repeat the run that it is of, and it is made again.")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Any other file of a run, which nothing of ours reads; SpecialFileError for what is no regular one."""
     if not target.exists():
-        with replacing(target) as temporary:
-            shutil.copyfile(source, temporary)
+        with replacing(target) as temporary, open_regular(source) as stream, temporary.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)

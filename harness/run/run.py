@@ -21,6 +21,7 @@ from seatrial.harness.records.environment import describe_environment
 from seatrial.harness.records.lock import locked
 from seatrial.harness.records.mend import drop_damaged, drop_leftovers
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.shards import check_no_shard, check_shard
 from seatrial.harness.records.spec import check_run
 from seatrial.harness.report.files.write import write_files
 from seatrial.harness.report.html import write_report
@@ -33,7 +34,7 @@ from seatrial.harness.run.audits import describe_audits
 from seatrial.harness.run.building import build_targets, check_reached
 from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
-from seatrial.harness.run.left import is_finished, is_whole
+from seatrial.harness.run.left import is_finished, is_idle, is_whole, looks
 from seatrial.harness.run.looking import look_for_causes
 from seatrial.harness.run.places_file import file_places
 from seatrial.harness.run.processes import started
@@ -60,7 +61,17 @@ def finished(spec: RunSpec, progress: Progress | None = None, places: Places | N
     Raises a SeatrialError that says what to do. A run that is interrupted keeps its finished trials; the same spec
     continues it. What fails before the first trial leaves no run directory behind.
     """
+    if spec.shard is not None:
+        raise UsageError(f"Shard {spec.shard} of a run has no result of its own. Merge the shards first.")
     progress = progress or Silent()
+    with begun(spec, progress, places) as (plan, directory):
+        run_what_is_left(plan, directory, progress)
+        return summed_up(with_following(plan, directory.trials), directory), directory.root
+
+
+@contextlib.contextmanager
+def begun(spec: RunSpec, progress: Progress, places: Places | None = None) -> Iterator[tuple[Plan, RunDirectory]]:
+    """The plan of a run or a shard, and its directory, which no other run writes to meanwhile. Raises as `finished`."""
     to_dict(spec)  # what could not be kept is told before anything is done
     if spec.reuse is not None:
         check_run("--reuse", spec.reuse)
@@ -70,17 +81,19 @@ def finished(spec: RunSpec, progress: Progress | None = None, places: Places | N
     with contextlib.ExitStack() as stack:
         places = stack.enter_context(places or Places(spec.boards, spec.wait_s))
         if spec.out is not None:
-            stack.enter_context(_held_alone(RunDirectory(spec.out), progress))
+            stack.enter_context(held_alone(RunDirectory(spec.out), progress))
         stored = None if spec.out is None else RunDirectory(spec.out).description()
+        check_shard(spec.out, stored, spec.shard)
         plan = make_plan(spec, progress, Held.of(stored), places)
         directory = RunDirectory(plan.out)
         if spec.out is None:
-            stack.enter_context(_held_alone(directory, progress))
-        return _continued(plan, directory, progress), directory.root
+            stack.enter_context(held_alone(directory, progress))
+            check_shard(directory.root, directory.description(), spec.shard)
+        yield plan, directory
 
 
 @contextlib.contextmanager
-def _held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
+def held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
     """Meanwhile no other run writes there; first, what is damaged or left over is removed."""
     directory.check_ours()
     with locked(directory.root) as alone:
@@ -91,15 +104,16 @@ def _held_alone(directory: RunDirectory, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _continued(plan: Plan, directory: RunDirectory, progress: Progress) -> Summary:
-    """Runs what is left, and sums up."""
+def run_what_is_left(plan: Plan, directory: RunDirectory, progress: Progress) -> None:
+    """Raises a SeatrialError where the directory holds another run, and where none of the targets can be asked."""
     directory.check(directory.description(), plan.identity.to_dict())
-    if not is_finished(with_following(plan, directory.trials), directory):
+    if is_idle(plan):
+        directory.begin(describe_run(plan, directory.description()))
+    elif not is_finished(with_following(plan, directory.trials), directory):
         with asked_of(plan) as timing, started(plan) as fleet:
             check_reached(plan, directory, fleet)
             with run_images(plan, progress) as (images, calibration):
                 _measure(Session(plan, directory, images, calibration, fleet, progress), timing)
-    return summed_up(with_following(plan, directory.trials), directory)
 
 
 def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
@@ -110,7 +124,8 @@ def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
     """
     assert spec.out is not None
     progress, root, directory = progress or Silent(), spec.out, RunDirectory(spec.out)
-    with _held_alone(directory, progress):
+    check_no_shard("report", root, directory.description())
+    with held_alone(directory, progress):
         plan = make_plan(spec, progress, Held.of(directory.description()))
         directory.check(directory.description(), plan.identity.to_dict())
         plan = with_following(plan, directory.trials)
@@ -137,7 +152,7 @@ def _measure(session: Session, timing: Asked) -> None:
     directory = session.directory
     findings, of_variants = settle_models(session)
     build_targets(session)
-    directory.begin(_description(session.plan, directory.description()))
+    directory.begin(describe_run(session.plan, directory.description()))
     if session.plan.spec.reuse is not None:
         take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
     asked = ask_targets(session)
@@ -147,23 +162,26 @@ def _measure(session: Session, timing: Asked) -> None:
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
     write_values(directory.audit, audits)
     session.tell_failures()
-    time_targets(session, timing)
+    if session.plan.leads:
+        time_targets(session, timing)
     answer(session, remaining(session.plan, directory))
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are
         session.plan = whole
         answer(session, remaining(whole, directory))
     session.tell_failures()
-    look_for_causes(session)
+    if looks(session.plan):
+        look_for_causes(session)
 
 
-def _description(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]:
+def describe_run(plan: Plan, stored: Mapping[str, Any] | None) -> dict[str, Any]:
     """run.json. stored: as it is so far; when and where a run was begun stays."""
     asked = {"targets": [target.id for target in plan.asked], "conditions": list(plan.asked_ids)}
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     begun = stored or {"started": now, "environment": describe_environment()}
     return {
         "schema": 2,
+        **({} if plan.spec.shard is None else {"shard": str(plan.spec.shard)}),
         "spec": to_dict(anywhere(plan.spec)),
         "asked": asked,
         "identity": plan.identity.to_dict(),

@@ -51,6 +51,7 @@ def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, 
         conditions=dataclasses.replace(plan.spec.conditions, globs=tuple(ids), severities=()),
         out=None,
         reuse=None,
+        shard=None,
     )
     return {
         "schema": SCHEMA,

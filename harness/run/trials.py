@@ -21,13 +21,13 @@ from seatrial.harness.pipeline import ordered_map
 from seatrial.harness.pipeline.numbers import NUMBERS, tensor
 from seatrial.harness.pipeline.prefetch import held_back
 from seatrial.harness.pipeline.travelling import travelling
+from seatrial.harness.plan.passes import pass_of
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import is_table
 from seatrial.harness.records.predictions import Predictions, concatenate, rows_of
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import is_finished
 from seatrial.harness.run.engines import BuiltTarget
-from seatrial.harness.run.images import reading_of
 from seatrial.harness.run.lines import Lines, lines
 from seatrial.harness.run.processes import lanes_of
 from seatrial.harness.run.session import Session
@@ -78,8 +78,7 @@ def passes_of(pending: Sequence[Pending], contract: InputContract) -> list[Pass]
     """Conditions that decode the stored images alike go together, every other one alone; in order of their first."""
     groups: dict[object, list[Pending]] = {}
     for one in pending:
-        key = reading_of(one.condition, contract).decoding if one.condition.from_source else one.condition.id
-        groups.setdefault(key, []).append(one)
+        groups.setdefault(pass_of(one.condition, contract), []).append(one)
     return [tuple(group) for group in groups.values()]
 
 

@@ -13,6 +13,7 @@ from seatrial.harness.spec.conditions import ConditionsAsked
 from seatrial.harness.spec.files import FilesSpec
 from seatrial.harness.spec.gate import GateOptions
 from seatrial.harness.spec.images import ImageSource
+from seatrial.harness.spec.shard import Shard
 from seatrial.harness.spec.targets import Targets
 from seatrial.harness.spec.timing import TimingOptions
 from seatrial.harness.spec.variants import named_variant
@@ -23,7 +24,7 @@ class RunSpec(FilesSpec):
     """One run. builder: of engines that have one. limits: of the engines' processes. attacks: how adversarial images
     are made. timing: what is timed, and for how long; it shapes no answer. out: the run directory, None for a name made
     from the spec. reuse: another run directory, whose trials are taken over where they are the same. baseline: another
-    one that this run is compared with.
+    one that this run is compared with. shard: the part of the run that is run, None for all of it; it shapes no answer.
     """
 
     images: ImageSource = dataclasses.field(default_factory=ImageSource)
@@ -37,6 +38,7 @@ class RunSpec(FilesSpec):
     out: Path | None = None
     reuse: Path | None = None
     baseline: Path | None = None
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         """UsageError for one name of a variant and a surrogate, besides what the files' part raises."""

@@ -451,6 +451,24 @@ def _compare(path: Path) -> None:
         json.dumps(compare_runs(run, run.parent / "whole").to_dict(), allow_nan=False)
 
 
+def _merge(path: Path) -> None:
+    """The run as the one shard of itself; nothing of what is left is run."""
+    from seatrial.harness.records.checked import read_values, write_values
+    from seatrial.harness.run.merging import merge
+
+    with _whole_again(path) as run, contextlib.ExitStack() as stack:
+        out = run.parent / "merged"
+        stack.callback(shutil.rmtree, out, ignore_errors=True)
+        if path.name != "run.json":
+            write_values(run / "run.json", {**read_values(run / "run.json"), "shard": "1/1"})
+        merge([run], out)
+
+
+def _as_shard(root: Path) -> list[bytes]:
+    stored = json.loads((world(root) / "whole/run.json").read_text())
+    return [json.dumps({**stored, "shard": "1/1"}).encode()]
+
+
 _JSON_FILES = ("run", "audit", "findings", "spent", "flips", "timing")
 for _file in _JSON_FILES:
     reader(f"{_file}.json", mutators=mutators.JSON, seal=sealed_values, weight=1, **_in_run(f"{_file}.json"))(_judge)
@@ -488,6 +506,20 @@ for _file, _glob in (
     reader(f"{_file} table", mutators=mutators.TABLE, seal=sealed_table, weight=1, **_in_run(_glob))(_judge)
 reader("run.json compared", mutators=mutators.JSON, seal=sealed_values, weight=3, **_in_run("run.json"))(_compare)
 reader("trial compared", mutators=mutators.TABLE, seal=sealed_table, weight=3, **_in_run("trials/*.parquet"))(_compare)
+
+
+reader(
+    "shard's run.json",
+    mutators=mutators.JSON,
+    seal=sealed_values,
+    weight=3,
+    **{**_in_run("run.json"), "samples": _as_shard},
+)(_merge)
+for _file, _glob in (
+    *(("audit", "audit.json"), ("findings", "findings.json"), ("timing", "timing.json"), ("spent", "spent.json")),
+):
+    reader(f"shard's {_file}", mutators=mutators.JSON, seal=sealed_values, weight=1, **_in_run(_glob))(_merge)
+reader("shard's trial", mutators=mutators.TABLE, seal=sealed_table, weight=1, **_in_run("trials/*.parquet"))(_merge)
 
 
 def _directly(name: str, file: str, **more: Any) -> Callable[[Callable[[Path, Path], Any]], Any]:

@@ -13,10 +13,15 @@ _LIMIT = "the first N images of the seeded, class-balanced order"
 
 def add(group: argparse._ArgumentGroup, *, data: str = _DATA, limit: int | None = None) -> None:
     """data: what the command takes. limit: its default where it is not all images."""
-    group.add_argument("--data", metavar="PATH", help=data)
+    add_data(group, data=data)
     default = "" if limit is None else f" (default: {limit})"
     group.add_argument("--limit", type=int, metavar="N", help=_LIMIT + default)
     add_seed(group)
+
+
+def add_data(group: argparse._ArgumentGroup, *, data: str = _DATA) -> None:
+    """--data alone."""
+    group.add_argument("--data", metavar="PATH", help=data)
 
 
 def add_unlabelled(group: argparse._ArgumentGroup) -> None:

@@ -19,11 +19,7 @@ def add(
     """Those of the file; the contract's have a group of their own. float_model: the command compares with it. variants:
     it takes other files beside the model. one_variant: it looks at one of them in place of the model.
     """
-    group.add_argument(
-        "--model",
-        metavar="M",
-        help="an ONNX file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME (default: the demo network)",
-    )
+    add_model(group)
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="state dict for the factory's module: .pt, .pth or .safetensors"
     )
@@ -49,6 +45,15 @@ def add(
         )
     group.add_argument(
         "--classes", type=Path, metavar="FILE", help="class names in order: index,synset,name CSV or one a line"
+    )
+
+
+def add_model(group: argparse._ArgumentGroup) -> None:
+    """--model alone."""
+    group.add_argument(
+        "--model",
+        metavar="M",
+        help="an ONNX file, file.py:factory, a .pt2 file, timm:NAME or torchvision:NAME (default: the demo network)",
     )
 
 

@@ -305,6 +305,12 @@ class Kind(abc.ABC):
         """
         return {"id": condition.id}
 
+    def effort(self, condition: Condition, world: LoadedWorld) -> float:
+        """What an image under the condition costs, roughly, in answers of one network to one image: shards are dealt
+        out by it. It hangs on no target.
+        """
+        return 1.0
+
     # The run.
 
     def run(self, session: Session, pending: Sequence[Pending], ask: Ask) -> None:

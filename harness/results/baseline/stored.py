@@ -9,6 +9,7 @@ from typing import Any
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
+from seatrial.harness.records.shards import check_no_shard
 from seatrial.harness.records.spec import check_run
 from seatrial.harness.records.trials import read_any_trial, trials_in
 
@@ -25,6 +26,7 @@ class StoredRun:
         check_run(flag, root)
         description = RunDirectory(root).description()
         assert description is not None
+        check_no_shard(flag, root, description)
         self.root = root
         self.identity: Mapping[str, Any] = description["identity"]
         self.environment: Mapping[str, Any] = description.get("environment") or {}

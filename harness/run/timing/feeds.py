@@ -21,8 +21,8 @@ from seatrial.harness.pipeline.decoders.header import opened
 from seatrial.harness.pipeline.feeding import ImageFeeder, Way
 from seatrial.harness.pipeline.numbers import NUMBERS
 from seatrial.harness.pipeline.originals import enlarged, reencoded
+from seatrial.harness.plan.passes import reading_of
 from seatrial.harness.plan.plan import Plan
-from seatrial.harness.run.images import reading_of
 
 CONTRACT = "contract"
 ARRAY = "array"

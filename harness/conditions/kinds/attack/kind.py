@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
 from seatrial.errors import UsageError
+from seatrial.harness.attacks.cost import cost
 from seatrial.harness.attacks.ids import (
     ATTACK,
     ATTACK_SUITES,
@@ -142,6 +143,12 @@ class Attacks(Kind):
             "surrogate": what_it_is(str(attack.surrogate), world),
             "versions": installed_versions(["torch"]),
         }
+
+    def effort(self, condition: Condition, world: LoadedWorld) -> float:
+        """A gradient is a pass forth, and one back of twice its work."""
+        options = world.spec.attacks
+        found = cost([parse_attack(condition.id)], options.restarts, options.queries, engines=1)
+        return 1.0 + 3.0 * found.gradients + found.queries
 
     def run(self, session: Session, pending: Sequence[Pending], ask: Ask) -> None:
         """Images are made first, on surrogates or by asking each engine."""

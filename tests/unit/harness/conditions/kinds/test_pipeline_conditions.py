@@ -26,8 +26,8 @@ from seatrial.harness.pipeline.originals import Originals, enlarged, reencoded
 from seatrial.harness.pipeline.readings import Reading, read_all
 from seatrial.harness.pipeline.reference import model_pixels
 from seatrial.harness.plan.making import make_plan
+from seatrial.harness.plan.passes import reading_of
 from seatrial.harness.progress import Silent
-from seatrial.harness.run.images import reading_of
 from seatrial.harness.run.trials import passes_of
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE
