@@ -2,28 +2,30 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from conftest import ROOT, bench, make_folders, make_model
+from conftest import ROOT, bench
 from flipped_bits import without_times
 from quick_timing import QUICK_TIMING
 from trial_files import trial_files, trials
 
 from seatrial.harness.plan import reaching
 from seatrial.harness.records.checked import read_values, write_values
+from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import About, read_any_trial, write_trial
 
-CIFAR = ("corruption/fog@3", "corruption/contrast@*", "pipeline/combined", "attack/fgsm-linf@2+qdq")
+FEW = ("corruption/fog@*", "corruption/contrast@3", "blackbox/square-linf@8")
+ALL_KINDS = ("corruption/fog@3", "pipeline/combined", "attack/fgsm-linf@2+qdq", "blackbox/square-linf@8")
 
 
 def figures(run):
     """All that two runs of one spec have in common."""
-    summary = json.loads((run / "summary.json").read_text().replace(str(run), "RUN"))
-    return without_times(summary)
+    summary = without_times(json.loads((run / "summary.json").read_text().replace(str(run), "RUN")))
+    checks = [check for check in summary["gate"]["checks"] if check["name"] != "timed answers"]  # says how many
+    return {**summary, "gate": {**summary["gate"], "checks": checks}}
 
 
 def same_rows(one, other, folder="trials"):
@@ -33,90 +35,86 @@ def same_rows(one, other, folder="trials"):
     assert {path.name for path in (one / folder).iterdir()} == {path.name for path in (other / folder).iterdir()}
 
 
-def sharded(root, words, of, order=None, **environment):
-    """Each shard's directory."""
-    found = [root / f"part-{number}" for number in range(1, of + 1)]
-    for number in order or range(1, of + 1):
-        done = bench([*words, "--shard", f"{number}/{of}", "--out", found[number - 1]], **environment)
-        assert done.returncode == 0, done.stderr
-        assert f"Shard {number}/{of} of the run" in done.stdout
-        assert "ACCEPT" not in done.stdout
-        assert "merge RUN [RUN ...] --out DIR" in done.stdout
-    return found
+def cifar(shared, *conditions):
+    words = ["--model", shared / "models/cifar10_resnet20.onnx", "--preset", "cifar10", "--limit", 20, "--advisory"]
+    words += ["--data", shared / "data/cifar10/test.npz", "--calib", shared / "data/cifar10/calib.npz"]
+    words += ["--calib-limit", 16, "--queries", 10]
+    return [*words, *(word for name in conditions for word in ("--conditions", name))]
+
+
+def run_shard(words, number, of, out, **environment):
+    done = bench([*words, "--shard", f"{number}/{of}", "--out", out], **environment)
+    assert done.returncode == 0, done.stderr
+    assert f"Shard {number}/{of} of the run: " in done.stdout
+    assert "no verdict" in done.stdout
+    assert "ACCEPT" not in done.stdout
+    assert "merge RUN [RUN ...] --out DIR" in done.stdout
+
+
+def killed(words, out):
+    """A command in a process of its own that ends once its first trial is there; how many are."""
+    command = [sys.executable, ROOT / "bench.py", *words, *QUICK_TIMING, "--out", out]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(out.glob("trials/[!.]*")):
+            time.sleep(0.002)
+        process.kill()
+    return len(trial_files(out))
 
 
 @pytest.fixture(scope="module")
-def cifar(shared, tmp_path_factory):
-    """A whole run of every kind of condition, and the same in three shards, the last first, each with its own cache."""
-    root = tmp_path_factory.mktemp("cifar")
-    words = ["--model", shared / "models/cifar10_resnet20.onnx", "--preset", "cifar10", "--limit", 20, "--advisory"]
-    words += ["--data", shared / "data/cifar10/test.npz", "--calib", shared / "data/cifar10/calib.npz"]
-    words += ["--calib-limit", 16, "--queries", 10, "--conditions", "blackbox/square-linf@8"]
-    words += [word for name in CIFAR for word in ("--conditions", name)]
+def world(shared, tmp_path_factory):
+    """A whole run, the same in three shards, the last first and the second killed and resumed, and merged."""
+    root = tmp_path_factory.mktemp("shards")
+    words = cifar(shared, *FEW)
     done = bench([*words, "--out", root / "whole"])
     assert done.returncode == 0, done.stderr
-    parts = sharded(root, words, 3, (3, 1, 2), SEATRIAL_CACHE=str(root / "cache"))
-    done = bench(["merge", *reversed(parts), "--out", root / "merged"])
+    parts = [root / f"part-{number}" for number in (1, 2, 3)]
+    run_shard(words, 3, 3, parts[2], SEATRIAL_CACHE=str(root / "cache"))
+    run_shard(words, 1, 3, parts[0])
+    assert killed([*words, "--shard", "2/3"], parts[1]) > 0
+    run_shard(words, 2, 3, parts[1])
+    done = bench(["merge", *reversed(parts), "--out", root / "merged", "--json"])
     assert done.returncode == 0, done.stderr
     return root, words, parts, done
 
 
-def test_the_shards_of_a_run_merged_are_the_run(cifar):
-    root, _, parts, done = cifar
+def test_the_shards_of_a_run_merged_are_the_run(world):
+    root, _, parts, done = world
     same_rows(root / "whole", root / "merged")
     same_rows(root / "whole", root / "merged", "attacks")
     assert figures(root / "merged") == figures(root / "whole")
-    files = {path.name for path in (root / "whole").iterdir()}
-    assert {path.name for path in (root / "merged").iterdir()} == files
-    assert "pipeline/combined@1, " in done.stderr
-    assert "known now that all others are answered" in done.stderr
+    assert json.loads(done.stdout) == json.loads((root / "merged/summary.json").read_text())
+    assert {path.name for path in (root / "merged").iterdir()} == {path.name for path in (root / "whole").iterdir()}
     held = [set(trial_files(part)) for part in parts]
     assert all(held)
     assert sum(map(len, held)) == len(set().union(*held))
+    assert [len(trial_files(part, "attacks")) for part in parts if (part / "attacks").exists()] == [2]
 
 
-def test_a_shard_says_what_it_is_and_judges_nothing(cifar):
-    _, _, parts, _ = cifar
+def test_a_shard_says_what_it_is_and_judges_nothing(world):
+    root, _, parts, _ = world
     for number, part in enumerate(parts, start=1):
         assert read_values(part / "run.json")["shard"] == f"{number}/3"
         assert not (part / "summary.json").exists()
         assert not (part / "report.html").exists()
         assert (part / "latency.parquet").exists() == (part / "findings.json").exists() == (number == 1)
+    assert "shard" not in read_values(root / "merged/run.json")
+    states = {run["path"]: run["state"] for run in json.loads(bench(["runs", root, "--json"]).stdout)}
+    assert states == {
+        **{str(part): f"shard {number}/3" for number, part in enumerate(parts, start=1)},
+        **{str(root / name): "finished" for name in ("whole", "merged")},
+    }
 
 
-def test_what_is_made_of_many_images_is_made_in_one_shard(cifar):
-    _, _, parts, _ = cifar
-    made = [
-        {condition for _, condition in trial_files(part, "attacks")} for part in parts if (part / "attacks").exists()
-    ]
-    assert sorted(name for names in made for name in names) == ["attack/fgsm-linf@2+qdq", "blackbox/square-linf@8"]
-    resized = [any(condition.startswith("pipeline/resize=") for _, condition in trial_files(part)) for part in parts]
-    assert resized.count(True) == 1
-
-
-def test_a_merged_run_goes_on_as_any_other(cifar, tmp_path):
-    root, words, _, _ = cifar
+def test_a_merged_run_goes_on_as_any_other(world):
+    root, words, _, _ = world
     merged = root / "merged"
     before = {path: path.stat().st_mtime_ns for path in (merged / "trials").iterdir()}
     done = bench([*words, "--out", merged])
     assert done.returncode == 0, done.stderr
     assert "Running trials" not in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (merged / "trials").iterdir()} == before
-    assert bench(["report", merged, "--baseline", root / "whole", "--advisory"]).returncode == 0
     assert bench(["compare", merged, root / "whole", "--advisory"]).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """The same of a small model, whose run hangs on no answers."""
-    root = tmp_path_factory.mktemp("small")
-    make_model(root / "m.onnx")
-    words = ["--model", root / "m.onnx", "--size", 16, "--advisory"]
-    words += ["--data", make_folders(root / "test"), "--calib", make_folders(root / "calib", images=4, seed=1)]
-    words += ["--conditions", "corruption/fog@*", "--conditions", "corruption/contrast@*"]
-    done = bench([*words, "--out", root / "whole"])
-    assert done.returncode == 0, done.stderr
-    return root, words, sharded(root, words, 2)
 
 
 def copied(parts, root):
@@ -126,162 +124,149 @@ def copied(parts, root):
     return found
 
 
-def refused(roots, out, *says, status=2):
+def described(run, change):
+    """Changes run.json, as another command or machine would have written it."""
+    stored = read_values(run / "run.json")
+    change(stored)
+    write_values(run / "run.json", stored)
+
+
+def refused(roots, out, *says):
     done = bench(["merge", *roots, "--out", out])
-    assert done.returncode == status, done.stdout
+    assert done.returncode == 2, done.stdout
     for words in says:
         assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (out / "run.json").exists()
 
 
-def test_a_merge_runs_nothing_where_nothing_is_left(small, tmp_path):
-    root, _, parts = small
-    done = bench(["merge", *parts, "--out", tmp_path / "merged", "--json"])
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["status"] == "complete"
-    assert figures(tmp_path / "merged") == figures(root / "whole")
-    same_rows(root / "whole", tmp_path / "merged")
-    again = bench(["merge", *parts, "--out", tmp_path / "merged"])
-    assert again.returncode == 0, again.stderr
+def test_missing_and_doubled_shards_are_named(world, tmp_path):
+    root, _, (one, two, three), _ = world
+    out = tmp_path / "out"
+    refused([one, three], out, "Shard 2/3 is missing.")
+    refused([three], out, "Shards 1/3, 2/3 are missing.")
+    refused([one, two, three, two], out, f"Shard 2/3 is given twice: {two} and {two}.")
+    refused([one, two, three, root / "whole"], out, f"{root / 'whole'} holds a whole run")
+    refused([one, tmp_path], out, f"{tmp_path} holds no run")
+    assert not out.exists()
+    done = bench(["merge", one, two, three, "--out", one])
+    assert (done.returncode, "is one of the shards" in done.stderr) == (2, True)
 
 
-def test_missing_doubled_and_strange_shards_are_named(small, tmp_path):
-    root, words, (one, two) = small
-    refused([one], tmp_path / "out", "Shard 2/2 is missing.")
-    refused([one, two, one], tmp_path / "out", f"Shard 1/2 is given twice: {one} and {one}.")
-    refused([one, two, root / "whole"], tmp_path / "out", f"{root / 'whole'} holds a whole run")
-    refused([one, tmp_path], tmp_path / "out", f"{tmp_path} holds no run")
-    other = tmp_path / "other"
-    assert bench([*words, "--shard", "2/3", "--out", other]).returncode == 0
-    refused([one, other], tmp_path / "out", "they are not of one run")
-    seeded = tmp_path / "seeded"
-    assert bench([*words, "--seed", 1, "--shard", "2/2", "--out", seeded]).returncode == 0
-    refused([one, seeded], tmp_path / "out", "run.images", "run.seed")
-    more = tmp_path / "more"
-    assert bench([*words, "--conditions", "corruption/frost@1", "--shard", "2/2", "--out", more]).returncode == 0
-    refused([one, more], tmp_path / "out", "conditions (corruption/frost@1)")
-    assert "is one of the shards" in bench(["merge", one, two, "--out", one]).stderr
+def test_shards_of_other_runs_are_named(world, tmp_path):
+    parts = copied(world[2], tmp_path)
+    changes = {
+        "seed": lambda stored: stored["identity"]["run"].update(seed=1),
+        "onnxruntime/int8@cpu.processor.machine": lambda stored: stored["identity"]["targets"]["onnxruntime/int8@cpu"][
+            "processor"
+        ].update(machine="elsewhere"),
+        "conditions (corruption/frost@1)": lambda stored: stored["asked"]["conditions"].append("corruption/frost@1"),
+        "they are not of one run": lambda stored: stored.update(shard="2/4"),
+        "names the shard '9/3'": lambda stored: stored.update(shard="9/3"),
+    }
+    for says, change in changes.items():
+        described(parts[1], change)
+        refused(parts, tmp_path / "out", says)
+        shutil.copy(world[2][1] / "run.json", parts[1])
 
 
-def test_unfinished_damaged_and_differing_shards_are_named(small, tmp_path):
-    _, _, parts = small
-    one, two = copied(parts, tmp_path)
+def test_unfinished_damaged_and_differing_shards_are_named(world, tmp_path):
+    one, two, three = copied(world[2], tmp_path)
     target, condition = next(iter(trial_files(two)))
     path = trial_files(two)[target, condition]
+    content = path.read_bytes()
     path.unlink()
-    refused([one, two], tmp_path / "out", f"Shard 2/2 ({two}) is not finished: 1 of its trials", condition)
-    shutil.copy(parts[1] / "trials" / path.name, path)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    refused([one, two, three], tmp_path / "out", f"Shard 2/3 ({two}) is not finished: 1 of its trials", condition)
+    path.write_bytes(bytes([*content[:90], content[90] ^ 1, *content[91:]]))
+    refused([one, two, three], tmp_path / "out", f"{path} is damaged")
     path.write_bytes(content)
-    refused([one, two], tmp_path / "out", f"{path} is damaged")
-    shutil.copy(parts[1] / "trials" / path.name, path)
-    shutil.copy(path, one / "trials")
-    assert bench(["merge", one, two, "--out", tmp_path / "doubled"]).returncode == 0
     ids, rows = read_any_trial(path)
     rows.p_top1[0] /= 2
     write_trial(one / "trials", path.stem, About(target, condition), ids, rows)
-    refused([one, two], tmp_path / "out", f"{target} under {condition} is not the same in {one} and in {two}")
+    refused([one, two, three], tmp_path / "out", f"{target} under {condition} is not the same in {one} and in {two}")
+    audit = read_values(two / "audit.json")
+    audit["targets"][target]["model_digest"] = "0" * 64
+    write_values(two / "audit.json", audit)
+    refused([one, two, three], tmp_path / "out", f"{target} ran another file in shard 2/3 ({two}) than in shard 1/3")
 
 
-def test_what_one_shard_ran_on_another_processor_is_named(small, tmp_path):
-    _, _, parts = small
-    one, two = copied(parts, tmp_path)
-    stored = read_values(two / "run.json")
-    stored["identity"]["targets"]["onnxruntime/int8@cpu"]["processor"]["machine"] = "elsewhere"
-    write_values(two / "run.json", {name: value for name, value in stored.items() if name != "sha256"})
-    refused([one, two], tmp_path / "out", "onnxruntime/int8@cpu.processor.machine")
-
-
-def test_what_ran_elsewhere_is_judged_here_and_finished_there(small, tmp_path, monkeypatch):
-    root, _, parts = small
+def test_what_ran_elsewhere_is_judged_here_and_finished_there(world, tmp_path, monkeypatch):
+    parts, out = copied(world[2], tmp_path), tmp_path / "out"
+    (parts[0] / "findings.json").unlink()
     monkeypatch.setattr(reaching, "_there", lambda target, places: reaching.There("0.0", {"machine": "elsewhere"}))
-    done = bench(["merge", *parts, "--out", tmp_path / "merged"])
-    assert done.returncode == 0, done.stderr
-    assert figures(tmp_path / "merged") == figures(root / "whole")
-    one, two = copied(parts, tmp_path)
-    (one / "findings.json").unlink()
-    done = bench(["merge", one, two, "--out", tmp_path / "left"])
+    done = bench(["merge", *parts, "--out", out])
     assert done.returncode == 2
     assert "What may be wrong is looked at." in done.stderr
     assert "onnxruntime/int8@cpu.processor.machine" in done.stderr
-    command = f"--from {tmp_path / 'left'} --out {tmp_path / 'left'}"
-    assert f"On such a machine: bench.py {command}" in done.stderr
-    monkeypatch.undo()
-    done = bench([*command.split(), "--advisory"])
+    assert f"On such a machine: bench.py --from {out} --out {out}" in done.stderr
+    shutil.copy(world[2][0] / "findings.json", parts[0])
+    done = bench(["merge", *parts, "--out", out])
     assert done.returncode == 0, done.stderr
-    assert figures(tmp_path / "left") == figures(root / "whole")
+    assert figures(out) == figures(world[0] / "whole")
 
 
-def test_a_merge_that_is_killed_leaves_no_run(small, tmp_path):
-    _, _, parts = small
-    out = tmp_path / "merged"
-    script = (
-        "import os, signal, sys; from seatrial.harness.records.rundir import RunDirectory; "
-        "RunDirectory.begin = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
-        "from seatrial.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    )
-    words = [sys.executable, "-c", script, "merge", *parts, "--out", out]
-    assert subprocess.run(words, cwd=ROOT, capture_output=True, check=False).returncode == -signal.SIGKILL
-    assert (out / "trials").is_dir()
+def test_a_merge_that_is_ended_leaves_no_run(world, tmp_path, monkeypatch):
+    root, _, parts, _ = world
+    out = tmp_path / "out"
+
+    def ended(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "begin", ended)
+        assert bench(["merge", *parts, "--out", out]).returncode == 130
+    assert len(list((out / "trials").iterdir())) == len(list((root / "whole/trials").iterdir()))
     assert "holds no run" in bench(["report", out]).stderr
     assert bench(["merge", *parts, "--out", out]).returncode == 0
-    assert not list(out.rglob(".tmp-*"))
+    assert figures(out) == figures(root / "whole")
 
 
-def test_a_shard_that_is_killed_goes_on(small, tmp_path):
-    root, words, parts = small
-    out = tmp_path / "part-1"
-    command = [sys.executable, ROOT / "bench.py", *words, *QUICK_TIMING, "--shard", "1/2", "--out", out]
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and len(list(out.glob("trials/[!.]*"))) < 3:
-            time.sleep(0.002)
-        process.kill()
-    held = len(trial_files(out))
-    done = bench([*words, "--shard", "1/2", "--out", out])
-    assert done.returncode == 0, done.stderr
-    assert held <= len(trial_files(out))
-    same_rows(out, parts[0])
-    assert bench(["merge", out, parts[1], "--out", tmp_path / "merged"]).returncode == 0
-    assert figures(tmp_path / "merged") == figures(root / "whole")
-
-
-def test_a_directory_holds_one_shard_and_nobody_takes_it_for_a_run(small, tmp_path):
-    root, words, (one, two) = small
+def test_a_directory_holds_one_shard_and_nobody_takes_it_for_a_run(world):
+    root, words, (one, two, _), _ = world
     for flags, says in (
-        ([*words, "--shard", "2/2", "--out", one], "holds shard 1/2"),
-        ([*words, "--shard", "1/2", "--out", root / "whole"], "holds a whole run"),
-        ([*words, "--shard", "3/2"], "--shard 3/2"),
-        ([*words, "--shard", "two"], "--shard two"),
-        ([*words, "--shard", "1/2", "--json"], "--json is for a run that is judged"),
-        (["report", one], "holds shard 1/2 of a run: merge all 2 first"),
-        (["compare", one, two], "holds shard 1/2 of a run"),
+        ([*words, "--shard", "2/3", "--out", one], "holds shard 1/3"),
+        ([*words, "--shard", "1/3", "--out", root / "whole"], "holds a whole run"),
+        ([*words, "--shard", "4/3"], "--shard 4/3"),
+        ([*words, "--shard", "1/3", "--json"], "--json is for a run that is judged"),
+        (["report", one], "holds shard 1/3 of a run: merge all 3 first"),
+        (["compare", one, two], "holds shard 1/3 of a run"),
+        ([*words, "--baseline", one, "--out", root / "other"], "holds shard 1/3 of a run"),
     ):
         done = bench(flags)
         assert done.returncode == 2, done.stdout
         assert says in done.stderr
-    listed = json.loads(bench(["runs", root, "--json"]).stdout)
-    assert {(run["path"], run["state"]) for run in listed} == {
-        (str(root / "whole"), "finished"),
-        (str(one), "shard 1/2"),
-        (str(two), "shard 2/2"),
-    }
 
 
-def test_more_shards_than_there_is_to_do(small, tmp_path):
-    _, words, _ = small
-    done = bench([*words, "--shard", "40/40", "--out", tmp_path / "idle"])
-    assert done.returncode == 0, done.stderr
-    assert "Shard 40/40 of the run: nothing." in done.stdout
-    assert bench([*words, "--shard", "40/40", "--out", tmp_path / "idle"]).returncode == 0
+def test_more_shards_than_there_is_to_do(world, tmp_path):
+    for _ in range(2):
+        done = bench([*world[1], "--shard", "40/40", "--out", tmp_path / "idle"])
+        assert done.returncode == 0, done.stderr
+        assert "Shard 40/40 of the run: nothing." in done.stdout
     assert {path.name for path in (tmp_path / "idle").iterdir()} == {"run.json"}
 
 
-def test_a_shard_goes_on_as_a_whole_run_where_no_shard_is_asked(small, tmp_path):
-    root, words, parts = small
+def test_a_shard_goes_on_as_a_whole_run_where_no_shard_is_asked(world, tmp_path):
+    root, words, parts, _ = world
     (out,) = copied(parts[:1], tmp_path)
     done = bench([*words, "--out", out])
     assert done.returncode == 0, done.stderr
     assert "shard" not in read_values(out / "run.json")
     same_rows(out, root / "whole")
+
+
+@pytest.mark.long
+def test_what_hangs_on_all_answers_is_run_by_the_merge(shared, tmp_path):
+    pytest.importorskip("torch")
+    words = cifar(shared, *ALL_KINDS)
+    assert bench([*words, "--out", tmp_path / "whole"]).returncode == 0
+    parts = [tmp_path / f"part-{number}" for number in (1, 2, 3)]
+    for number, part in enumerate(parts, start=1):
+        run_shard(words, number, 3, part, SEATRIAL_CACHE=str(tmp_path / f"cache-{number}"))
+    done = bench(["merge", *parts, "--out", tmp_path / "merged"])
+    assert done.returncode == 0, done.stderr
+    assert "known now that all others are answered" in done.stderr
+    for folder in ("trials", "attacks"):
+        same_rows(tmp_path / "whole", tmp_path / "merged", folder)
+    assert figures(tmp_path / "merged") == figures(tmp_path / "whole")
+    resized = [any(name.startswith("pipeline/resize=") for _, name in trial_files(part)) for part in parts]
+    assert resized.count(True) == 1
