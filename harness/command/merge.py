@@ -35,7 +35,7 @@ machine can run: the message names the command."""
 def make_parser() -> Parser:
     """The parser of `merge`."""
     parser = Parser("merge", _DESCRIPTION, _EXAMPLES)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="the directory of each shard, in any order")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="the directory of each shard, in any order")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the whole run's directory, new or empty")
     group = parser.add_argument_group("model and images, where they lie elsewhere than the first shard had them")
     model.add_model(group)
@@ -49,7 +49,7 @@ def make_parser() -> Parser:
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Merges, judges and prints; the command's exit status."""
     given = dict(flags)
-    asked, roots, out = output.take(given), given.pop("runs"), given.pop("out", None)
+    asked, roots, out = output.take(given), given.pop("runs", []), given.pop("out", None)
     if out is None:
         raise UsageError("Where to? Give --out DIR.")
 

@@ -99,8 +99,6 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 def _word(action: argparse.Action) -> str:
     name = action.metavar if isinstance(action.metavar, str) else f"{{{','.join(map(str, action.choices or ()))}}}"
-    if action.nargs == "+":
-        return f"{name} [{name} ...]"
     return f"[{name} ...]" if action.nargs == "*" else f"[{name}]" if action.nargs == "?" else name
 
 
