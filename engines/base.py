@@ -78,10 +78,10 @@ class Engine(abc.ABC):
     `distributions`, the packages that may hold it, where they are named otherwise; `install`, the line that installs
     it; `manifest`, device -> precisions that it can run natively there;
     `executes_graph`, False for an engine that does not look at the graph, which then needs no quantizing;
-    `thread_safe`, True where the runtime takes several inferences at once; `simulates`, True where it computes float
-    graphs with fake quantization in them as they are written, so that it offers every simulated precision;
-    `as_written`, True where it computes the integers of any quantized file likewise, so that it offers every precision
-    that a file has of its own, always simulated.
+    `thread_safe`, True where the runtime takes several inferences at once; `simulates`, the kinds of devices on which
+    it computes float graphs with fake quantization in them as they are written, so that it offers every simulated
+    precision there; `as_written`, True where it computes the integers of any quantized file likewise, so that it offers
+    every precision that a file has of its own, always simulated.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Engine(abc.ABC):
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     executes_graph: ClassVar[bool] = True
     thread_safe: ClassVar[bool] = False
-    simulates: ClassVar[bool] = False
+    simulates: ClassVar[tuple[str, ...]] = ()
     as_written: ClassVar[bool] = False
 
     build_s: float
@@ -153,11 +153,16 @@ class Engine(abc.ABC):
             raise UnsupportedError(
                 f"Engine {cls.name!r} does not run {precision} on {device!r}. It runs: {', '.join(runs)}.{because}"
             )
+        if is_simulated(precision) and kind not in cls.simulates:
+            raise UnsupportedError(  # it may execute there what is only simulated
+                f"Engine {cls.name!r} does not simulate {precision} on {device!r}. Take --device cpu, or --engine "
+                "pytorch, which simulates on a GPU, too."
+            )
 
     @classmethod
     def simulated(cls, precision: str) -> bool:
         """True for a precision that it offers and only pretends: what are integers in the file are floats here."""
-        pretended = cls.simulates and is_simulated(precision)
+        pretended = bool(cls.simulates) and is_simulated(precision)
         return pretended or (cls.as_written and precision in AS_WRITTEN)
 
     @classmethod

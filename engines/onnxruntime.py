@@ -25,9 +25,8 @@ from seatrial.engines.onnxruntime_binding import DeviceBinding
 from seatrial.engines.onnxruntime_compiled import kept_or_compiled
 from seatrial.engines.onnxruntime_evidence import WEIGHTS_APART, profile_evidence
 from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
-from seatrial.engines.precision import is_simulated
 from seatrial.engines.registry import ENGINES
-from seatrial.errors import BuildError, SeatrialError, UnsupportedError
+from seatrial.errors import BuildError, SeatrialError
 
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
@@ -56,20 +55,10 @@ class OnnxRuntimeEngine(AidedEngine):
     distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
     install: ClassVar[str] = "pip install 'seatrial[cpu]'"
     thread_safe: ClassVar[bool] = True
-    simulates: ClassVar[bool] = True
+    simulates: ClassVar[tuple[str, ...]] = ("cpu",)  # elsewhere it may execute what is only simulated
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {
         device: provider.precisions for device, provider in PROVIDERS.items()
     }
-
-    @classmethod
-    def check_offered(cls, precision: str, device: str) -> None:
-        """As for every engine; simulated precisions on the CPU alone: the others may execute what is only simulated."""
-        super().check_offered(precision, device)
-        if is_simulated(precision) and device_kind(device) != "cpu":
-            raise UnsupportedError(
-                f"Engine {cls.name!r} does not simulate {precision} on {device!r}. Take --device cpu, or --engine "
-                "pytorch, which simulates on a GPU, too."
-            )
 
     @classmethod
     def check_device(cls, device: str) -> None:

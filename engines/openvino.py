@@ -58,17 +58,7 @@ class OpenVinoEngine(AidedEngine, CompiledEngine):
         "gpu": ("fp32", "fp16", "int8"),
         "npu": ("fp16", "int8"),
     }
-    simulates: ClassVar[bool] = True
-
-    @classmethod
-    def check_offered(cls, precision: str, device: str) -> None:
-        """As for every engine; simulated precisions on the CPU alone: the others may execute what is only simulated."""
-        super().check_offered(precision, device)
-        if is_simulated(precision) and device_kind(device) != "cpu":
-            raise UnsupportedError(
-                f"Engine {cls.name!r} does not simulate {precision} on {device!r}. Take --device cpu, or --engine "
-                "pytorch, which simulates on a GPU, too."
-            )
+    simulates: ClassVar[tuple[str, ...]] = ("cpu",)  # elsewhere it may execute what is only simulated
 
     @classmethod
     def runtime(cls) -> ModuleType | None:

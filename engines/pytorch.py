@@ -35,7 +35,7 @@ class PyTorchEngine(Engine):
     module: ClassVar[str | None] = "torch"
     install: ClassVar[str] = "pip install 'seatrial[torch]'"
     thread_safe: ClassVar[bool] = True
-    simulates: ClassVar[bool] = True
+    simulates: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     as_written: ClassVar[bool] = True
     manifest: ClassVar[Mapping[str, tuple[str, ...]]] = {"cpu": ("fp32",), "cuda": ("fp32",)}
 

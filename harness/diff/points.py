@@ -49,12 +49,14 @@ class Point:
 
     computed: its name there as the operator leaves it, None where the file has no such value. read: its name behind its
     Q/DQ nodes, as the next layer reads it, None where nothing rounds it. limits: what lies beyond them saturates, None
-    where that is not known. stands_in: True where the original's operator is itself the stand-in of a QuantizeLinear.
+    where that is not known; bits: of the grid between them. stands_in: True where the original's operator is itself the
+    stand-in of a QuantizeLinear.
     """
 
     computed: str | None
     read: str | None = None
     limits: tuple[float, float] | None = None
+    bits: int | None = None
     stands_in: bool = False
 
     @property
@@ -126,7 +128,7 @@ def _point(name: str, operator: str | None, reader: Reader, originals: dict[str,
         quantizer = _quantizer_before(producer, reader)
         if quantizer is None:
             return Point(name)
-        return Point(quantizer.input[0], name, _limits(reader, quantizer, name))
+        return Point(quantizer.input[0], name, *_limits(reader, quantizer, name))
     if producer is not None and producer.op_type == Q:
         rounded = _rounded(name, reader, originals)
         return None if rounded is None else Point(None, rounded, stands_in=True)
@@ -136,8 +138,8 @@ def _point(name: str, operator: str | None, reader: Reader, originals: dict[str,
         return Point(name)
     # A Relu that was taken out: what bears its name is not yet cut at 0.
     replaced = producer is not None and operator in _RELUS and producer.op_type != operator
-    limits = None if quantizer is None or replaced else _limits(reader, quantizer, rounded)
-    return Point(None if replaced else name, rounded, limits)
+    found = (None, None) if quantizer is None or replaced else _limits(reader, quantizer, rounded)
+    return Point(None if replaced else name, rounded, *found)
 
 
 def _quantizer_behind(name: str, reader: Reader) -> onnx.NodeProto | None:
@@ -189,24 +191,29 @@ def _cuts_alone(quantizer: onnx.NodeProto, reader: Reader, originals: dict[str, 
     return grid is not None and grid.smallest == 0
 
 
-def _limits(reader: Reader, quantizer: onnx.NodeProto, rounded: str) -> tuple[float, float] | None:
-    """The values that round to the smallest and the largest representable one at the furthest; half a step beyond."""
+def _limits(
+    reader: Reader, quantizer: onnx.NodeProto, rounded: str
+) -> tuple[tuple[float, float], int] | tuple[None, None]:
+    """The values that round to the smallest and the largest representable one at the furthest, half a step beyond; and
+    how many bits number all that lie between.
+    """
     try:
         grid = reader.grid(quantizer)
         for node in reader.consumers.get(quantizer.output[0], ()):
             if node.op_type == "Clip":
                 grid = reader.narrowed(node, grid)
     except BadInputError:  # computed while the graph runs
-        return None
+        return None, None
     if grid is None:
-        return None
+        return None, None
     low, high = grid.smallest, grid.largest
     clip = reader.producers.get(rounded)
     if clip is not None and clip.op_type == "Clip":
         bounds = [reader.value(name) for name in clip.input[1:] if name and reader.is_constant(name)]
         if len(bounds) == 2:
             low, high = float(bounds[0].item()), float(bounds[1].item())
-    return low - grid.scale / 2, high + grid.scale / 2
+    levels = round((high - low) / grid.scale) + 1
+    return (low - grid.scale / 2, high + grid.scale / 2), max(1, (levels - 1).bit_length())
 
 
 def _not_float(model: onnx.ModelProto) -> set[str]:

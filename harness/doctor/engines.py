@@ -55,7 +55,7 @@ def examine_engine(engine: type[Engine], timeout_s: float, asks: Asks = ask) -> 
         "devices": list(usable),
         "missing": None if usable else missing,
         "install": install,
-        "simulates": engine.simulates,
+        "simulates": bool(engine.simulates),
         "on": {device: on[device] for device in engine.manifest},
         "offers": {device: list(precisions) for device, precisions in engine.manifest.items()},
         "seconds": round(time.perf_counter() - begin, 3),

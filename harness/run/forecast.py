@@ -235,6 +235,8 @@ def _timing_s(plan: Plan, found: Measured) -> float:
 def untold(left: Sequence[Pending]) -> list[str]:
     """What the stages leave out."""
     apart = [one.condition.id for one in left if not _plain(one)]
+    if len(apart) == 1:
+        return [f"1 condition whose images are searched for ({apart[0]})"]
     return [f"{len(apart)} conditions whose images are searched for ({apart[0]}, ...)"] if apart else []
 
 

@@ -10,6 +10,7 @@ from seatrial.harness.results.finding import Finding
 
 # In dB. What int8 leaves of ResNet-20, MobileNet and SqueezeNet at their worst step is 30 to 35, at the usual one 40 to
 # 48: a step this far below the usual one is the one to look at, and one with a tenth of the signal for noise is broken.
+# Of layers with fewer bits what those take by themselves is added first.
 APART, BROKEN = 18.0, 10.0
 # Share of a range that values need at least: in the same networks, 54 % and more.
 UNUSED = 0.1
@@ -34,9 +35,8 @@ def layers(case: Case) -> Iterator[Finding]:
         if wide is not None or target not in case.suspects or found["failed"] is not None or not found["steps"]:
             continue
         first = found["steps"][0]
-        usual, own = found["usual_db"], first["own_db"]
-        apart = usual - own
-        worst = own <= BROKEN or apart >= APART
+        own, usual, apart = first["own_db"], first["usual_db"], first["apart_db"]
+        worst = first["at_8_bits_db"] <= BROKEN or apart >= APART
         likelihood = min(0.92, 0.65 + apart / 100) if worst else 0.3
         yield _saturated(case, target, first, found, likelihood)
         yield Finding(
@@ -46,11 +46,18 @@ def layers(case: Case) -> Iterator[Finding]:
                 f"{_step(first)} leaves {own:.1f} dB of signal to noise by itself; usual in this network are "
                 f"{usual:.1f} dB"
             ),
-            remedy=_remedy(case, target, first),
+            remedy=_remedy(case, target, first, worst),
             command=_command(case, target, first),
             likelihood=likelihood,
             evidence=found,
         )
+
+
+def stands_out(step: Mapping[str, Any], broken: float) -> bool:
+    """True of a step that leaves no more than `broken` dB and lies far below the usual one of its kind; the bits that
+    it has count for what they take.
+    """
+    return bool(step["at_8_bits_db"] <= broken and step["apart_db"] >= APART)
 
 
 def unused(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -88,9 +95,11 @@ def _step(step: Mapping[str, Any]) -> str:
     return f"{step['node']} ({step['op']})" if step["kind"] == "layer" else f"the rounding of what {step['node']} gives"
 
 
-def _remedy(case: Case, target: str, step: Mapping[str, Any]) -> str:
+def _remedy(case: Case, target: str, step: Mapping[str, Any], worst: bool) -> str:
     if target in case.made_here:
         return "Keep the fewest layers in float that restore the accuracy; the command finds them."
+    if not worst:
+        return "No more than its bits cost: give that layer more of them, or train the network with them for longer."
     what = "its scale and zero point" if step["kind"] == "rounding" else "its weights, bias and scales"
     return f"Compare {what} with those of the float model there: the file is damaged, or was quantized badly."
 

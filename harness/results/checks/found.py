@@ -118,10 +118,9 @@ def layers(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
     """
     if found["failed"] is not None or not found["steps"] or limit.value is None:
         return None
-    first, usual = found["steps"][0], found["usual_db"]
-    wide = files.unused(found)
-    broken = wide is not None or (first["own_db"] <= limit.value and usual - first["own_db"] >= files.APART)
-    says = f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {usual:.1f} dB"
+    first, wide = found["steps"][0], files.unused(found)
+    broken = wide is not None or files.stands_out(first, limit.value)
+    says = f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {first['usual_db']:.1f} dB"
     if wide is not None:
         says = f"{says}; the values of {wide['node']} need {wide['share']:.1%} of the range of their integers"
     return Check(

@@ -74,12 +74,14 @@ def test_calibration_images_unlike_the_tested_ones_fail_beyond_doubt(difference,
     assert found.calibration_images("t", evidence, NOTHING) is None
 
 
-def compared(own, usual, unused=1.0):
-    steps = [{"node": "conv3", "own_db": own}]
+def compared(own, usual, unused=1.0, fewer=(0.0, 0.0)):
+    """fewer: dB that fewer than 8 bits take of the step and of the usual one."""
+    eased = own + fewer[0]
+    apart = min(usual - own, usual + fewer[1] - eased)
+    step = {"node": "conv3", "own_db": own, "at_8_bits_db": eased, "usual_db": usual, "apart_db": apart}
     return {
         "failed": None,
-        "steps": steps,
-        "usual_db": usual,
+        "steps": [step],
         "images": 8,
         "unused": [{"node": "act", "share": unused}],
     }
@@ -90,7 +92,10 @@ def compared(own, usual, unused=1.0):
     [
         (compared(35.0, 45.0), "pass"),
         (compared(6.0, 45.0), "fail"),
-        (compared(6.0, 14.0), "pass"),  # few bits leave little everywhere
+        (compared(6.0, 14.0), "pass"),
+        (compared(8.0, 40.0, fewer=(36.1, 0.0)), "pass"),  # one layer of 2 bits among those of 8
+        (compared(24.0, 10.0, fewer=(0.0, 36.1)), "pass"),  # one of 8 bits among those of 2
+        (compared(-30.0, 9.0, fewer=(36.1, 36.1)), "fail"),  # nothing is left, where 2 bits leave 9 dB
         (compared(20.0, 45.0), "pass"),
         (compared(35.0, 45.0, unused=0.05), "fail"),
     ],
