@@ -38,8 +38,8 @@ class Recipe:
     rate: float
 
 
-RECIPES = {2: Recipe(5, 0.02), 4: Recipe(2, 0.01), 6: Recipe(0.5, 0.004), 8: Recipe(1, 0.002)}
-SHORTER = {2: Recipe(2, 0.02), 4: Recipe(1, 0.01)}  # DoReFa and PACT
+RECIPES = {2: Recipe(6, 0.02), 4: Recipe(2, 0.01), 6: Recipe(0.5, 0.004), 8: Recipe(1, 0.002)}
+SHORTER = {2: Recipe(3, 0.02), 4: Recipe(1, 0.01)}  # DoReFa and PACT
 CONTROL = "float-control"  # the recipe of W4A4, without quantizers
 
 
