@@ -9,7 +9,7 @@ from typing import Any
 from seatrial.engines.boards.places import Places
 from seatrial.engines.device import device_kind
 from seatrial.errors import SeatrialError, UnsupportedError
-from seatrial.harness.progress import Progress
+from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.differences import differences
 from seatrial.harness.records.failures import TARGET_ERRORS
 from seatrial.harness.spec.targets import TargetSpec
@@ -62,7 +62,8 @@ def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any]
         if target.board is None:
             recorded = isinstance(places, Recorded) and target.id in held
             there[target] = _recorded(held[target.id]) if recorded else _there(target, places)
-    with progress.stage("Reaching boards", len(boards), "boards") as update:
+    told = progress if boards else Silent()
+    with told.stage("Reaching boards", len(boards), "boards") as update:
         for done, board in enumerate(boards):
             update(done, board)
             for target in (one for one in targets if one.board == board):
