@@ -37,7 +37,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,test]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,test]'
 	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
 	# Peers of our attacks. torchattacks pins a requests of 2020; foolbox's model zoo, unused here, wants more.
 	$(PIP) --no-deps torchattacks foolbox eagerpy pyautoattack
@@ -94,7 +94,7 @@ parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

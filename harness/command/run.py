@@ -112,7 +112,7 @@ def make_parser() -> Parser:
         metavar="POINTS",
         help="run nothing; say how many images tell a loss of so many points of accuracy from none",
     )
-    work.add(group, batches=True)
+    work.add(group, batches=True, executors=True)
     output.add(group)
     limits.add(parser)
     return parser

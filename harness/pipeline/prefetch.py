@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ def ordered_map(
     workers: int,
     ahead: int = 2,
     abandon: Callable[[], None] = lambda: None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields work(task) in the order of the tasks, computed by `workers` threads.
 
     At most workers * ahead results exist that nobody has taken yet, so that memory stays bounded; tasks are drawn only

@@ -7,7 +7,7 @@ by targets and conditions, and a trial found again under another run.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seatrial import __version__
@@ -30,10 +30,15 @@ from seatrial.packages import installed_versions
 _PACKAGES = ("numpy", "pillow", "onnx", "opencv-python-headless")
 
 
-def with_hashed_images(plan: Plan, progress: Progress) -> Plan:
-    """Reads every image's bytes once; what the run reads later must be the same."""
-    asked = [plan.data] if plan.released is None else list(plan.released.values())
-    found = _hashed([*asked, *([] if plan.calib is None else [plan.calib])], progress)
+def with_hashed_images(plan: Plan, progress: Progress, told: Mapping[str, Sequence[str]] | None = None) -> Plan:
+    """Reads every image's bytes once; what the run reads later must be the same.
+
+    told: as `digests_of` another plan of the same images: what is told of files is not read here, but held against each
+    of them when it is.
+    """
+    asked = {"": plan.data} if plan.released is None else plan.released
+    known = {name: _told(one, (told or {}).get(name)) for name, one in asked.items()}
+    found = _hashed([*known.values(), *([] if plan.calib is None else [plan.calib])], progress)
     calib = None if plan.calib is None else found[-1]
     calib_digest = None if calib is None else calib.digest
     if plan.released is None:
@@ -41,6 +46,19 @@ def with_hashed_images(plan: Plan, progress: Progress) -> Plan:
     released = dict(zip(plan.released, found, strict=False))
     digests = Digests({name: one.digest for name, one in released.items()}, calib_digest)
     return dataclasses.replace(plan, released=released, calib=calib, digests=digests)
+
+
+def digests_of(plan: Plan) -> dict[str, list[str]]:
+    """Of the plan's images, by the condition that they are for; "" where all conditions have the same."""
+    asked = {"": plan.data} if plan.released is None else plan.released
+    return {name: list(one.digests or ()) for name, one in asked.items() if one.source.encoded}
+
+
+def _told(selection: Selection, digests: Sequence[str] | None) -> Selection:
+    # What is no file, as an archive of arrays, is compared with a checksum of its own, which hashing notes.
+    if digests is None or not selection.source.encoded or len(digests) != len(selection):
+        return selection
+    return dataclasses.replace(selection, digests=tuple(digests))
 
 
 def identity_of(plan: Plan) -> Identity:
@@ -131,7 +149,7 @@ def _hashed(selections: Sequence[Selection], progress: Progress) -> list[Selecti
     found = []
     with progress.stage("Hashing images", sum(map(len, selections))) as update:
         for selection in selections:
-            found.append(selection.hashed(_after(update, before)))
+            found.append(selection if selection.digests is not None else selection.hashed(_after(update, before)))
             before += len(selection)
     return found
 

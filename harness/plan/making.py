@@ -73,11 +73,17 @@ class Held:
         )
 
 
-def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Places | None = None) -> Plan:
+def make_plan(
+    spec: RunSpec,
+    progress: Progress,
+    held: Held = Held(),
+    places: Places | None = None,
+    told: Mapping[str, Sequence[str]] | None = None,
+) -> Plan:
     """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do.
 
     held: what the plan asks for besides. places: that the plan goes on with; None where no board is to be reached. A
-    board that cannot be had ends its targets alone (`Plan.lost`).
+    board that cannot be had ends its targets alone (`Plan.lost`). told: as `with_hashed_images` takes it.
     """
     places = places or Nowhere()
     spec = _with_held_targets(spec, held)
@@ -144,7 +150,7 @@ def make_plan(spec: RunSpec, progress: Progress, held: Held = Held(), places: Pl
         there=reached.there,
         lost=reached.lost,
     )
-    plan = with_hashed_images(plan, progress)
+    plan = with_hashed_images(plan, progress, told)
     plan = dataclasses.replace(plan, identity=identity_of(plan))
     return plan if spec.shard is None else with_part(plan, spec.shard)
 

@@ -83,6 +83,10 @@ FORMS: dict[str, Form] = {
         "damage": _or_null({}),
         "layers": {"*": {}},
     },
+    "nodes.json": {
+        "nodes!": {"*": {"cores": int, "processor": {}}},
+        "repeated!": {"*": {"images!": int, "differing!": int, "says!": [str]}},
+    },
     "failures.json": {"failed": [dict.fromkeys(("target", "stage", "outcome", "says"), str)]},
     "spent.json": {"*": _NUMBER},
     "flips.json": {

@@ -44,6 +44,7 @@ def _records(directory: RunDirectory) -> Iterator[tuple[Path, Callable[[Path], o
     yield directory.run_json, read_values, "it is written again, from what is asked now"
     yield directory.audit, read_values, "all targets are built and looked at again"
     yield directory.findings, read_values, "what may be wrong is looked at again"
+    yield directory.nodes, read_values, "which nodes answered earlier trials is not known any more"
     yield directory.failures, read_values, "the targets that it named are tried again"
     yield directory.spent, read_values, "how long earlier trials took is not known any more"
     yield directory.flips, read_values, "it is made again"

@@ -56,6 +56,11 @@ class RunDirectory:
         return self.root / "findings.json"
 
     @property
+    def nodes(self) -> Path:
+        """Where else trials were run, and what came of repeating some; not there where all were run here."""
+        return self.root / "nodes.json"
+
+    @property
     def failures(self) -> Path:
         """The targets that came to no end; not there where all did."""
         return self.root / "failures.json"
@@ -146,6 +151,7 @@ class RunDirectory:
             self.timing,
             self.audit,
             self.findings,
+            self.nodes,
             self.failures,
             self.spent,
             self.flips,

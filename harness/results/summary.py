@@ -22,6 +22,7 @@ from seatrial.harness.metrics.calibration import confidence_shift, expected_cali
 from seatrial.harness.plan.identity import model_values
 from seatrial.harness.plan.plan import Plan
 from seatrial.harness.records.checked import read_values
+from seatrial.harness.records.nodes import Nodes
 from seatrial.harness.records.predictions import Predictions
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.trials import read_trial
@@ -72,6 +73,7 @@ def summarise(
         kinds={condition.id: kind_of(condition.id).name for condition in plan.conditions},
         class_names=plan.class_names,
         gate=plan.spec.gate,
+        nodes=Nodes.read(directory.nodes).targets,
         here={None: names_of_place(machine), **{name: names_of_place(one, name) for name, one in boards.items()}},
     )
     since = None

@@ -17,8 +17,8 @@ from typing import Any
 from seatrial.cache import CACHE_VARIABLE, cache_root
 from seatrial.engines.places import build
 from seatrial.exporters.float_view import float_view
-from seatrial.harness.conditions.kinds.protocol import Kind, Pending
-from seatrial.harness.conditions.kinds.registry import kind_of
+from seatrial.harness.conditions.kinds.protocol import Pending
+from seatrial.harness.conditions.kinds.registry import is_run_together
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import SourceReader
 from seatrial.harness.pipeline.numbers import tensor
@@ -194,7 +194,7 @@ def _by_ledger(directory: RunDirectory, held: int) -> float | None:
 
 
 def _plain(one: Pending) -> bool:
-    return type(kind_of(one.condition.id)).run is Kind.run
+    return is_run_together(one.condition.id)
 
 
 def seconds_of(plan: Plan, left: Sequence[Pending], found: Measured, by_ledger: float | None) -> dict[str, float]:

@@ -15,6 +15,7 @@ from seatrial.harness.data import Selection
 from seatrial.harness.data.overlap import check_disjoint, copies_words
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ImageStore, SourceReader, spool
+from seatrial.harness.pipeline.kept import KeptReader
 from seatrial.harness.pipeline.originals import Originals
 from seatrial.harness.pipeline.readings import read_all
 from seatrial.harness.plan.calibration import CalibrationSet
@@ -73,10 +74,13 @@ class RunImages:
 
 
 @contextlib.contextmanager
-def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, CalibrationSet | None]]:
+def run_images(
+    plan: Plan, progress: Progress, *, in_part: bool = False
+) -> Iterator[tuple[RunImages, CalibrationSet | None]]:
     """The images of the run, and the calibration images where a target needs them.
 
-    No calibration image is a test image; that cannot be told of test images that are corrupted already.
+    No calibration image is a test image; that cannot be told of test images that are corrupted already. in_part: only
+    some of them will be asked for, and whoever sees them all has looked at that: files are decoded as they are needed.
     """
     contract: InputContract = plan.model.contract
     with contextlib.ExitStack() as stack:
@@ -89,6 +93,9 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
             # Released images are as large as they should be: cropped by whoever released them.
             as_they_are = dataclasses.replace(contract, resize="none", resize_to=None)
             readers = {name: SourceReader(one, as_they_are) for name, one in plan.released.items()}.__getitem__
+        elif in_part:
+            part: ImageReader = stack.enter_context(_part(plan, progress))
+            readers = lambda condition_id: part  # noqa: E731
         else:
             images = stack.enter_context(_spool(plan, plan.data, "Decoding test images", progress))
             copies = copies_words(plan.data.ids, images.pixel_digests, plan.data.labels.tolist())
@@ -102,6 +109,12 @@ def run_images(plan: Plan, progress: Progress) -> Iterator[tuple[RunImages, Cali
             return Originals(plan.data, cache_root() / "scratch", workers=plan.spec.work.workers)
 
         yield stack.enter_context(RunImages(contract, readers, originals)), calibration
+
+
+def _part(plan: Plan, progress: Progress) -> contextlib.AbstractContextManager[ImageReader]:
+    if plan.data.source.encoded:
+        return KeptReader(plan.data, plan.model.contract, cache_root() / "scratch")
+    return _spool(plan, plan.data, "Reading test images", progress)  # an archive is read from its front to its end
 
 
 def _spool(plan: Plan, selection: Selection, stage: str, progress: Progress) -> ImageStore:

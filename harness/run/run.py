@@ -32,6 +32,7 @@ from seatrial.harness.run.alike import ask_targets
 from seatrial.harness.run.answer import answer
 from seatrial.harness.run.audits import describe_audits
 from seatrial.harness.run.building import build_targets, check_reached
+from seatrial.harness.run.executors.executor import Executor, executor_of
 from seatrial.harness.run.flips import file_flips
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.left import is_finished, is_idle, is_whole, looks
@@ -110,10 +111,10 @@ def run_what_is_left(plan: Plan, directory: RunDirectory, progress: Progress) ->
     if is_idle(plan):
         directory.begin(describe_run(plan, directory.description()))
     elif not is_finished(with_following(plan, directory.trials), directory):
-        with asked_of(plan) as timing, started(plan) as fleet:
+        with asked_of(plan) as timing, executor_of(plan) as executor, started(plan) as fleet:
             check_reached(plan, directory, fleet)
             with run_images(plan, progress) as (images, calibration):
-                _measure(Session(plan, directory, images, calibration, fleet, progress), timing)
+                _measure(Session(plan, directory, images, calibration, fleet, progress), timing, executor)
 
 
 def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, Path]:
@@ -147,7 +148,7 @@ def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
     return summary
 
 
-def _measure(session: Session, timing: Asked) -> None:
+def _measure(session: Session, timing: Asked, executor: Executor) -> None:
     """Builds, asks, times and answers; all of it goes into the run directory."""
     directory = session.directory
     findings, of_variants = settle_models(session)
@@ -164,11 +165,11 @@ def _measure(session: Session, timing: Asked) -> None:
     session.tell_failures()
     if session.plan.leads:
         time_targets(session, timing)
-    answer(session, remaining(session.plan, directory))
+    answer(session, remaining(session.plan, directory), executor)
     whole = with_following(session.plan, directory.trials)
     if whole is not session.plan:  # answers decide which further conditions there are
         session.plan = whole
-        answer(session, remaining(whole, directory))
+        answer(session, remaining(whole, directory), executor)
     session.tell_failures()
     if looks(session.plan):
         look_for_causes(session)

@@ -10,8 +10,8 @@ from typing import Any
 from seatrial.engines.boards.places import Places
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.conditions import Condition
-from seatrial.harness.conditions.kinds.protocol import Kind, Pending
-from seatrial.harness.conditions.kinds.registry import kind_of
+from seatrial.harness.conditions.kinds.protocol import Pending
+from seatrial.harness.conditions.kinds.registry import is_run_together, kind_of
 from seatrial.harness.plan.identity import with_conditions
 from seatrial.harness.plan.making import make_plan
 from seatrial.harness.plan.plan import Plan
@@ -40,7 +40,7 @@ def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, 
     targets, source = plan.targets, plan.spec.source
     if not kind_of(condition.id).made_on(condition, plan.world):  # else the others name the file that it was made on
         targets = tuple(target for target in targets if target.board is None or target == build.target)
-    if type(kind_of(condition.id)).run is Kind.run:  # of other conditions, images may be made on other files
+    if is_run_together(condition.id):  # of other conditions, images may be made on other files
         targets = tuple(target for target in targets if target.variant in (None, build.target.variant))
         needed = tuple(one for one in source.variants if named_variant(one)[0] == build.target.variant)
         source = dataclasses.replace(source, variants=needed)

@@ -14,6 +14,7 @@ from seatrial.harness.spec.attacks import named_surrogate
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.variants import named_variant
+from seatrial.harness.spec.work import THREADS
 
 Spec = TypeVar("Spec")
 SCHEMA = 1
@@ -57,7 +58,8 @@ def from_dict(kind: type[Spec], values: Any) -> Spec:
 
 def anywhere(spec: RunSpec) -> RunSpec:
     """The same spec with all paths made absolute, so that it means the same in another folder. Of boards stays what
-    shapes their timing: how they are reached, and what is run for them, is the business of whoever runs.
+    shapes their timing: how they are reached, what is run for them, and where else trials run, is the business of
+    whoever runs.
     """
     source, conditions, attacks = spec.source, spec.conditions, spec.attacks
     return dataclasses.replace(
@@ -78,6 +80,7 @@ def anywhere(spec: RunSpec) -> RunSpec:
             name: Board(name, cool_down=board.cool_down, power_command=board.power_command)
             for name, board in spec.boards.items()
         },
+        work=dataclasses.replace(spec.work, executor=THREADS),
         out=_path(spec.out),
         reuse=_path(spec.reuse),
         baseline=_path(spec.baseline),

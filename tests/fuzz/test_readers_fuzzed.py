@@ -51,6 +51,7 @@ NOT_ASKED = {
     "seatrial.harness.records.latencies:add_latencies": "as timed and read_samples",
     "seatrial.harness.records.rundir:RunDirectory.add_spent": _GOES_ON,
     "seatrial.harness.records.rundir:RunDirectory.begin": _GOES_ON,
+    "seatrial.harness.run.executors.node:Node.answer": "the driver's own line, whose run the node takes part in",
     "seatrial.harness.run.looking:look_for_causes": _GOES_ON,
     "seatrial.harness.run.run:_measure": _GOES_ON,
     "seatrial.harness.run.forecast:_by_ledger": "spent.json, whose form is checked as it is read; the row spent.json",

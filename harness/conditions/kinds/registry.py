@@ -31,6 +31,11 @@ def kind_of(condition_id: str) -> Kind:
     raise UsageError(f"Unknown condition {condition_id!r}. Known: {spelled()}.")
 
 
+def is_run_together(condition_id: str) -> bool:
+    """True where the condition's images come from the condition alone, not from what its kind makes in a run."""
+    return type(kind_of(condition_id)).run is Kind.run
+
+
 def title_of(condition_id: str) -> str:
     """An id as people read it: "Gaussian noise, severity 3"; what looks like no kind's stays as it is."""
     return next((kind.title(condition_id) for kind in KINDS.values() if kind.owns(condition_id)), condition_id)

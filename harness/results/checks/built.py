@@ -9,7 +9,7 @@ from seatrial.harness.results.check import Check
 from seatrial.harness.results.shares import spelled
 from seatrial.harness.spec.gate import Limit
 
-BUILT, ALIKE, REALIZED = "built and run", "answers alike", "realized"
+BUILT, ALIKE, REPEATED, REALIZED = "built and run", "answers alike", "answers repeat", "realized"
 
 
 def built(failure: Mapping[str, Any]) -> Check:
@@ -35,6 +35,27 @@ def alike(target: str, found: Mapping[str, Any], model: Mapping[str, Any] | None
         measured=found["share"],
         limit=found["limit"],
         unit="share",
+        suspect=True,
+    )
+
+
+def repeated(target: str, found: Mapping[str, Any]) -> Check:
+    """Passes where a sample of the answers, asked again on another node, came with the same bits. found: of the target,
+    as in nodes.json.
+    """
+    images, differing = found["images"], found["differing"]
+    says = "; ".join(found["says"])
+    return Check(
+        name=REPEATED,
+        target=target,
+        answer="fail" if differing else "pass",
+        says=f"{says}: ask all on nodes that agree, in another --out"
+        if differing
+        else f"{images} answers were asked again elsewhere: the same bits",
+        measured=differing / max(images, 1),
+        limit=0.0,
+        unit="share",
+        images=images,
         suspect=True,
     )
 

@@ -11,7 +11,7 @@ from seatrial.harness.results.baseline.checks import baseline_checks
 from seatrial.harness.results.baseline.compared import RunsCompared
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.accuracy import gain, negative_flips, recovery
-from seatrial.harness.results.checks.built import alike, realized
+from seatrial.harness.results.checks.built import alike, realized, repeated
 from seatrial.harness.results.checks.costs import COSTS, costs
 from seatrial.harness.results.checks.families import Family, judge, of_classes
 from seatrial.harness.results.checks.reference import reference
@@ -31,8 +31,8 @@ CORRUPTION, ATTACK = "corruption", "attack"
 class Judged:
     """What a run is judged by. targets: the reference first. evidence: target id -> counts. trust: of the reference;
     None where the images have no labels. audit: as in audit.json. blocks: of the kinds of conditions. kinds: condition
-    id -> name of its kind. class_names: by number. here: board -> names of the place where its targets were timed; None
-    is this machine.
+    id -> name of its kind. class_names: by number. nodes: target id -> as in nodes.json. here: board ->
+    names of the place where its targets were timed; None is this machine.
     """
 
     targets: Sequence[TargetResult]
@@ -43,6 +43,7 @@ class Judged:
     kinds: Mapping[str, str]
     class_names: Sequence[str] | None
     gate: GateOptions
+    nodes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     here: Mapping[str | None, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
@@ -78,8 +79,9 @@ def _mean_top1(target: TargetResult) -> float:
 
 
 def _alike(run: Judged, target: TargetResult, model: Mapping[str, Any] | None = None) -> list[Check]:
-    asked = run.audit["targets"][target.id].get("alike")
-    return [] if asked is None else [alike(target.id, asked, model)]
+    asked, again = run.audit["targets"][target.id].get("alike"), run.nodes.get(target.id)
+    found = [] if asked is None else [alike(target.id, asked, model)]
+    return found if again is None else [*found, repeated(target.id, again)]
 
 
 def _timed(target: TargetResult) -> list[Check]:

@@ -28,7 +28,7 @@ from seatrial.harness.pipeline.reference import model_pixels
 from seatrial.harness.plan.making import make_plan
 from seatrial.harness.plan.passes import reading_of
 from seatrial.harness.progress import Silent
-from seatrial.harness.run.trials import passes_of
+from seatrial.harness.run.executors.batches import passes_of
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE
 

@@ -1,0 +1,161 @@
+"""Trials on two nodes of a Ray cluster: the same bits as here, whatever ends meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, bench
+from quick_timing import QUICK_TIMING
+from trial_files import trial_files
+
+pytest.importorskip("ray")
+
+from ray_cluster import ray_cluster
+
+CONDITIONS = ("clean", "corruption/*@3", "pipeline/decode=*", "pipeline/color=bgr", "pipeline/input=fp16")
+ATTACKS = ("clean", "attack/fgsm-linf@2", "attack/fgsm-linf@2+qdq", "blackbox/square-linf@8", "corruption/fog@1")
+WAIT_S = 240
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def words(shared):
+    cifar = shared / "data/cifar10"
+    found = ["--model", shared / "models/cifar10_resnet20.onnx", "--preset", "cifar10", "--advisory"]
+    found += ["--data", cifar / "test.npz", "--calib", cifar / "calib.npz", "--calib-limit", 32, "--queries", 10]
+    found += ["--engine", "onnxruntime", "--engine", "openvino", "--bits", 8, "--batch-size", 16, *QUICK_TIMING]
+    return list(map(str, found))
+
+
+def asked(conditions, limit):
+    return [word for name in conditions for word in ("--conditions", name)] + ["--limit", str(limit)]
+
+
+@pytest.fixture(scope="module")
+def local(words, tmp_path_factory):
+    """What threads of this process answer."""
+    root = tmp_path_factory.mktemp("local")
+    for name, more in {"run": asked(CONDITIONS, 96), "attacked": asked(ATTACKS, 48)}.items():
+        done = bench([*words, *more, "--out", root / name])
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+def driver(words, out, cluster):
+    """Starts the command on the cluster."""
+    command = [sys.executable, ROOT / "bench.py", *words, "--out", out, "--executor", f"ray:{cluster.address}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finished(process):
+    said, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, said
+    return said
+
+
+def is_same(run, other):
+    files, others = ({key: path.read_bytes() for key, path in trial_files(one).items()} for one in (run, other))
+    assert len(files) >= 15
+    assert files.keys() == others.keys()
+    assert [key for key in files if files[key] != others[key]] == []
+    return True
+
+
+def wait_for(found, process):
+    end = time.monotonic() + WAIT_S
+    while not found():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def trials_in(run):
+    return lambda: list((run / "trials").glob("[!.]*.parquet"))
+
+
+def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_middle(words, local, cluster, tmp_path):
+    out = tmp_path / "run"
+    process = driver([*words, *asked(CONDITIONS, 96)], out, cluster)
+    wait_for(trials_in(out), process)
+    cluster.kill()
+    said = finished(process)
+    cluster.add()
+    assert len(trial_files(out)) >= 60
+    assert is_same(local / "run", out)
+    assert "ended" in said
+    told = json.loads((out / "nodes.json").read_text())
+    assert all(one["images"] and not one["differing"] for one in told["repeated"].values())
+    assert len(told["repeated"]) == 3
+    checks = json.loads((out / "summary.json").read_text())["gate"]["checks"]
+    assert {one["target"] for one in checks if one["name"] == "answers repeat" and one["answer"] == "pass"} == {
+        *told["repeated"]
+    }
+
+
+def test_adversarial_images_are_made_once_and_answered_on_the_nodes(words, local, cluster, tmp_path):
+    out = tmp_path / "run"
+    finished(driver([*words, *asked(ATTACKS, 48)], out, cluster))
+    assert is_same(local / "attacked", out)
+    assert len(json.loads((out / "nodes.json").read_text())["nodes"]) == 2
+
+
+def test_a_driver_that_is_killed_goes_on_and_no_second_one_writes_beside_it(words, local, cluster, tmp_path):
+    out, command = tmp_path / "run", [*words, *asked(CONDITIONS, 96)]
+    first = driver(command, out, cluster)
+    wait_for(trials_in(out), first)
+    second = driver(command, out, cluster)
+    said, _ = second.communicate(timeout=WAIT_S)
+    assert second.returncode == 2
+    assert "is in use by process" in said
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=WAIT_S)
+    before = trials_in(out)()
+    assert 0 < len(before) < len(trial_files(local / "run"))
+    kept = {path: path.stat().st_mtime_ns for path in before}
+    finished(driver(command, out, cluster))
+    assert is_same(local / "run", out)
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+
+
+def test_a_cluster_that_is_not_there_is_told_before_anything_is_done(words, tmp_path):
+    done = bench([*words, *asked(CONDITIONS, 96), "--out", tmp_path / "run", "--executor", "ray:127.0.0.1:1"])
+    assert done.returncode == 3
+    assert "nothing answers there" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def left(children):
+    return [one for one in children if one.is_running() and one.status() != "zombie"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.long
+def test_a_driver_that_ends_takes_all_with_it(words, tmp_path, number):
+    import psutil
+
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "bench.py", *words, *asked(CONDITIONS, 96), "--out", out, "--executor", "ray"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(trials_in(out), process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert any("raylet" in one.name() for one in children)
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    end = time.monotonic() + 60
+    while left(children) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert left(children) == []
