@@ -104,7 +104,12 @@ contract = of(
     pad_value=maybe(counts),
     orientation=maybe(words),
 )
-work = of(WorkOptions, workers=counts, batch_size=counts)
+work = of(
+    WorkOptions,
+    workers=counts,
+    batch_size=counts,
+    executor=st.sampled_from(["threads", "ray", "ray:auto", "ray:10.0.0.1:6379"]),
+)
 source = of(
     ModelSource,
     model=words,
@@ -288,6 +293,16 @@ def test_a_run_keeps_of_a_board_what_shapes_its_timing_and_nothing_that_is_run()
     timed = dataclasses.replace(board, cool_down="55", power_command="echo 3")
     kept = anywhere(RunSpec(boards={"pi5": timed})).boards
     assert kept == {"pi5": Board("pi5", cool_down="55", power_command="echo 3")}
+
+
+def test_where_trials_run_is_not_kept_since_whoever_joins_a_cluster_trusts_it():
+    assert anywhere(RunSpec(work=WorkOptions(3, executor="ray:10.0.0.1:6379"))).work == WorkOptions(3)
+
+
+@pytest.mark.parametrize("name", ["", "Ray", "dask", "ray:", "ray:x", "ray:x:1:2/3", "ray:ray://x:10001", "threads:1"])
+def test_what_is_no_executor_is_told(name):
+    with pytest.raises(UsageError, match="--executor"):
+        WorkOptions(executor=name)
 
 
 # Of any names.

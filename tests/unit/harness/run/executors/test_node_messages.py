@@ -164,5 +164,7 @@ def test_orders_and_readiness_survive_the_way():
     order = Order({"schema": 1}, TARGETS, {"": ["0" * 64]}, 4)
     assert Order.of(order.to_json()) == order
     failure = Failure(TARGETS[1], "build", "refused", "no")
-    ready = Ready("node", {"machine": "x86_64"}, {"seed": 0}, {name: {} for name in TARGETS}, {"clean": {}}, {}, (failure,))
+    ready = Ready(
+        "node", {"machine": "x86_64"}, {"seed": 0}, {name: {} for name in TARGETS}, {"clean": {}}, {}, (failure,)
+    )
     assert Ready.of(ready.to_bytes()) == ready
