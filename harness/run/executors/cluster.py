@@ -376,6 +376,7 @@ def _order(plan: Plan, there: Resources) -> Order:
         conditions=dataclasses.replace(plan.spec.conditions, globs=tuple(names), severities=()),
         timing=TimingOptions(),
         boards={},
+        shard=None,
         out=None,
         reuse=None,
         baseline=None,
