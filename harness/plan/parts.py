@@ -1,9 +1,10 @@
 """A run's conditions dealt out to shards: by the conditions alone, so that machines which know nothing of each other
 agree.
 
-Conditions whose images are made together stay together, so that no image but the clean ones is made twice. A kind of
-conditions is dealt after the other, each pass to the shard that has the least to do so far: what a run is extended by
-behind its conditions leaves them where they are. Targets change nothing: every shard asks all of them.
+A condition's images are made in one shard, and those that decode the stored images alike go a few together, so that
+decoding is little beside their answers, while no shard waits for one that has them all. A kind of conditions is dealt
+after the other, each piece to the shard that has the least to do so far: what a run is extended by behind its
+conditions leaves them where they are. Targets change nothing: every shard asks all of them.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.plan.passes import pass_of
 from seatrial.harness.spec.shard import Shard
 
+# Conditions that decode alike and are dealt together, at most: a decoding costs as much as an answer or less.
+TOGETHER = 4
+
 
 def part_of(
     conditions: Sequence[Condition], contract: InputContract, world: LoadedWorld, shard: Shard
 ) -> frozenset[str]:
     """The ids of the conditions that fall to a shard. The first condition falls to the first; of more shards than
-    there are passes, some have nothing.
+    there are pieces, some have nothing.
     """
     numbers = shard_numbers(conditions, contract, world, shard.of)
     return frozenset(name for name, number in numbers.items() if number == shard.number)
@@ -33,15 +37,21 @@ def shard_numbers(
     conditions: Sequence[Condition], contract: InputContract, world: LoadedWorld, of: int
 ) -> dict[str, int]:
     """Condition id -> the number of its shard."""
-    passes: dict[object, list[str]] = {}
-    efforts: dict[object, float] = {}
+    pieces = pieces_of(conditions, contract)
+    efforts = [
+        sum(kind_of(one.id).effort(one, world) for one in piece) + (1.0 if piece[0].from_source else 0.0)
+        for piece in pieces
+    ]
+    numbers = dealt(efforts, of)
+    return {one.id: number for piece, number in zip(pieces, numbers, strict=True) for one in piece}
+
+
+def pieces_of(conditions: Sequence[Condition], contract: InputContract) -> list[list[Condition]]:
+    """What is dealt as one, in order of their first: at most TOGETHER conditions of one pass."""
+    passes: dict[object, list[Condition]] = {}
     for one in conditions:
-        key = pass_of(one, contract)
-        passes.setdefault(key, []).append(one.id)
-        efforts.setdefault(key, 1.0 if one.from_source else 0.0)  # of decoding them once more
-        efforts[key] += kind_of(one.id).effort(one, world)
-    numbers = dealt(efforts.values(), of)
-    return {name: number for ids, number in zip(passes.values(), numbers, strict=True) for name in ids}
+        passes.setdefault(pass_of(one, contract), []).append(one)
+    return [found[at : at + TOGETHER] for found in passes.values() for at in range(0, len(found), TOGETHER)]
 
 
 def dealt(efforts: Iterable[float], shards: int) -> list[int]:

@@ -268,5 +268,3 @@ def test_what_hangs_on_all_answers_is_run_by_the_merge(shared, tmp_path):
     for folder in ("trials", "attacks"):
         same_rows(tmp_path / "whole", tmp_path / "merged", folder)
     assert figures(tmp_path / "merged") == figures(tmp_path / "whole")
-    resized = [any(name.startswith("pipeline/resize=") for _, name in trial_files(part)) for part in parts]
-    assert resized.count(True) == 1

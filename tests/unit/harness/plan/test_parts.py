@@ -12,7 +12,7 @@ from specs import flat
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters import ContractOptions
 from seatrial.harness.plan.making import make_plan, with_part
-from seatrial.harness.plan.parts import dealt, part_of, shard_numbers
+from seatrial.harness.plan.parts import TOGETHER, dealt, part_of, pieces_of, shard_numbers
 from seatrial.harness.plan.passes import pass_of
 from seatrial.harness.progress import Silent
 from seatrial.harness.records.shards import shard_in
@@ -54,13 +54,15 @@ def test_every_condition_falls_to_one_shard(plan, of):
 
 
 @pytest.mark.parametrize("of", OF)
-def test_what_is_decoded_together_stays_together(plan, of):
+def test_what_is_decoded_together_goes_a_few_together(plan, of):
     numbers = shard_numbers(plan.conditions, plan.model.contract, plan.world, of)
-    passes = {}
-    for one in plan.conditions:
-        passes.setdefault(pass_of(one, plan.model.contract), set()).add(numbers[one.id])
-    assert all(len(found) == 1 for found in passes.values())
-    assert len(passes) < len(plan.conditions)
+    pieces = pieces_of(plan.conditions, plan.model.contract)
+    assert all(len({numbers[one.id] for one in piece}) == 1 for piece in pieces)
+    assert all(len({pass_of(one, plan.model.contract) for one in piece}) == 1 for piece in pieces)
+    assert max(map(len, pieces)) == TOGETHER < len([one for one in plan.conditions if one.from_source])
+    assert [len(piece) for piece in pieces if not piece[0].from_source] == [1] * sum(
+        not one.from_source for one in plan.conditions
+    )
 
 
 @pytest.mark.parametrize("of", OF)
