@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,19 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
-    """What changes when the same images are asked again, beside other images, in the reverse order, and alone.
+class Filled(Difference):
+    """The same in a batch of `asked` images; place: where in it the difference is the largest, from 1."""
 
-    The last three are None for a model that takes one image at a time. rounded: the target computes in few bits.
+    asked: int
+    place: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What changes when the same images are asked again, beside other images, in the reverse order, alone, and in
+    batches as large as the run's.
+
+    The others are None for a model that takes one image at a time. rounded: the target computes in few bits.
     """
 
     again: Difference
@@ -58,6 +67,7 @@ class Answers:
     order: Difference | None
     alone: Difference | None
     rounded: bool = False
+    filled: Filled | None = None
 
     def changes(self, suspected: bool) -> bool:
         """True where asking again gives other answers. suspected: the graph has operators that draw; the least
@@ -69,8 +79,16 @@ class Answers:
         """True where an answer hangs on the rest of the batch; likewise."""
         if self.neighbours is None or self.order is None or self.alone is None:
             return False
-        moved = max(self.order.share, self.alone.share)
-        return self.neighbours.share > (0 if suspected else LIMIT) or moved > (LIMIT_ROUNDED if self.rounded else LIMIT)
+        return self.neighbours.share > (0 if suspected else LIMIT) or self._moved(self.order, self.alone, self.filled)
+
+    @property
+    def spoilt(self) -> bool:
+        """True where a batch as large as the run's gives answers that smaller ones do not: a fault of the runtime's."""
+        return self._moved(self.filled) and not self._moved(self.order, self.alone)
+
+    def _moved(self, *found: Difference | None) -> bool:
+        limit = LIMIT_ROUNDED if self.rounded else LIMIT
+        return any(one is not None and one.share > limit for one in found)
 
     @property
     def still(self) -> bool:
@@ -80,7 +98,7 @@ class Answers:
     @property
     def mixed(self) -> Difference:
         """The largest difference that the rest of the batch makes."""
-        found = [one for one in (self.neighbours, self.order, self.alone) if one is not None]
+        found = [one for one in (self.neighbours, self.order, self.alone, self.filled) if one is not None]
         return max(found, key=lambda one: one.share, default=self.again)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,13 +107,21 @@ class Answers:
 
 
 def compare_answers(
-    infer: Infer, pixels: Pixels, contract: InputContract, *, batch: int | None, precision: str, draws: bool = False
+    infer: Infer,
+    pixels: Pixels,
+    contract: InputContract,
+    *,
+    batch: int | None,
+    precision: str,
+    draws: bool = False,
+    sizes: Iterable[int] = (),
 ) -> Answers:
     """Asks an engine in all these ways.
 
     pixels: uint8 RGB [N, H, W, 3], a few images; the others of a batch are their negatives, half as bright. batch:
     that the engine is built for, None for a free one. draws: the graph has operators that draw; it is asked again until
-    one shows, at most ASKED_AGAIN times. Raises what `infer` raises.
+    one shows, at most ASKED_AGAIN times. sizes: of further batches, in which the same images are repeated: kernels may
+    fail at one size alone. Raises what `infer` raises.
     """
     if len(pixels) == 1:
         pixels = np.concatenate([pixels, 255 - pixels])
@@ -124,4 +150,16 @@ def compare_answers(
     order = difference(every, infer(contract.normalise(pixels[::-1]))[::-1])
     single = every[:_ALONE]
     alone = difference(single, np.concatenate([infer(images[index : index + 1]) for index in single]))
-    return Answers(again, neighbours, order, alone, rounded)
+    filled = [_filled(infer, images, first, size) for size in sizes if batch is None]
+    worst = max(filled, key=lambda one: one.share, default=None)
+    return Answers(again, neighbours, order, alone, rounded, worst)
+
+
+def _filled(infer: Infer, images: Tensor, first: npt.NDArray[np.float32], size: int) -> Filled:
+    """first: the scores of `images` as they were asked before."""
+    places = np.arange(size) % len(images)
+    found, expected = infer(np.ascontiguousarray(images[places])), first[places]
+    moved = np.abs(expected - found).max(axis=1)
+    scale = max(float(np.abs(first).max()), float(np.finfo(np.float32).tiny))
+    labels = int(np.count_nonzero(expected.argmax(axis=1) != found.argmax(axis=1)))
+    return Filled(float(moved.max()) / scale, labels, size, asked=size, place=int(moved.argmax()) + 1)

@@ -66,11 +66,21 @@ def target_mixes(answers: Answers, nodes: Sequence[str]) -> str:
     return f"the answer to an image hangs on the others of its batch ({answers.mixed}): {_listed(nodes)}"
 
 
+def target_spoils(answers: Answers) -> str:
+    """Of a built engine that fails at a size of batch."""
+    found = answers.filled
+    assert found is not None
+    return (
+        f"{found.asked} images at once get other answers than a few ({found}), most at place {found.place} of the batch: "
+        "a fault of the runtime; take another version of it, or another --batch-size"
+    )
+
+
 def same(batch: int | None) -> str:
     """Of one that answers alike."""
     if batch == 1:
         return "asked again, one image at a time, it answers the same"
-    return "asked again, beside other images, in another order and alone, it answers the same"
+    return "asked again, beside other images, in another order, alone and in full batches, it answers the same"
 
 
 def _listed(nodes: Sequence[str]) -> str:

@@ -18,6 +18,8 @@ def ask_targets(session: Session) -> dict[str, dict[str, Any]]:
     """
     reader, targets = session.first_images(), session.alive()
     pixels = reader.read(0, min(IMAGES, len(reader)))
+    size, count = session.plan.spec.work.batch_size, len(session.plan.data.ids)
+    sizes = {min(size, count), count % size} - {0}
     found: dict[str, dict[str, Any]] = {}
     with session.progress.stage("Asking twice", len(targets), "engines") as update:
         for done, target in enumerate(targets):
@@ -30,6 +32,7 @@ def ask_targets(session: Session) -> dict[str, dict[str, Any]]:
                     batch=target.model.fixed_batch,
                     precision=target.build.target.precision,
                     draws=bool(random_nodes(target.model.proto)),
+                    sizes=sizes,
                 )
                 found[target.id] = _judged(target.model, answers)
         update(len(targets))
@@ -44,6 +47,8 @@ def _judged(model: DeployableModel, answers: Answers) -> dict[str, Any]:
     mixing = () if answers.still else mixing_words(model)
     if answers.changes(bool(random)):
         return _record(answers, answers.again.share, words.target_changes(answers, random or words.stateful(mixing)))
+    if answers.spoilt:
+        return _record(answers, answers.mixed.share, words.target_spoils(answers))
     if answers.mixes(bool(mixing)):
         return _record(answers, answers.mixed.share, words.target_mixes(answers, mixing))
     return _record(answers, answers.mixed.share, words.same(model.fixed_batch), passed=True)

@@ -19,7 +19,7 @@ from seatrial.errors import DeviceError, UnsupportedError
 from seatrial.exporters.batch import with_batch
 from seatrial.exporters.mixing import mixing_nodes
 from seatrial.exporters.randomness import random_nodes
-from seatrial.harness.alike import settle
+from seatrial.harness.alike import settle, words
 from seatrial.harness.alike.answers import compare_answers
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Silent
@@ -111,10 +111,10 @@ def test_what_draws_inside_of_a_function_is_named(tmp_path):
     assert "training" in found.does
 
 
-def answers_of(infer, *, batch=None, precision="fp32"):
+def answers_of(infer, *, batch=None, precision="fp32", sizes=()):
     pixels = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), dtype=np.uint8)
     contract = exporters.InputContract((4, 4), "exact")
-    return compare_answers(infer, pixels, contract, batch=batch, precision=precision)
+    return compare_answers(infer, pixels, contract, batch=batch, precision=precision, sizes=sizes)
 
 
 def pooled(batch):
@@ -149,6 +149,23 @@ def test_the_least_difference_counts_where_an_operator_is_suspected():
 
 def test_answers_that_hang_on_the_place_in_the_batch_are_mixed():
     assert answers_of(lambda batch: pooled(batch) + np.arange(len(batch), dtype=np.float32)[:, None]).mixes(False)
+
+
+def test_a_kernel_that_fails_at_one_size_of_batch_is_found_where_that_size_is_asked():
+    def last_of_32(batch):  # as ONNX Runtime 1.23's int8 kernels do on processors with AMX
+        scores = pooled(batch)
+        if len(batch) == 32:
+            scores[-1] += 1
+        return scores
+
+    assert not answers_of(last_of_32).mixes(False)
+    assert not answers_of(last_of_32, batch=4, sizes=(32,)).mixes(False)
+    found = answers_of(last_of_32, precision="int8", sizes=(4, 32))
+    assert found.mixes(False)
+    assert found.spoilt
+    assert (found.filled.asked, found.filled.place, found.filled.images) == (32, 32, 32)
+    assert "place 32 of the batch" in words.target_spoils(found)
+    assert not answers_of(pooled, sizes=(4, 32)).mixes(True)
 
 
 def test_one_image_at_a_time_has_no_neighbours():
