@@ -150,16 +150,15 @@ def compare_answers(
     order = difference(every, infer(contract.normalise(pixels[::-1]))[::-1])
     single = every[:_ALONE]
     alone = difference(single, np.concatenate([infer(images[index : index + 1]) for index in single]))
-    filled = [_filled(infer, images, first, size) for size in sizes if batch is None]
+    filled = []
+    for size in sizes if batch is None else ():
+        places = np.arange(size) % len(pixels)
+        filled.append(_filled(first[places], infer(contract.normalise(pixels[places])), scale))
     worst = max(filled, key=lambda one: one.share, default=None)
     return Answers(again, neighbours, order, alone, rounded, worst)
 
 
-def _filled(infer: Infer, images: Tensor, first: npt.NDArray[np.float32], size: int) -> Filled:
-    """first: the scores of `images` as they were asked before."""
-    places = np.arange(size) % len(images)
-    found, expected = infer(np.ascontiguousarray(images[places])), first[places]
+def _filled(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32], scale: float) -> Filled:
     moved = np.abs(expected - found).max(axis=1)
-    scale = max(float(np.abs(first).max()), float(np.finfo(np.float32).tiny))
     labels = int(np.count_nonzero(expected.argmax(axis=1) != found.argmax(axis=1)))
-    return Filled(float(moved.max()) / scale, labels, size, asked=size, place=int(moved.argmax()) + 1)
+    return Filled(float(moved.max()) / scale, labels, len(found), asked=len(found), place=int(moved.argmax()) + 1)

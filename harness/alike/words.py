@@ -71,8 +71,8 @@ def target_spoils(answers: Answers) -> str:
     found = answers.filled
     assert found is not None
     return (
-        f"{found.asked} images at once get other answers than a few ({found}), most at place {found.place} of the batch: "
-        "a fault of the runtime; take another version of it, or another --batch-size"
+        f"{found.asked} images at once get other answers than a few ({found}), most at place {found.place} of the "
+        "batch: a fault of the runtime; take another version of it, or another --batch-size"
     )
 
 
