@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq study-merkel
+.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq study-merkel study-cluster
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
@@ -22,6 +22,7 @@ help:
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
 	@echo "make performance  run the side-by-side speed comparisons"
 	@echo "make study-robustmq  repeat RobustMQ on SHARED=../shared and write its page; IMAGES=50 is a glance (hours else)"
+	@echo "make study-cluster  the plan for ImageNet on many nodes, from kept costs; PLAN='--price 0.05' and the like"
 	@echo "make study-merkel  repeat Gorsline, Smith and Merkel likewise; DIGITS=50 is a glance"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make docs         build the documentation into site/"
@@ -131,6 +132,10 @@ study-merkel: $(VENV)/.test
 		--out runs/merkel/seed$$seed || exit; done
 	seed=0; $(MERKEL_RUN) --limit 200 --out runs/merkel/masking
 	$(BIN)/python $(MERKEL)/page.py --runs runs/merkel --files build/merkel
+
+# The plan on paper of docs/studies/cluster; PLAN="--price 0.05 --cores 16" are figures of your own.
+study-cluster: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python docs/studies/cluster/page.py $(PLAN)
 
 lint: $(CHECKS)/.done
 	$(CHECKS)/bin/ruff format --check .

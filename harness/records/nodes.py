@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,19 @@ class Nodes:
 
     def repeated(self, target: str, images: int, differing: int, says: str) -> None:
         """Further images of a target were asked again. says: of those that differ."""
+        self._add(target, images, differing, [says] if differing else [])
+
+    def join(self, other: Nodes) -> None:
+        """What another shard of the run tells, beside it."""
+        for name, node in other.nodes.items():
+            self.nodes.setdefault(name, node)
+        for target, found in other.targets.items():
+            self._add(target, found["images"], found["differing"], found["says"])
+
+    def _add(self, target: str, images: int, differing: int, says: Sequence[str]) -> None:
         known = self.targets.get(target) or {"images": 0, "differing": 0, "says": []}
         self.targets[target] = {
             "images": known["images"] + images,
             "differing": known["differing"] + differing,
-            "says": [*known["says"], *([says] if differing else [])],
+            "says": [*known["says"], *says],
         }

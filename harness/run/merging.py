@@ -18,6 +18,7 @@ from seatrial.harness.plan.reaching import Recorded, changed_here
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.checked import is_table, read_table, read_values, write_values
 from seatrial.harness.records.differences import differences
+from seatrial.harness.records.nodes import Nodes
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.records.shards import Parts, check_no_shard, read_parts
 from seatrial.harness.records.spec import spec_of_run
@@ -192,6 +193,11 @@ def _take_records(directory: RunDirectory, parts: Parts) -> None:
         targets = {name: built for one in reversed(found) for name, built in one["targets"].items()}
         ordered = dict.fromkeys(name for one in found for name in one["targets"])
         write_values(directory.audit, {**found[0], "targets": {name: targets[name] for name in ordered}})
+    if not directory.nodes.exists():
+        nodes = Nodes()
+        for one in parts.directories:
+            nodes.join(Nodes.read(one.nodes))
+        nodes.write(directory.nodes)
     if not directory.spent.exists():
         for one in parts.directories:
             if one.spent.exists():

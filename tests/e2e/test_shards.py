@@ -190,6 +190,20 @@ def test_unfinished_damaged_and_differing_shards_are_named(world, tmp_path):
     refused([one, two, three], tmp_path / "out", f"{target} ran another file in shard 2/3 ({two}) than in shard 1/3")
 
 
+def test_a_target_that_failed_in_one_shard_has_failed_in_the_run(world, tmp_path):
+    parts, target = copied(world[2], tmp_path), "onnxruntime/int8@cpu"
+    for (name, _), path in trial_files(parts[1]).items():
+        if name == target:
+            path.unlink()
+    failure = {"target": target, "stage": "trials", "outcome": "crashed", "says": "it ended"}
+    RunDirectory(parts[1]).tell_failures([failure])
+    done = bench(["merge", *parts, "--out", tmp_path / "out"])
+    assert done.returncode == 3, done.stderr
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert (summary["status"], summary["failed"]) == ("partial", [failure])
+    assert [one["id"] for one in summary["targets"]] == ["onnxruntime/fp32@cpu"]
+
+
 def test_what_ran_elsewhere_is_judged_here_and_finished_there(world, tmp_path, monkeypatch):
     parts, out = copied(world[2], tmp_path), tmp_path / "out"
     (parts[0] / "findings.json").unlink()
