@@ -5,6 +5,7 @@ one.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,10 @@ _PATIENT = {
 
 
 class RayCluster:
-    """A head, which has no core, and nodes, numbered from 0, with one each. address: of the head."""
+    """A head, which has no core, and nodes, with one each. address: of the head. environment: of who joins."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[str], environment: dict[str, str]) -> None:
+        self._process, self.environment = process, environment
         self.address = self._answer()
 
     def add(self) -> None:
@@ -57,15 +58,23 @@ class RayCluster:
 def ray_cluster(nodes: int = 2, **environment: str) -> Iterator[RayCluster]:
     """Starts it, with so many nodes; ends it."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    inside = {
+        **os.environ,
+        **_PATIENT,
+        "RAY_TMPDIR": folder,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        **environment,
+    }
     with subprocess.Popen(
-        [sys.executable, __file__, folder, str(nodes)],
+        [sys.executable, __file__, str(nodes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **_PATIENT, **environment},
+        env=inside,
     ) as process:
         try:
-            yield RayCluster(process)
+            yield RayCluster(process, inside)
         finally:
             assert process.stdin is not None
             process.stdin.close()
@@ -76,11 +85,11 @@ def ray_cluster(nodes: int = 2, **environment: str) -> Iterator[RayCluster]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(folder: str, count: int) -> None:
+def _serve(count: int) -> None:
     from ray.cluster_utils import Cluster
 
     quiet = {"include_dashboard": False, "object_store_memory": 100 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder, **quiet})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **quiet})
     nodes = [cluster.add_node(num_cpus=1, **quiet) for _ in range(count)]
     print(f"cluster: {cluster.address}", flush=True)
     for line in sys.stdin:
@@ -93,4 +102,4 @@ def _serve(folder: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(int(sys.argv[1]))

@@ -16,9 +16,11 @@ pytest.importorskip("ray")
 
 from ray_cluster import ray_cluster
 
-CONDITIONS = ("clean", "corruption/*@3", "pipeline/decode=*", "pipeline/color=bgr", "pipeline/input=fp16")
+from seatrial.harness.records.checked import write_values
+
+CONDITIONS = ("clean", "corruption/*@3", "pipeline/decode=opencv", "pipeline/color=bgr", "pipeline/input=fp16")
 ATTACKS = ("clean", "attack/fgsm-linf@2", "attack/fgsm-linf@2+qdq", "blackbox/square-linf@8", "corruption/fog@1")
-WAIT_S = 240
+LIMIT, WAIT_S = 80, 400
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +46,18 @@ def asked(conditions, limit):
 def local(words, tmp_path_factory):
     """What threads of this process answer."""
     root = tmp_path_factory.mktemp("local")
-    for name, more in {"run": asked(CONDITIONS, 96), "attacked": asked(ATTACKS, 48)}.items():
+    for name, more in {"run": asked(CONDITIONS, LIMIT), "attacked": asked(ATTACKS, 32)}.items():
         done = bench([*words, *more, "--out", root / name])
         assert done.returncode == 0, done.stderr
     return root
 
 
-def driver(words, out, cluster):
+def driver(words, out, cluster, **more):
     """Starts the command on the cluster."""
     command = [sys.executable, ROOT / "bench.py", *words, "--out", out, "--executor", f"ray:{cluster.address}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**cluster.environment, **more}
+    )
 
 
 def finished(process):
@@ -84,7 +88,7 @@ def trials_in(run):
 
 def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_middle(words, local, cluster, tmp_path):
     out = tmp_path / "run"
-    process = driver([*words, *asked(CONDITIONS, 96)], out, cluster)
+    process = driver([*words, *asked(CONDITIONS, LIMIT)], out, cluster)
     wait_for(trials_in(out), process)
     cluster.kill()
     said = finished(process)
@@ -103,13 +107,21 @@ def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_
 
 def test_adversarial_images_are_made_once_and_answered_on_the_nodes(words, local, cluster, tmp_path):
     out = tmp_path / "run"
-    finished(driver([*words, *asked(ATTACKS, 48)], out, cluster))
+    finished(driver([*words, *asked(ATTACKS, 32)], out, cluster))
     assert is_same(local / "attacked", out)
-    assert len(json.loads((out / "nodes.json").read_text())["nodes"]) == 2
+    told = json.loads((out / "nodes.json").read_text())
+    assert len(told["nodes"]) == 2
+    says = "1 of 16 images of clean are answered otherwise on there than on here"
+    told["repeated"]["onnxruntime/int8@cpu"].update(differing=1, says=[says])
+    write_values(out / "nodes.json", {"nodes": told["nodes"], "repeated": told["repeated"]})
+    done = bench(["report", out])
+    assert done.returncode == 1
+    assert "Verdict: ANOMALOUS" in done.stdout
+    assert says in " ".join(done.stdout.split())
 
 
 def test_a_driver_that_is_killed_goes_on_and_no_second_one_writes_beside_it(words, local, cluster, tmp_path):
-    out, command = tmp_path / "run", [*words, *asked(CONDITIONS, 96)]
+    out, command = tmp_path / "run", [*words, *asked(CONDITIONS, LIMIT)]
     first = driver(command, out, cluster)
     wait_for(trials_in(out), first)
     second = driver(command, out, cluster)
@@ -126,8 +138,18 @@ def test_a_driver_that_is_killed_goes_on_and_no_second_one_writes_beside_it(word
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
 
 
+@pytest.mark.long
+def test_who_has_not_the_token_of_a_cluster_is_told(words, cluster, tmp_path):
+    out = tmp_path / "run"
+    stranger = driver([*words, *asked(CONDITIONS, LIMIT)], out, cluster, RAY_AUTH_TOKEN="0" * 64)
+    said, _ = stranger.communicate(timeout=WAIT_S)
+    assert stranger.returncode == 3
+    assert "cannot be used" in said
+    assert not out.exists()
+
+
 def test_a_cluster_that_is_not_there_is_told_before_anything_is_done(words, tmp_path):
-    done = bench([*words, *asked(CONDITIONS, 96), "--out", tmp_path / "run", "--executor", "ray:127.0.0.1:1"])
+    done = bench([*words, *asked(CONDITIONS, LIMIT), "--out", tmp_path / "run", "--executor", "ray:127.0.0.1:1"])
     assert done.returncode == 3
     assert "nothing answers there" in done.stderr
     assert not (tmp_path / "run").exists()
@@ -144,7 +166,7 @@ def test_a_driver_that_ends_takes_all_with_it(words, tmp_path, number):
 
     out = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, ROOT / "bench.py", *words, *asked(CONDITIONS, 96), "--out", out, "--executor", "ray"],
+        [sys.executable, ROOT / "bench.py", *words, *asked(CONDITIONS, LIMIT), "--out", out, "--executor", "ray"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

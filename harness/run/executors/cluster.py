@@ -117,7 +117,8 @@ class _Spread:
         with session.progress.stage("Running trials", total) as update:
             update(0, "starting nodes")
             ready_s = _READY_S + plan.spec.limits.build_s * len(session.alive())
-            self._cluster.start(plan.spec.work.workers, lambda there: _order(plan, there).to_json(), ready_s)
+            gpus = max(_gpus(target) for target in plan.targets)
+            self._cluster.start(plan.spec.work.workers, gpus, lambda there: _order(plan, there).to_json(), ready_s)
             self._groups = self._grouped()
             for number, known in self._ready.items():
                 self._judge(self._cluster.workers[number], known)

@@ -74,9 +74,11 @@ class Dealer:
         return None
 
     def answered(self, worker: int, done: Slice, seconds: float) -> None:
-        """That worker took so long for a slice."""
+        """That worker took so long for a slice; 0 where there was nothing to do."""
         self._open[done.number] -= len(done)
-        rate = len(done) * self._weights[done.number] / max(seconds, 1e-6)
+        if not seconds:
+            return
+        rate = len(done) * self._weights[done.number] / seconds
         known = self._rates.get(worker, rate)
         self._rates[worker] = known + _SMOOTH * (rate - known)
 

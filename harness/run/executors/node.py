@@ -45,7 +45,10 @@ _MOST_TRACE = 4000
 
 
 class Node:
-    """The side of a node, asked from the driver. Every answer is bytes, and says by itself what went wrong."""
+    """The side of a node, asked from the driver. Every answer is bytes, and says by itself what went wrong.
+
+    On a cluster it ends with its process; else close it, or use it as a context manager.
+    """
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -59,6 +62,18 @@ class Node:
     def answer(self, asked: str, images: Sequence[Pixels]) -> bytes:
         """Answers `Asked`. images: of its conditions that the driver made, in their order: [stop - start, H, W, 3]."""
         return _telling(lambda: self._answer(json.loads(asked), images))
+
+    def close(self) -> None:
+        """Ends its engines."""
+        for stack, _ in self._rewritten.values():
+            stack.close()
+        self._stack.close()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _ready(self, order: Order) -> bytes:
         cv2.setNumThreads(1)  # the workers are the parallelism

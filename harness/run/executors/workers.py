@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster, a worker on each: started, asked, watched, ended. All that is known of Ray is here."""
+"""The nodes of a Ray cluster and their workers: started, asked, watched, ended. All that is known of Ray is here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import contextlib
 import dataclasses
 import logging
 import os
+import secrets
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
@@ -23,6 +26,8 @@ INSTALL = "pip install 'seatrial[ray]'"
 # A cluster of this machine alone holds little at once: a slice's images.
 _STORE_BYTES = 256 << 20
 _REACH_S = 10.0
+# Sockets lie there, whose names have at most 107 bytes.
+_SHORT = "/tmp"  # noqa: S108
 # A worker whose process ends is started again where its node still lives.
 _RESTARTS = 1
 # A worker that takes so much longer than it should hangs.
@@ -32,10 +37,15 @@ _MOST_SAYS = 500
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What a node has, as Ray counts it: cores and GPUs."""
+    """What a node or a worker has, as Ray counts it: cores and GPUs."""
 
     threads: int
     gpus: int
+
+    def shared(self, gpus: int) -> list[Resources]:
+        """What each worker of a node gets: one has all cores, and no GPU, unless each needs so many GPUs."""
+        count = min(self.gpus // gpus, self.threads) if gpus else 0
+        return [Resources(self.threads // count, gpus)] * count if count else [Resources(self.threads, 0)]
 
 
 @dataclasses.dataclass
@@ -50,7 +60,7 @@ class Job:
 
 @dataclasses.dataclass
 class Worker:
-    """A node's worker. number: from 0 on. node: Ray's id of it. state: `starting`, `ready` or `gone`. last: when it
+    """A worker on a node. number: from 0 on. node: Ray's id of it. state: `starting`, `ready` or `gone`. last: when it
     last answered.
     """
 
@@ -91,15 +101,16 @@ class Cluster:
         with _signals_kept():
             self._ray: ModuleType = need("ray", "--executor ray", INSTALL)
         self._address, self._connected = address, False
+        self._folder: str | None = None
         self.workers: list[Worker] = []
         self._order: Callable[[Resources], str] = lambda resources: ""
         self._ready_s = _HANGS_S
         if address:
             self._connect(cores=None)
 
-    def start(self, cores: int, order: Callable[[Resources], str], ready_s: float) -> None:
-        """Starts a worker on each node, once. cores: of a cluster that is started here. order: what a node is to make
-        ready. ready_s: seconds within which it must be.
+    def start(self, cores: int, gpus: int, order: Callable[[Resources], str], ready_s: float) -> None:
+        """Starts the workers of all nodes, once. cores: of a cluster that is started here. gpus: that a worker needs.
+        order: what a worker is to make ready. ready_s: seconds within which it must be.
         """
         if self.workers:
             return
@@ -111,11 +122,12 @@ class Cluster:
             resources = Resources(int(has.get("CPU", 0)), int(has.get("GPU", 0)))
             if node["Alive"] and resources.threads:
                 name = printable(str(node["NodeManagerHostname"]))
-                self.workers.append(Worker(len(self.workers), str(node["NodeID"]), name, resources))
-        names = [one.name for one in self.workers]
-        for place, one in enumerate(self.workers):
-            if names.count(one.name) > 1:
-                one.name = f"{one.name}#{names[: place + 1].count(one.name)}"
+                for one in resources.shared(gpus):
+                    self.workers.append(Worker(len(self.workers), str(node["NodeID"]), name, one))
+        names = [worker.name for worker in self.workers]
+        for place, worker in enumerate(self.workers):
+            if names.count(worker.name) > 1:
+                worker.name = f"{worker.name}#{names[: place + 1].count(worker.name)}"
         if not self.workers:
             raise UnsupportedError("The Ray cluster has no node with a core: start some with `ray start --address`.")
         for worker in self.workers:
@@ -163,23 +175,29 @@ class Cluster:
             self._connected = False
             with _signals_kept():
                 self._ray.shutdown()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connect(self, cores: int | None) -> None:
         options: dict[str, Any] = {"address": self._address}
+        token: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if cores is not None:
+            self._folder = tempfile.mkdtemp(prefix="seatrial-ray-", dir=_SHORT)
             options = {
                 "address": "local",
                 "num_cpus": cores,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
+                "_temp_dir": self._folder,
             }
+            token = _own_token()
         elif self._address != AUTO:
             _check_reachable(self._address)
         try:
-            with _signals_kept():
+            with _signals_kept(), token:
                 self._ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:
-            says = printable(str(error)).strip()[:_MOST_SAYS]
+            says = "; ".join(filter(None, map(_first_line, (error, error.__cause__))))
             raise UnsupportedError(
                 f"--executor ray:{self._address} cannot be used: {says}. This machine must be a node of the cluster, "
                 "with its versions of Python and Ray: `ray status` tells."
@@ -227,9 +245,26 @@ class Cluster:
         return Came(worker, None, None, left, says)
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException | None) -> str:
+    if error is None:
+        return ""
     lines = [line.strip() for line in printable(str(error)).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:_MOST_SAYS]
+
+
+@contextlib.contextmanager
+def _own_token() -> Iterator[None]:
+    """Whoever reaches a cluster's ports can run code on it. Ray lets in who knows a token: of a cluster of this process
+    alone, nobody else needs it, and it is not written down.
+    """
+    if any(name.startswith("RAY_AUTH_") for name in os.environ):
+        yield
+        return
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN"]
 
 
 def _check_reachable(address: str) -> None:

@@ -10,7 +10,7 @@ from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.report import words
 from seatrial.harness.results.check import Check
 from seatrial.harness.results.checks.built import alike as alike_check
-from seatrial.harness.results.checks.built import realized
+from seatrial.harness.results.checks.built import realized, repeated
 from seatrial.harness.results.fallback import describe_fallback
 from seatrial.harness.results.gate import decide, exit_status
 from seatrial.harness.results.shares import named, spelled
@@ -171,6 +171,16 @@ def test_answers_that_change_are_anomalous():
     gate = decide([alike_check("e/fp32@cpu", alike(True)), alike_check("e/int8@cpu", alike(False))])
     assert gate["verdict"] == "ANOMALOUS"
     assert decide([alike_check("e/fp32@cpu", alike(True))])["verdict"] == "ACCEPT"
+
+
+def test_answers_that_another_node_does_not_repeat_are_anomalous():
+    same = repeated("e/int8@cpu", {"images": 64, "differing": 0, "says": []})
+    assert (same.answer, same.images) == ("pass", 64)
+    says = "1 of 32 images of clean are answered otherwise on b than on a"
+    other = repeated("e/int8@cpu", {"images": 64, "differing": 1, "says": [says]})
+    assert other.says.startswith(says)
+    assert decide([same])["verdict"] == "ACCEPT"
+    assert decide([same, other])["verdict"] == "ANOMALOUS"
 
 
 def test_an_engine_that_leaves_out_what_draws_does_not_make_the_model_sound():
