@@ -1,8 +1,8 @@
 """seatrial tests the model that ships: built engines, asked how accurate, robust and fast they really are.
 
-`seatrial.run`, `.build`, `.quantize`, `.load` and `.compare` do what the command does (`seatrial.api`). Beside the
-rooms (harness, calib, engines, exporters) stands here what all of them share: errors, registries, content hashes,
-atomic files and the cache folder.
+`seatrial.run`, `.merge`, `.build`, `.quantize`, `.load` and `.compare` do what the command does (`seatrial.api`).
+Beside the rooms (harness, calib, engines, exporters) stands here what all of them share: errors, registries, content
+hashes, atomic files and the cache folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seatrial.api import build, compare, load, quantize, run
+    from seatrial.api import build, compare, load, merge, quantize, run
 
 __version__ = "0.3.0"
 # ONNX Runtime reads it when it is imported: else it writes a number of this device into the user's cache, and what it
@@ -20,7 +20,7 @@ __version__ = "0.3.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # CUDA reads it when it starts: GPUs are numbered as nvidia-smi and NVML number them, and not by their speed.
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-__all__ = ["__version__", "build", "compare", "load", "quantize", "run"]
+__all__ = ["__version__", "build", "compare", "load", "merge", "quantize", "run"]
 
 
 def __getattr__(name: str) -> Any:

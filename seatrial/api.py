@@ -42,6 +42,7 @@ from seatrial.harness.report.quantize import print_quantized
 from seatrial.harness.results.baseline.compared import TargetChange
 from seatrial.harness.results.baseline.judge import JudgedComparison, compare_runs
 from seatrial.harness.results.typed import Summary, TargetResult
+from seatrial.harness.run.merging import merge as _merge
 from seatrial.harness.run.run import finished
 from seatrial.harness.spec.build import BuildSpec
 from seatrial.harness.spec.model import ModelSource
@@ -139,6 +140,12 @@ def run(spec: RunSpec | None = None, *, progress: Progress | None = None, **flag
     """
     asked = spec or _spec(_run_command, _run_command.spec_of, flags)
     summary, directory = finished(asked, progress or progress_here())
+    return RunResult(directory, summary)
+
+
+def merge(runs: Sequence[str | Path], *, out: str | Path, progress: Progress | None = None) -> RunResult:
+    """The directories of all shards of a run made one run in `out`, as `bench.py merge` does."""
+    summary, directory = _merge([Path(run) for run in runs], Path(out), progress or progress_here())
     return RunResult(directory, summary)
 
 

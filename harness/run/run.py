@@ -63,7 +63,10 @@ def finished(spec: RunSpec, progress: Progress | None = None, places: Places | N
     continues it. What fails before the first trial leaves no run directory behind.
     """
     if spec.shard is not None:
-        raise UsageError(f"Shard {spec.shard} of a run has no result of its own. Merge the shards first.")
+        raise UsageError(
+            f"Shard {spec.shard} of a run has no result of its own: harness.run.shards.run_shard runs it, as the "
+            "command does, and merging all shards gives the result."
+        )
     progress = progress or Silent()
     with begun(spec, progress, places) as (plan, directory):
         run_what_is_left(plan, directory, progress)

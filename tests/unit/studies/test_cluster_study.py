@@ -26,6 +26,22 @@ def costs():
     return json.loads((STUDY / "costs.json").read_text(encoding="utf-8"))
 
 
+def test_the_page_has_what_the_costs_say(study, costs):
+    import page
+
+    text, setting = (STUDY / "index.md").read_text(encoding="utf-8"), study.Setting()
+    for table in (
+        page.measured_on(costs),
+        page.unit_costs(costs),
+        page.once(costs),
+        page.work(costs, setting),
+        page.assumed(setting),
+        page.results(costs, setting, attacks=False),
+    ):
+        assert table in text
+
+
+@pytest.mark.long
 def test_the_page_is_what_the_script_makes(tmp_path):
     words = [sys.executable, STUDY / "page.py", "--out", tmp_path]
     subprocess.run(words, check=True, capture_output=True, env={"PYTHONPATH": str(STUDY.parents[2]), "PATH": ""})

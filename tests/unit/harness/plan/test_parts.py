@@ -1,12 +1,9 @@
 """Conditions dealt out to shards: each to one, alike everywhere, and what is added behind moves nothing."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT, make_folders, make_model
+from conftest import make_folders, make_model
 from specs import flat
 
 from seatrial.errors import BadInputError, UsageError
@@ -99,25 +96,17 @@ def _of(conditions, plan, of):
     return [part_of(conditions, plan.model.contract, plan.world, Shard(number, of)) for number in range(1, of + 1)]
 
 
-def test_targets_and_names_of_processes_change_nothing(plan):
-    """Hashes of strings differ from process to process."""
+def test_targets_change_nothing(plan):
     world = dataclasses.replace(plan.world, targets=(*plan.targets, TargetSpec("openvino", "int8")))
     assert shard_numbers(plan.conditions, plan.model.contract, world, 3) == shard_numbers(
         plan.conditions, plan.model.contract, plan.world, 3
     )
-    code = "from seatrial.harness.plan.parts import dealt; print(dealt([1, 2, 3, 1, 2, 3, 5, 1], 3))"
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert said == [f"{dealt([1, 2, 3, 1, 2, 3, 5, 1], 3)}\n"] * 2
+
+
+def test_each_goes_to_whom_has_least_and_of_equals_to_the_first():
+    """The figures are worked out by hand: any machine and version must come to the same."""
+    assert dealt([1, 2, 3, 1, 2, 3, 5, 1], 3) == [1, 2, 3, 1, 1, 2, 3, 1]
+    assert dealt([5, 1, 1, 1, 1, 1, 1], 2) == [1, 2, 2, 2, 2, 2, 1]
 
 
 def test_a_shard_shapes_no_key(plan):
