@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test gpu cpu hardware emulators browser long parity performance lint format docs clean study-robustmq study-merkel study-cluster
+.PHONY: help setup bench test gpu cpu hardware emulators mlserver browser long parity performance lint format docs clean study-robustmq study-merkel study-cluster
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
@@ -17,6 +17,7 @@ help:
 	@echo "make cpu          the same for the engines of the processor"
 	@echo "make hardware     put ARCHIVES=... of both into the table of docs/hardware.md"
 	@echo "make emulators    install what plays other processors and boards in the tests, which are skipped without it"
+	@echo "make mlserver     install the server that serves models to the tests, which are skipped without it (400 MB)"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
 	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
@@ -38,7 +39,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,test]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,kserve,test]'
 	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
 	# Peers of our attacks. torchattacks pins a requests of 2020; foolbox's model zoo, unused here, wants more.
 	$(PIP) --no-deps torchattacks foolbox eagerpy pyautoattack
@@ -85,6 +86,11 @@ emulators:
 	tests/processors/sshd.sh
 	PYTHON=$(PYTHON) tests/processors/arm_board.sh $(VENV)/emulators/arm
 
+# MLServer wants packages of its own: it serves models to the tests from an environment beside.
+mlserver:
+	test -x $(VENV)/mlserver/bin/python || $(PYTHON) -m venv $(VENV)/mlserver
+	$(VENV)/mlserver/bin/python -m pip install --disable-pip-version-check --quiet -r tests/mlserver/requirements.txt
+
 browser:
 	tests/e2e/chromium.sh
 
@@ -95,7 +101,7 @@ parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,kserve,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

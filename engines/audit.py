@@ -50,7 +50,11 @@ class Audit:
         return tuple(dict.fromkeys(layer.op for layer in layers))
 
     def share_as_requested(self) -> float | None:
-        """Share of all multiply-accumulates that run at the requested precision; None without such layers."""
+        """Share of all multiply-accumulates that run at the requested precision; None without such layers, and where
+        nothing is known of any.
+        """
+        if self.realized().keys() == {UNKNOWN}:
+            return None
         total = sum(layer.macs for layer in self.layers)
         kept = sum(layer.macs for layer in self.layers if layer.realized == layer.requested)
         return kept / total if total else None

@@ -81,7 +81,8 @@ class Engine(abc.ABC):
     `thread_safe`, True where the runtime takes several inferences at once; `simulates`, the kinds of devices on which
     it computes float graphs with fake quantization in them as they are written, so that it offers every simulated
     precision there; `as_written`, True where it computes the integers of any quantized file likewise, so that it offers
-    every precision that a file has of its own, always simulated.
+    every precision that a file has of its own, always simulated; `served`, True where it asks a server that `--place`
+    names.
     """
 
     name: ClassVar[str]
@@ -93,6 +94,7 @@ class Engine(abc.ABC):
     thread_safe: ClassVar[bool] = False
     simulates: ClassVar[tuple[str, ...]] = ()
     as_written: ClassVar[bool] = False
+    served: ClassVar[bool] = False
 
     build_s: float
     engine_bytes: int
@@ -287,6 +289,10 @@ class Engine(abc.ABC):
         request: as prepared.
         """
         return audit_of(ask(AUDIT))
+
+    def standing(self) -> dict[str, Any]:
+        """What may change under it while it runs, as it is now; JSON values, empty for an engine that stands alone."""
+        return {}
 
     def close(self) -> None:
         """Frees the runtime's memory; later calls of `infer` raise ValueError."""

@@ -9,7 +9,7 @@ from typing import Any
 from seatrial.engines.base import Engine
 from seatrial.registry import Registry
 
-_OURS = ("null", "onnxruntime", "openvino", "pytorch", "tensorrt")
+_OURS = ("null", "onnxruntime", "openvino", "pytorch", "tensorrt", "kserve.engine")
 
 
 def _accept(name: str, named: Any) -> type[Engine]:

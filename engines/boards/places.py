@@ -1,4 +1,4 @@
-"""The places of one run: this machine, and the boards that it names."""
+"""The places of one run: this machine, and the boards and endpoints that it names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from seatrial.engines.boards.board import Board
 from seatrial.engines.boards.connection import Connection
 from seatrial.engines.boards.place import BoardPlace
 from seatrial.engines.boards.ssh import UnreachableError
+from seatrial.engines.kserve.endpoint import Endpoint
+from seatrial.engines.kserve.place import EndpointPlace
 from seatrial.engines.places import LOCAL, Place
 from seatrial.errors import SeatrialError
 
@@ -26,9 +28,18 @@ class Places:
     A board that nothing describes is its ssh alias.
     """
 
-    def __init__(self, boards: Mapping[str, Board] | None = None, wait_s: float | None = 0) -> None:
-        """boards: by name. wait_s: how long a board is waited for that another run holds; None for ever."""
+    def __init__(
+        self,
+        boards: Mapping[str, Board] | None = None,
+        wait_s: float | None = 0,
+        endpoints: Mapping[str, Endpoint] | None = None,
+    ) -> None:
+        """boards, endpoints: by name. wait_s: how long a board is waited for that another run holds; None for ever."""
         self._boards, self._wait_s = dict(boards or {}), wait_s
+        known = dict(endpoints or {})
+        self._endpoints = {
+            name: EndpointPlace(one, [other for other in known.values() if other != one]) for name, one in known.items()
+        }
         self._reached: dict[str, _Reached] = {}
         self._lock = threading.Lock()
 
@@ -36,12 +47,18 @@ class Places:
         """As it is described."""
         return self._boards.get(name) or Board(name)
 
+    def serves(self, board: str | None) -> bool:
+        """True for the name of an endpoint."""
+        return board in self._endpoints
+
     def of(self, board: str | None) -> Place:
         """Where a target's engine runs. UnsupportedError or DeviceError where the board cannot be had: each time the
         same, without another try.
         """
         if board is None:
             return LOCAL
+        if board in self._endpoints:
+            return self._endpoints[board]
         with self._lock:
             reached = self._reached.setdefault(board, _Reached(self.board(board), self._wait_s))
         return reached.place()

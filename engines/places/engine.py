@@ -139,6 +139,15 @@ class PlacedEngine:
         """As `Engine.cautions`."""
         return self._cautions
 
+    def standing(self) -> dict[str, Any]:
+        """As `Engine.standing`: words and numbers."""
+        answer, _ = self.process.ask({"ask": "standing"})
+        with self._well_formed():
+            return {
+                printable(str(name)): value if isinstance(value, int) else printable(str(value))
+                for name, value in answer["standing"].items()
+            }
+
     def prepare(self, queries: Sequence[Batch], warm_up_s: float) -> float:
         """Sends what `time` and `phases` ask with, lets the engine answer each of them twice and then go on for so many
         seconds; the median seconds of a query, by its own process's clock.
@@ -269,8 +278,10 @@ class PlacedEngine:
 
     def memory_bytes(self) -> int | None:
         """The most memory that its process has had so far, its runtime's and its Python's; None where the system does
-        not tell.
+        not tell, and of an engine that is elsewhere.
         """
+        if ENGINES[self.name].served:
+            return None
         answer, _ = self.process.ask({"ask": "memory"})
         with self._well_formed():
             return _bytes(answer["peak_bytes"])

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import socket
 import subprocess
+from collections.abc import Mapping
 
 from seatrial import child
 from seatrial.engines.places.arena import Arena
 from seatrial.engines.places.channel import Channel
+from seatrial.engines.places.environment import without_credentials
 from seatrial.engines.places.facts import EngineFacts, Facts, facts_here
 from seatrial.engines.places.place import Link, Place, ProcessLink
 from seatrial.engines.registry import ENGINES
@@ -33,21 +35,27 @@ class LocalPlace(Place):
 
     def connect(self, lanes: int, arena: Arena | None, memory_bytes: int | None = None) -> Link:
         """A process with a socket for each lane, which reads `arena`."""
-        pairs = [socket.socketpair() for _ in range(max(1, lanes))]
-        theirs = [pair[1].fileno() for pair in pairs]
-        shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
-        try:
-            process = child.start(
-                child.python("seatrial.engines.places.server", [theirs, shared]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[*theirs, *shared[:1]],
-            )
-        finally:
-            for _, their in pairs:
-                their.close()
-        return _LocalLink(process, [mine for mine, _ in pairs], arena)
+        return linked(lanes, arena, without_credentials())
+
+
+def linked(lanes: int, arena: Arena | None, environment: Mapping[str, str]) -> Link:
+    """A process of this machine, with a socket for each lane. environment: its variables."""
+    pairs = [socket.socketpair() for _ in range(max(1, lanes))]
+    theirs = [pair[1].fileno() for pair in pairs]
+    shared = [] if arena is None else [arena.fileno, arena.slot_bytes, arena.slots]
+    try:
+        process = child.start(
+            child.python("seatrial.engines.places.server", [theirs, shared]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[*theirs, *shared[:1]],
+            env=dict(environment),
+        )
+    finally:
+        for _, their in pairs:
+            their.close()
+    return _LocalLink(process, [mine for mine, _ in pairs], arena)
 
 
 class _LocalLink(ProcessLink):

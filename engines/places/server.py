@@ -204,6 +204,7 @@ class _Server:
             "device memory": self._device_memory,
             "idle watts": self._idle_watts,
             "probe": self._probe,
+            "standing": self._standing,
             "feed": self._feed,
             "time fed": self._time_fed,
         }
@@ -333,6 +334,9 @@ class _Server:
 
     def _probe(self, message: Message, arrays: list[Array]) -> Answer:
         return {"ns": self._timing.probe()}, []
+
+    def _standing(self, message: Message, arrays: list[Array]) -> Answer:
+        return {"standing": self._built.standing()}, []
 
     @property
     def _timing(self) -> TimingService:

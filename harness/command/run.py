@@ -80,6 +80,7 @@ def make_parser() -> Parser:
     calibration.add(group)
     contract.add(parser)
     target = targets.add(parser, "fp32 on the reference engine is always added, as the pair of comparisons")
+    boards.add_places(target)
     targets.add_rebuilds(target)
     gate.add(parser)
     target.add_argument("--build-only", action="store_true", help="build the targets and stop; as `bench.py build`")
@@ -132,7 +133,13 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
         targets.take_swept(given)
     if "shard" in given:
         given["shard"] = shard_of(given["shard"])
-    asked = targets.take(given, known.targets, extends=begun is not None)
+    endpoints = boards.take_places(given)
+    asked = targets.take(given, known.targets, extends=begun is not None, endpoints=endpoints)
+    for name in endpoints:
+        if name not in {target.board for target in asked.asked}:
+            raise UsageError(
+                f"No target asks --place {name}: give --engine kserve, or --target kserve/int8@{name}/http."
+            )
     return RunSpec(
         source=model.take(given, known.source),
         images=images.take(given, known.images),
@@ -140,6 +147,7 @@ def spec_of(flags: Mapping[str, Any]) -> RunSpec:
         quantization=quantization.take(given, known.quantization),
         targets=asked,
         **boards.take(given, known, asked.asked),
+        endpoints=endpoints,
         builder=builder.take(given, known.builder),
         limits=limits.take(given, known.limits),
         conditions=conditions.take(given, known.conditions),

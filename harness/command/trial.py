@@ -46,6 +46,7 @@ def make_parser() -> Parser:
     parser.add_argument("--conditions", metavar="GLOB", help="with --from: only these conditions")
     parser.add_argument("--out", type=Path, metavar="DIR", help="with FILE: the folder whose trials/ they go to")
     boards.add_file(parser)
+    boards.add_places(parser)
     return parser
 
 
@@ -61,8 +62,9 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         return EXIT_PASSED
     if "out" not in given:
         raise UsageError("Where to? Give --out DIR.")
+    endpoints = boards.take_places(given)
     for description in _read(given["file"]):
-        path = run_trial(description, given["out"], progress, boards=given.get("boards"))
+        path = run_trial(description, given["out"], progress, boards=given.get("boards"), endpoints=endpoints)
         say_whole(console, str(path))
     return EXIT_PASSED
 

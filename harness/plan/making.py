@@ -232,6 +232,11 @@ def _targets(spec: RunSpec) -> tuple[TargetSpec, ...]:
 
 
 def _check_offered(target: TargetSpec) -> None:
+    if ENGINES[target.engine].served and target.board is None:
+        raise UsageError(
+            f"Engine {target.engine} asks a served model. Which? Give --place http://HOST:8000/v2/models/NAME, or "
+            "grpc://HOST:8001/NAME."
+        )
     if target.board is None:
         LOCAL.check_offered(target.engine, target.precision, target.device)
     else:  # what no board can; the rest is asked there

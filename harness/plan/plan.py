@@ -21,7 +21,7 @@ from seatrial.harness.plan.files import needs_calibration, saturates_at
 from seatrial.harness.plan.keys import Digests, Identity
 from seatrial.harness.plan.load import data_name
 from seatrial.harness.plan.out import DEFAULT
-from seatrial.harness.plan.reaching import There
+from seatrial.harness.plan.reaching import There, place_of
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.spec.model import DEMO
 from seatrial.harness.spec.run import RunSpec
@@ -150,7 +150,7 @@ class Plan:
 
     def place(self, target: TargetSpec) -> Place:
         """Where it runs; raises why it cannot be had."""
-        return self.places.of(target.board)
+        return place_of(target, self.places)
 
     def saturates(self, target: TargetSpec) -> bool:
         """As `saturates_at` says of it."""

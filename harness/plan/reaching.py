@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.engines.boards.places import Places
 from seatrial.engines.device import device_kind
+from seatrial.engines.places import Place
 from seatrial.errors import SeatrialError, UnsupportedError
 from seatrial.harness.progress import Progress, Silent
 from seatrial.harness.records.differences import differences
@@ -38,6 +40,10 @@ class Reached:
 class Nowhere(Places):
     """Places for those who only read what was answered: no board is reached."""
 
+    def serves(self, board: str | None) -> bool:
+        """As `Places.serves`."""
+        return board is not None
+
     def of(self, board: str | None) -> Any:
         """As `Places.of`."""
         if board is None:
@@ -63,7 +69,8 @@ def reach(targets: Sequence[TargetSpec], places: Places, held: Mapping[str, Any]
             recorded = isinstance(places, Recorded) and target.id in held
             there[target] = _recorded(held[target.id]) if recorded else _there(target, places)
     told = progress if boards else Silent()
-    with told.stage("Reaching boards", len(boards), "boards") as update:
+    unit = "boards" if any(one.board and not ENGINES[one.engine].served for one in targets) else "endpoints"
+    with told.stage(f"Reaching {unit}", len(boards), unit) as update:
         for done, board in enumerate(boards):
             update(done, board)
             for target in (one for one in targets if one.board == board):
@@ -93,8 +100,18 @@ def _recorded(identity: Mapping[str, Any]) -> There:
     return There(identity["version"], identity["processor"])
 
 
+def place_of(target: TargetSpec, places: Places) -> Place:
+    """Where it runs; raises as `Places.of`, and UnsupportedError for an endpoint that is not described."""
+    if ENGINES[target.engine].served and not places.serves(target.board):
+        raise UnsupportedError(
+            f"Where is {target.board}? Give --place {target.board}=http://HOST:8000/v2/models/NAME, or grpc://...: "
+            "what a run directory says of an endpoint is not asked."
+        )
+    return places.of(target.board)
+
+
 def _there(target: TargetSpec, places: Places) -> There:
-    place = places.of(target.board)
+    place = place_of(target, places)
     place.check_offered(target.engine, target.precision, target.device)
     version = place.engine(target.engine).version
     on_processor = device_kind(target.device) == "cpu"

@@ -50,6 +50,7 @@ _BUILT = {
     "calibration": {"warnings": [str], "kept_float": {"*": str}},
     "layers": [_LAYER],
     "other_ops": {"*": int},
+    "served": _or_null({"version": str, "sample": [[_NUMBER]], "changed": _TEXT_OR_NULL, "asked_again": int}),
     "alike": _or_null({"passed": bool, "share": _NUMBER, "limit": _NUMBER, "says": str, "measured": _MEASURED}),
 }
 _MACHINE = _or_null({})

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seatrial.engines import ENGINES
+
 HERE = "this machine"
 
 
 def where(target: Mapping[str, Any]) -> str:
     """A target's place, for people. target: as in summary.json."""
-    return HERE if target.get("board") is None else f"board {target['board']}"
+    board = target.get("board")
+    return HERE if board is None else f"{'endpoint' if is_served(target) else 'board'} {board}"
+
+
+def is_served(target: Mapping[str, Any]) -> bool:
+    """True of a target that a server answers for. target: likewise."""
+    engine = target.get("engine")
+    return engine in ENGINES and ENGINES[engine].served
+
+
+def asked_from_here(summary: Mapping[str, Any], board: str | None) -> bool:
+    """True of a place whose machine is the one that asks, not the one that answers."""
+    return any(is_served(target) for target in summary["targets"] if board is not None and target.get("board") == board)
 
 
 def sentences(summary: Mapping[str, Any]) -> list[str]:

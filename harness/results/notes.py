@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_simulated
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.conditions.kinds.registry import KINDS
@@ -33,8 +34,10 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
         notes.extend([] if processors is None else [f"{target.id}: {processors['says']}."])
         notes.extend(audit["targets"][target.id].get("cautions", ()))
         unknown = audit["targets"][target.id].get("unknown")
-        if unknown:
+        if unknown and not ENGINES[target.engine].served:
             notes.append(f"{target.id}: unknown in the shares of the arithmetic: {named(unknown)}.")
+        if ENGINES[target.engine].served:
+            notes.append(_served(target))
     literal = [one.id for one in plan.targets if _as_written(one, audit["targets"])]
     if literal:
         notes.append(
@@ -46,6 +49,13 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
     if plan.released is not None:
         notes.append("The images came corrupted; whether calibration images are among them cannot be told.")
     return notes
+
+
+def _served(target: TargetSpec) -> str:
+    return (
+        f"{target.id} is a served model: {target.precision} is what was said of it, and nothing tells what the server "
+        f"executes. Its times have the network and this machine's client in them."
+    )
 
 
 def _as_written(target: TargetSpec, audits: Mapping[str, Any]) -> bool:

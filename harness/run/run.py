@@ -40,6 +40,7 @@ from seatrial.harness.run.looking import look_for_causes
 from seatrial.harness.run.places_file import file_places
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.reuse import take_over
+from seatrial.harness.run.served import Served
 from seatrial.harness.run.session import Session
 from seatrial.harness.run.settling import settle_models
 from seatrial.harness.run.timing.asked import Asked, asked_of
@@ -83,7 +84,7 @@ def begun(spec: RunSpec, progress: Progress, places: Places | None = None) -> It
         StoredRun(spec.baseline, "--baseline")  # what cannot be compared is told before anything is done
     sweep_cache()
     with contextlib.ExitStack() as stack:
-        places = stack.enter_context(places or Places(spec.boards, spec.wait_s))
+        places = stack.enter_context(places or Places(spec.boards, spec.wait_s, spec.endpoints))
         if spec.out is not None:
             stack.enter_context(held_alone(RunDirectory(spec.out), progress))
         stored = None if spec.out is None else RunDirectory(spec.out).description()
@@ -159,8 +160,13 @@ def _measure(session: Session, timing: Asked, executor: Executor) -> None:
     directory.begin(describe_run(session.plan, directory.description()))
     if session.plan.spec.reuse is not None:
         take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
+    served = Served(session)
+    served.begin()
     asked = ask_targets(session)
     audits = describe_audits(session, findings.to_dict(), asked)
+    for name, found in served.described().items():
+        if name in audits["targets"]:
+            audits["targets"][name]["served"] = found
     audits["variants"] = {name: {"alike": found.to_dict()} for name, found in of_variants.items()}
     if directory.audit.exists():  # of targets that are not built this time, what they were stands
         audits["targets"] = {**read_values(directory.audit)["targets"], **audits["targets"]}
@@ -173,6 +179,7 @@ def _measure(session: Session, timing: Asked, executor: Executor) -> None:
     if whole is not session.plan:  # answers decide which further conditions there are
         session.plan = whole
         answer(session, remaining(whole, directory), executor)
+    served.end()
     session.tell_failures()
     if looks(session.plan):
         look_for_causes(session)

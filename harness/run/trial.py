@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.engines.boards.places import Places
+from seatrial.engines.kserve.endpoint import Endpoint
 from seatrial.errors import BadInputError, UsageError
 from seatrial.harness.conditions import Condition
 from seatrial.harness.conditions.kinds.protocol import Pending
@@ -65,13 +68,19 @@ def describe_trial(plan: Plan, build: Build, condition: Condition) -> dict[str, 
     }
 
 
-def run_trial(description: Any, out: Path, progress: Progress | None = None, boards: Path | None = None) -> Path:
+def run_trial(
+    description: Any,
+    out: Path,
+    progress: Progress | None = None,
+    boards: Path | None = None,
+    endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
+) -> Path:
     """Answers one trial, and files it below `out` as a run does; returns its file. One that is there is not run again.
 
     description: as `describe_trial` gives it. boards: the file that says how boards are reached, as `read_boards` takes
-    it: a description's word is not taken for that. BadInputError for anything else, UsageError where here and now
-    something else would shape the answers, which it names: another file, version, processor. Raises what ends the
-    target.
+    it, endpoints: where served models are: a description's word is not taken for that. BadInputError for anything
+    else, UsageError where here and now something else would shape the answers, which it names: another file, version,
+    processor. Raises what ends the target.
     """
     progress = progress or Silent()
     asked = _checked(description)
@@ -80,9 +89,12 @@ def run_trial(description: Any, out: Path, progress: Progress | None = None, boa
     if is_finished(directory.trials, asked.key):
         return path
     spec = from_dict(RunSpec, description["spec"])
-    named = [target.board for target in spec.targets.asked if target.board is not None]
-    spec = dataclasses.replace(spec, boards=described(named, read_boards(boards) if named else {}))
-    with Places(spec.boards, spec.wait_s) as places:
+    named = [
+        target.board for target in spec.targets.asked if target.board is not None and not ENGINES[target.engine].served
+    ]
+    known = described(named, read_boards(boards) if named else {})
+    spec = dataclasses.replace(spec, boards=known, endpoints=endpoints)
+    with Places(spec.boards, spec.wait_s, spec.endpoints) as places:
         _run(description, asked, make_plan(spec, progress, places=places), directory, progress)
     return path
 

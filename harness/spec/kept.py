@@ -59,7 +59,7 @@ def from_dict(kind: type[Spec], values: Any) -> Spec:
 def anywhere(spec: RunSpec) -> RunSpec:
     """The same spec with all paths made absolute, so that it means the same in another folder. Of boards stays what
     shapes their timing: how they are reached, what is run for them, and where else trials run, is the business of
-    whoever runs.
+    whoever runs, and so is where endpoints are, which may get a token.
     """
     source, conditions, attacks = spec.source, spec.conditions, spec.attacks
     return dataclasses.replace(
@@ -81,6 +81,7 @@ def anywhere(spec: RunSpec) -> RunSpec:
             for name, board in spec.boards.items()
         },
         work=dataclasses.replace(spec.work, executor=THREADS),
+        endpoints={},
         out=_path(spec.out),
         reuse=_path(spec.reuse),
         baseline=_path(spec.baseline),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.kserve.endpoint import Endpoint
 from seatrial.engines.places import Limits
 from seatrial.errors import UsageError
 from seatrial.harness.spec.attacks import AttackOptions, named_surrogate
@@ -25,6 +27,7 @@ class RunSpec(FilesSpec):
     are made. timing: what is timed, and for how long; it shapes no answer. out: the run directory, None for a name made
     from the spec. reuse: another run directory, whose trials are taken over where they are the same. baseline: another
     one that this run is compared with. shard: the part of the run that is run, None for all of it; it shapes no answer.
+    endpoints: served models, by the names that stand in the ids of targets.
     """
 
     images: ImageSource = dataclasses.field(default_factory=ImageSource)
@@ -39,10 +42,18 @@ class RunSpec(FilesSpec):
     reuse: Path | None = None
     baseline: Path | None = None
     shard: Shard | None = None
+    endpoints: Mapping[str, Endpoint] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """UsageError for one name of a variant and a surrogate, besides what the files' part raises."""
         super().__post_init__()
+        for place, endpoint in self.endpoints.items():
+            if endpoint.name != place:
+                raise UsageError(f"Endpoint {place} is described as {endpoint.name}.")
+            if place in self.boards:
+                raise UsageError(
+                    f"{place} is the name of a board and of an endpoint: give --place OTHER={endpoint.url}."
+                )
         surrogates = [name for name, _ in map(named_surrogate, self.attacks.surrogates)]
         for name, _ in map(named_variant, self.source.variants):
             if name in surrogates:

@@ -150,7 +150,7 @@ def test_infinite_logits_are_a_device_error(tmp_path, batch):
 
 
 def test_unknown_engines_precisions_and_devices_list_the_known(request_small):
-    with pytest.raises(UsageError, match="Known: null, onnxruntime"):
+    with pytest.raises(UsageError, match="Known: kserve, null, onnxruntime"):
         engines.build("tensorflow", request_small)
     with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
         engines.build("onnxruntim", request_small)

@@ -93,7 +93,7 @@ CASES = [
     (text_named_jpeg, [], 2, "test/class0/readme.jpg"),
     (overlapping, [], 2, "1 of 17 calibration images are test images"),
     (foreign_out, [], 2, "holds files but no run"),
-    (nothing, ["--engine", "tensorfow"], 2, "Known: null, onnxruntime"),
+    (nothing, ["--engine", "tensorfow"], 2, "Known: kserve, null, onnxruntime"),
     (nothing, ["--bits", "3"], 2, "Known: 32 (fp32), 16 (fp16), 8 (int8), 4 (int4)"),
     (nothing, ["--precision", "fp8"], 3, "does not run fp8"),
     (nothing, ["--device", "tpu"], 3, "It has: cpu"),

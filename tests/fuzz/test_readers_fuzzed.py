@@ -33,6 +33,7 @@ NOT_ASKED = {
     "seatrial.engines.graph:parsed": "the bytes of a model that was loaded",
     "seatrial.engines.graph:with_every_output": "the bytes of a model that was loaded",
     "seatrial.engines.hardware:known_runs": "a file of the package",
+    "seatrial.engines.kserve.grpc:GrpcClient._values": "JSON that protobuf made of a message in the line before",
     "seatrial.engines.machine.gpus:parse_gpus": "as nvidia-smi, whose other lines a row reads",
     "seatrial.engines.onnxruntime_evidence:kernel_calls": "what ONNX Runtime wrote, in the engine's own process",
     "seatrial.engines.tensorrt.macs:node_macs": "the bytes of a model that was loaded",
@@ -54,6 +55,8 @@ NOT_ASKED = {
     "seatrial.harness.run.executors.node:Node.answer": "the driver's own line, whose run the node takes part in",
     "seatrial.harness.run.looking:look_for_causes": _GOES_ON,
     "seatrial.harness.run.run:_measure": _GOES_ON,
+    "seatrial.harness.run.served:_held": _GOES_ON,
+    "seatrial.harness.run.served:_keep": _GOES_ON,
     "seatrial.harness.run.forecast:_by_ledger": "spent.json, whose form is checked as it is read; the row spent.json",
     "seatrial.question:_objects": "lines of a process of ours; what is none is passed over",
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from seatrial.engines import ENGINES
+from seatrial.engines.kserve.endpoint import Endpoint
 from seatrial.engines.precision import BITS, precision_of_bits
 from seatrial.engines.registry import default_device
 from seatrial.errors import UsageError
@@ -84,9 +86,13 @@ def take_swept(given: Given) -> None:
         given["precision"] = [f"sim-w{bits}" for bits in MERKEL_BITS]
 
 
-def take(given: Given, base: Targets, *, extends: bool = False) -> Targets:
-    """The part. extends: what is named goes beside what is asked for already."""
-    named = _named(given)
+def take(
+    given: Given, base: Targets, *, extends: bool = False, endpoints: Mapping[str, Endpoint] = MappingProxyType({})
+) -> Targets:
+    """The part. extends: what is named goes beside what is asked for already. endpoints: those of `--place`."""
+    if endpoints and not extends and not {"engine", "target"} & given.keys():
+        given["engine"] = ["kserve"]
+    named = _named(given, endpoints)
     if named:
         given["asked"] = tuple(dict.fromkeys((*base.asked, *named))) if extends else named
     return replaced(base, given, {name: name for name in ("asked", "threads", "optimization", "rebuilds")})
@@ -148,8 +154,10 @@ def _first_device(engine: str) -> str:
     return default_device(ENGINES.canonical(engine)) if engine in ENGINES else "cpu"
 
 
-def _named(given: Given) -> tuple[TargetSpec, ...]:
-    """The grid of engines, precisions, boards and devices, and targets by name; empty where none is given."""
+def _named(given: Given, endpoints: Mapping[str, Endpoint]) -> tuple[TargetSpec, ...]:
+    """The grid of engines, precisions, boards and devices, and targets by name; empty where none is given. An engine
+    that asks a server has the endpoints in place of boards and devices.
+    """
     grid_flags = {"engine", "bits", "precision", "board", "device"} & given.keys()
     named = tuple(parse_target(text, "int8") for text in given.pop("target", ()))
     if not grid_flags:
@@ -157,12 +165,17 @@ def _named(given: Given) -> tuple[TargetSpec, ...]:
     engines = given.pop("engine", ["onnxruntime"])
     precisions = [*map(precision_of_bits, given.pop("bits", ())), *given.pop("precision", ())]
     devices, names = given.pop("device", ()), given.pop("board", [None])
+
+    def places(engine: str) -> Iterable[tuple[str | None, str]]:
+        if ENGINES[engine].served:
+            return [(name, one.address.protocol) for name, one in endpoints.items()] or [(None, default_device(engine))]
+        return itertools.product(names, devices or [default_device(engine)])
+
     grid = tuple(
         TargetSpec(engine, precision, device, board)
         for engine in map(ENGINES.canonical, engines)
-        for precision, board, device in itertools.product(
-            precisions or ["int8"], names, devices or [default_device(engine)]
-        )
+        for precision in precisions or ["int8"]
+        for board, device in places(engine)
     )
     return grid + named
 

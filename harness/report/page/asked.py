@@ -10,6 +10,7 @@ from markupsafe import Markup
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.report.page.checks import BINDING
 from seatrial.harness.report.page.part import Part, Shown, Values, together
+from seatrial.harness.report.places import asked_from_here
 from seatrial.harness.typeset.page import Heading, Table, folded_away
 
 
@@ -22,7 +23,8 @@ def asked(shown: Shown) -> Part:
         ["Model", f"{model['name']}{_of(model.get('precision'))}, {model['classes']} classes"],
         ["Images", f"{data['images']} of {data['name']}, seed {summary['seed']}"],
         ["Targets", ", ".join(shown.names)],
-        ["Boards", "; ".join(f"{name}: {_board(one)}" for name, one in summary.get("boards", {}).items()) or "-"],
+        ["Boards", _boards(summary, served=False)],
+        ["Endpoints", _boards(summary, served=True)],
         ["Reference", summary["reference"]],
         ["Conditions", _conditions(shown)],
         ["Calibration", f"{calibration['images']} images of {calibration['name']}" if calibration else "-"],
@@ -44,12 +46,18 @@ def asked(shown: Shown) -> Part:
     )
 
 
+def _boards(summary: Values, *, served: bool) -> str:
+    boards = summary.get("boards", {}).items()
+    told = [f"{name}: {_board(one)}" for name, one in boards if asked_from_here(summary, name) == served]
+    return "; ".join(told) or "-"
+
+
 def _board(found: Values) -> str:
     """What it is, as far as it tells: model, processor, cores, system."""
     place = found.get("place") or {}
     cores = place.get("cores")
     told = [place.get("model"), place.get("processor"), f"{cores} cores" if cores else None, place.get("system")]
-    return ", ".join(str(one) for one in told if one) or "-"
+    return ", ".join(str(one) for one in told if one) or str(place.get("name") or "-")
 
 
 def _of(precision: str | None) -> str:

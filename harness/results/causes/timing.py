@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.harness.results.causes.case import Case
 from seatrial.harness.results.fallback import describe_fallback
 from seatrial.harness.results.finding import Finding
 from seatrial.harness.results.slower import is_slower, slower
 from seatrial.harness.results.timing.marks import UNTRUE
+from seatrial.harness.results.typed import TargetResult
 from seatrial.harness.spec.targets import REFERENCE
 
 # Kind of a mark -> what to do about it, and how likely it is to be the run's answer to why.
@@ -81,7 +83,7 @@ def slow(case: Case) -> Iterator[Finding]:
             if fallback is not None
             else "This engine has no faster kernels for it on this device, or the layers are too small: take another "
             "engine, or stay with the reference's precision.",
-            command=f"python bench.py doctor{f' --board {target.board}' if target.board else ''}",
+            command=f"python bench.py doctor{_board(target)}",
             likelihood=0.7,
             evidence={"speedup": dict(speedup), "fallback": fallback},
         )
@@ -102,3 +104,7 @@ def wide(case: Case) -> Iterator[Finding]:
                 evidence=dict(speedup),
             )
             return
+
+
+def _board(target: TargetResult) -> str:
+    return f" --board {target.board}" if target.board and not ENGINES[target.engine].served else ""

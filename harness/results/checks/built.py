@@ -61,15 +61,32 @@ def repeated(target: str, found: Mapping[str, Any]) -> Check:
 
 
 def realized(
-    target: str, share: float | None, limit: Limit, *, allowed: bool = False, fallback: Mapping[str, Any] | None = None
+    target: str,
+    share: float | None,
+    limit: Limit,
+    *,
+    allowed: bool = False,
+    fallback: Mapping[str, Any] | None = None,
+    unknown: str | None = None,
 ) -> Check:
     """Passes where the limit's per cent of the multiply-accumulates run at the requested precision, or a fallback is
     allowed.
 
     share: 0 to 1, None for an engine without such layers, which passes. fallback: the layers behind what is missing.
+    unknown: why nothing is known of any layer, which proves neither.
     """
     assert limit.value is not None
     least = limit.value / 100
+    if unknown is not None:
+        return Check(
+            name=REALIZED,
+            target=target,
+            answer="inconclusive",
+            says=f"unknown: {unknown}",
+            limit=least,
+            unit="share",
+            binding=limit.binding,
+        )
     reached = share is None or share >= least
     says = (
         "no layers to audit" if share is None else f"{spelled(share)} of the arithmetic runs at the requested precision"

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seatrial.engines import ENGINES
+from seatrial.engines.audit import UNKNOWN
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.results.baseline.checks import baseline_checks
 from seatrial.harness.results.baseline.compared import RunsCompared
@@ -95,9 +97,10 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
     limit = gate.limit("realized", target.id)
     # A simulated precision is realized by nothing, by definition.
     if not target.simulated and limit.value is not None:
-        fallback = describe_fallback(run.audit["targets"][target.id]["layers"])
-        share = target.metrics["share_as_requested"]
-        found.append(realized(target.id, share, limit, allowed=gate.allow_fallback, fallback=fallback))
+        layers, share = run.audit["targets"][target.id]["layers"], target.metrics["share_as_requested"]
+        nothing = _untold(target, layers)
+        fallback = describe_fallback(layers) if nothing is None else None
+        found.append(realized(target.id, share, limit, allowed=gate.allow_fallback, fallback=fallback, unknown=nothing))
     limit = gate.limit("agreement", target.id)
     if target.likeness and limit.value is not None:
         found.append(agreement(target.id, *next(iter(target.likeness.items())), limit))
@@ -123,6 +126,15 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
         *([] if hidden is None else [hidden]),
         *costs(target.id, figures, limits, run.here.get(target.board, ())),
     ]
+
+
+def _untold(target: TargetResult, layers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why nothing is known of what it executes; None where something is."""
+    if target.realized.keys() != {UNKNOWN}:
+        return None
+    if target.engine in ENGINES and ENGINES[target.engine].served:
+        return f"a server does not tell what it executes; {target.precision} is what was said of it"
+    return next((layer["reason"] for layer in layers if layer.get("reason")), "the runtime shows none of its work")
 
 
 def _of_clean(run: Judged, target: TargetResult, base: float) -> list[Check]:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.calib.warn import kept_float_of
+from seatrial.engines import ENGINES
 from seatrial.engines.audit import UNKNOWN, Audit, Layer
 from seatrial.engines.device import device_kind
 from seatrial.exporters import DeployableModel
 from seatrial.harness.results.fallback.facts import FileFacts
 from seatrial.harness.results.fallback.rules import UNEXPLAINED, Case, rules_for
 
+_SERVED = "a server does not tell what it executes"
 _UNCOUNTED = "nobody knows how much this operator multiplies: counted at the most that it can, or as a half of all"
 
 
@@ -52,7 +54,8 @@ def explain(audit: Audit, model: DeployableModel, where: Where, options: Mapping
         if layer.guessed:
             return Explanation(name, _UNCOUNTED)
         if layer.realized == UNKNOWN:
-            return Explanation(name, "the runtime does not show where this work runs")
+            served = ENGINES[where.engine].served
+            return Explanation(name, _SERVED if served else "the runtime does not show where this work runs")
         if node is None:
             return Explanation(None, UNEXPLAINED)
         case = Case(layer, node, facts, where.engine, kept, options, where.x86)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.harness.metrics.latency_ratio import FEWEST
 from seatrial.harness.results.timing.figures import latency_of, minutes_of
 from seatrial.harness.results.timing.machine import boards_of, machine_of
@@ -44,7 +45,9 @@ class Timing:
             return {"against": None, "unknown": None}
         beside = yardstick(target, self._targets)
         if beside is None:
-            return {"against": None, "unknown": f"nothing on {target.board} runs in fp32 (--bits 32 adds it)"}
+            served = "its times have the network in them, and those of fp32 here have not"
+            here = f"nothing on {target.board} runs in fp32 (--bits 32 adds it)"
+            return {"against": None, "unknown": served if ENGINES[target.engine].served else here}
         return {"against": beside.id, "unknown": None if SINGLE in speedups else self._missing(target, beside)}
 
     def _missing(self, target: TargetSpec, beside: TargetSpec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from seatrial.engines import ENGINES
 from seatrial.engines.places import PlacedEngine
 from seatrial.harness.records.latencies import Samples, add_latencies
 from seatrial.harness.records.rundir import RunDirectory
@@ -68,6 +69,9 @@ class Store:
 def describe_place(engine: PlacedEngine, reading: Mapping[str, Any] | None) -> dict[str, Any]:
     """Where targets run: absolute limits hold there alone. reading: of the machine, None where it does not tell."""
     there, told = engine.there, reading or {}
+    if ENGINES[engine.name].served:  # what is read is this machine, which asks
+        unknown = dict.fromkeys(("model", "processor", "machine", "system", "cores", "memory_bytes"))
+        return {"name": f"{engine.place.name}, asked from this machine", **unknown}
     return {
         "name": engine.place.name,
         "model": told.get("model"),

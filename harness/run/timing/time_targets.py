@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from seatrial.engines import ENGINES
 from seatrial.engines.machine import Meter, idle_watts, meters
 from seatrial.engines.places import LOCAL, PlacedEngine
 from seatrial.engines.timing.scenario import SCENARIOS
@@ -32,6 +33,7 @@ from seatrial.harness.run.timing.store import Store, describe_place
 from seatrial.harness.run.timing.sustained import sustain
 from seatrial.harness.run.timing.sweep import sweep
 from seatrial.harness.run.timing.takings import Taking, entry_of, of_rounds, samples_of
+from seatrial.harness.spec.targets import target_of
 from seatrial.harness.spec.timing import TimingOptions
 
 # For so many seconds nothing runs, so that meters tell what is drawn then.
@@ -151,7 +153,8 @@ class _Timing:
         record = {**found.record(), "asked": shaped_by(self._options, name)}
         if found.key == _ENERGY_OF:
             for build, entry in entries.items():
-                energy = energy_of(entry["blocks"], 1, self._idle_watts)
+                served = ENGINES[target_of(build.partition("#")[0]).engine].served  # what meters tell is of who asks
+                energy = {} if served else energy_of(entry["blocks"], 1, self._idle_watts)
                 if energy:
                     self._store.target(build)["energy"] = energy
         self._store.scenario(found.key, record, found.samples(), entries)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from seatrial.harness.conditions.kinds.registry import title_of
 from seatrial.harness.report import timed
 from seatrial.harness.report.page.part import Shown, Values, together
+from seatrial.harness.report.places import is_served
 from seatrial.harness.typeset.drawings import COLOURS, INK, panel
 from seatrial.harness.typeset.numbers import milliseconds
 from seatrial.harness.typeset.page import Cell, Drawing, Heading, Table, figure, note
@@ -21,11 +22,19 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     ("colour", "color_ms", "xxxx"),
     ("normalise", "normalise_ms", "||||"),
     ("host latency", "host_ms", ""),
+    ("in the queue", "queue_ms", "..."),
     ("to the device", "h2d_ms", "++++"),
     ("at work", "compute_ms", "----"),
     ("back", "d2h_ms", "/|"),
 )
 _CONTRACT = "contract"
+# Key -> heading.
+_OF_THE_DEVICE = {
+    "queue_ms": "in the queue, ms",
+    "h2d_ms": "to the device, ms",
+    "compute_ms": "at work, ms",
+    "d2h_ms": "back, ms",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +69,7 @@ def clocks(shown: Shown) -> Markup | None:
 def _bars(target: Values) -> list[_Bar]:
     latency, found = target["latency"], []
     if latency.get("device"):
-        found.append(_Bar("device", latency["device"]))
+        found.append(_Bar("server" if is_served(target) else "device", latency["device"]))
     half = (latency.get("single_stream") or {}).get("p50_ms")
     if half is not None:
         found.append(_Bar("host", {"host_ms": half}))
@@ -104,13 +113,16 @@ def _drawn(bars: Mapping[str, Sequence[_Bar]]) -> Markup:
 
 
 def _device(shown: Shown) -> Table:
+    told = [found for target in shown.targets if (found := target["latency"].get("device"))]
+    columns = [(key, label) for key, label in _OF_THE_DEVICE.items() if any(key in found for found in told)]
     rows = [
-        [target["id"], *(_ms(found.get(key)) for key in ("h2d_ms", "compute_ms", "d2h_ms"))]
+        [target["id"], *(_ms(found.get(key)) for key, _ in columns)]
         for target in shown.targets
         if (found := target["latency"].get("device"))
     ]
-    headings = [Heading("target"), *map(Heading, ("to the device, ms", "at work, ms", "back, ms"))]
-    return Table("By the device's own clock, medians", headings, rows, folded=False)
+    headings = [Heading("target"), *(Heading(label) for _, label in columns)]
+    who = "device's or server's" if any(map(is_served, shown.targets)) else "device's"
+    return Table(f"By the {who} own clock, medians", headings, rows, folded=False)
 
 
 def _whole_way(shown: Shown) -> Markup | None:

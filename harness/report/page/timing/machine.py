@@ -12,6 +12,7 @@ from markupsafe import Markup
 from seatrial.harness.records.timing import at_place
 from seatrial.harness.report import timed
 from seatrial.harness.report.page.part import Shown, Values, together
+from seatrial.harness.report.places import asked_from_here
 from seatrial.harness.typeset.page import Heading, Table, note
 
 
@@ -50,7 +51,8 @@ def _at(shown: Shown, board: str | None) -> Markup | None:
     about = [str(place[key]) for key in ("name", "model", "processor") if place.get(key)]
     about += [f"{place['cores']} cores"] if place.get("cores") else []
     headings = [Heading("what"), *(Heading(when, figures=False) for when in facts)]
-    table = Table(f"{board or 'The machine'} before, during and after", headings, rows, sortable=False, folded=False)
+    who = f"The machine that asks {board}," if asked_from_here(shown.summary, board) else board or "The machine"
+    table = Table(f"{who} before, during and after", headings, rows, sortable=False, folded=False)
     if not rows and not about:
         return None
     return together(

@@ -57,7 +57,7 @@ def test_contract_flags(words, contract):
         (["--bits", "3"], r"--bits 3.*Known: 32 \(fp32\), 16"),
         (["--bits", "eight"], "no number"),
         (["--precision", "int5"], "Unknown precision 'int5'"),
-        (["--engine", "onnxrt"], "Known: null, onnxruntime"),
+        (["--engine", "onnxrt"], "Known: kserve, null, onnxruntime"),
         (["--limit", "many"], "--limit"),
         (["--modle", "m.onnx"], "--modle"),
         (["--mod", "m.onnx"], "--mod"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from seatrial.calib.options import INT4_METHODS, QUANTIZERS, RANGES, RESTS, QuantizeOptions
 from seatrial.engines.boards import Board
 from seatrial.engines.builder_options import BuilderOptions
+from seatrial.engines.kserve.endpoint import Endpoint
 from seatrial.engines.places import Limits
 from seatrial.engines.precision import BITS
 from seatrial.engines.timing.scenario import SCENARIOS
@@ -86,6 +87,12 @@ board = of(
     compress=st.booleans(),
     cache_bytes=counts,
 )
+endpoint = of(
+    Endpoint,
+    name=st.just("e"),
+    url=st.sampled_from(["http://h:8000/v2/models/m", "grpcs://h/m/versions/3"]),
+)
+endpoints = st.lists(endpoint, max_size=1).map(lambda found: {one.name: one for one in found})
 boards = st.lists(board, max_size=1).map(lambda found: {one.name: one for one in found})
 contract = of(
     ContractOptions,
@@ -175,6 +182,7 @@ def runs(most=3):
     return of(
         RunSpec,
         **files,
+        endpoints=endpoints,
         images=images,
         targets=targets(most),
         builder=builder,
@@ -428,3 +436,17 @@ def test_names_stay_names_beside_folders_of_the_same_name(model, tmp_path, monke
         (tmp_path / folder).mkdir()
     spec = RunSpec(source=ModelSource(model), images=ImageSource("demo"), calibration=CalibrationSource("demo"))
     assert anywhere(spec) == spec
+
+
+def test_where_an_endpoint_is_stays_with_whoever_runs():
+    found = anywhere(RunSpec(endpoints={"e": Endpoint("e", "http://h:8000/v2/models/m")}))
+    assert found.endpoints == {}
+    assert "h:8000" not in json.dumps(to_dict(found))
+
+
+def test_an_endpoint_is_no_board_and_has_one_name():
+    one = Endpoint("e", "http://h:8000/v2/models/m")
+    with pytest.raises(UsageError, match="--place OTHER="):
+        RunSpec(boards={"e": Board("e")}, endpoints={"e": one})
+    with pytest.raises(UsageError, match="described as e"):
+        RunSpec(endpoints={"f": one})
