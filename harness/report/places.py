@@ -18,7 +18,7 @@ def where(target: Mapping[str, Any]) -> str:
 
 def is_served(target: Mapping[str, Any]) -> bool:
     """True of a target that a server answers for. target: likewise."""
-    engine = target.get("engine")
+    engine = str(target.get("engine"))
     return engine in ENGINES and ENGINES[engine].served
 
 

@@ -33,6 +33,7 @@ from seatrial.harness.spec.kept import SCHEMA, anywhere, from_dict, to_dict
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.quantize import QuantizeSpec
 from seatrial.harness.spec.run import RunSpec
+from seatrial.harness.spec.shard import Shard
 from seatrial.harness.spec.targets import OPTIMIZATIONS, Targets, TargetSpec
 from seatrial.harness.spec.timing import TimingOptions
 from seatrial.harness.spec.work import WorkOptions
@@ -183,6 +184,7 @@ def runs(most=3):
         RunSpec,
         **files,
         endpoints=endpoints,
+        shard=maybe(st.integers(1, 9).flatmap(lambda of: st.builds(Shard, st.integers(1, of), st.just(of)))),
         images=images,
         targets=targets(most),
         builder=builder,
