@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL)
 
-.PHONY: help setup bench test gpu cpu hardware emulators mlserver browser long parity performance lint format docs clean study-robustmq study-merkel study-cluster
+.PHONY: help setup bench test gpu cpu hardware emulators mlserver triton browser long parity performance lint format docs clean study-robustmq study-merkel study-cluster
 
 help:
 	@echo "make bench        run the demo and write runs/demo/report.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make hardware     put ARCHIVES=... of both into the table of docs/hardware.md"
 	@echo "make emulators    install what plays other processors and boards in the tests, which are skipped without it"
 	@echo "make mlserver     install the server that serves models to the tests, which are skipped without it (400 MB)"
+	@echo "make triton       the same of Triton, for make long (450 MB)"
 	@echo "make browser      install the browser in which the tests open reports; they are skipped without it"
 	@echo "make long         run further cases of the tests: more models, more faults in real files (minutes)"
 	@echo "make parity       compare the attacks with other libraries' on 1000 images (hours)"
@@ -90,6 +91,11 @@ emulators:
 mlserver:
 	test -x $(VENV)/mlserver/bin/python || $(PYTHON) -m venv $(VENV)/mlserver
 	$(VENV)/mlserver/bin/python -m pip install --disable-pip-version-check --quiet -r tests/mlserver/requirements.txt
+
+# Debian's own Python: others are built without what it wants.
+triton:
+	test -x $(VENV)/triton/bin/python || /usr/bin/python3 -m venv $(VENV)/triton
+	$(VENV)/triton/bin/python -m pip install --disable-pip-version-check --quiet nvidia-pytriton==0.7.0 onnxruntime==1.31.1
 
 browser:
 	tests/e2e/chromium.sh
