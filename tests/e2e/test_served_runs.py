@@ -82,7 +82,7 @@ def test_resnet20_in_int8_is_asked_as_it_is_here(shared, tmp_path, monkeypatch, 
     [
         (served_models.dies, "failed", "did not answer, asked 4 times"),
         (served_models.hangs, "hung", "did not answer within 3 s"),
-        (served_models.nan_for_all, "failed", "NaN or infinite"),
+        pytest.param(served_models.nan_for_all, "failed", "NaN or infinite", marks=pytest.mark.long),
         pytest.param(served_models.another_shape, "failed", "[1, 3]", marks=pytest.mark.long),
         pytest.param(served_models.garbage, "failed", "no JSON", marks=pytest.mark.long),
         pytest.param(served_models.huge, "failed", "that can be an answer", marks=pytest.mark.long),
@@ -136,7 +136,6 @@ def test_a_model_that_is_replaced_meanwhile_is_seen_and_its_answers_do_not_stay(
         status, summary = run(world, tmp_path / "run", url, "--precision", "fp32")
         assert status == 3
         assert "changed while it was asked" in summary["failed"][0]["says"]
-        assert run(world, tmp_path / "another", url, "--precision", "fp32")[0] == 0
 
 
 @pytest.mark.long
