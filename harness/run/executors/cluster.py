@@ -123,6 +123,7 @@ class _Spread:
             for number, known in self._ready.items():
                 self._judge(self._cluster.workers[number], known)
             while not all(group.dealer.finished for group in self._groups):
+                self._welcome()
                 self._give_all()
                 self._check_hope()
                 for came in self._cluster.wait(_LOOK_S, self._slowest):
@@ -153,6 +154,13 @@ class _Spread:
             sample = Sample(passes, count, batch, plan.spec.seed)
             groups.append(_Group(tuple(targets), list(workers), passes, dealer, sample))
         return groups
+
+    def _welcome(self) -> None:
+        """Nodes that join while the run is at work take part in it."""
+        for worker in self._cluster.joined() if self._cluster.is_due else []:
+            for group in self._groups:
+                if all(_has_device(worker.resources, target_of(name)) for name in group.targets):
+                    group.workers.append(worker.number)
 
     def _give_all(self) -> None:
         for worker in self._cluster.workers:

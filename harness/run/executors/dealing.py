@@ -65,10 +65,10 @@ class Dealer:
             if self._loose[number]:
                 return self._cut(worker, threads, number, self._loose[number], from_tail=False)
         for number in window:
-            if self._homes[number][worker]:
+            if self._homes[number].get(worker):  # who joins later has none
                 return self._cut(worker, threads, number, self._homes[number][worker], from_tail=False)
         for number in window:
-            others = max(self._homes[number].values(), key=lambda home: sum(map(len, home)))
+            others = max(self._homes[number].values(), key=lambda home: sum(map(len, home)), default=[])
             if others:
                 return self._cut(worker, threads, number, others, from_tail=True)
         return None
@@ -94,7 +94,7 @@ class Dealer:
     def _cut(self, worker: int, threads: int, number: int, home: list[Slice], *, from_tail: bool) -> Slice:
         grain, weight = self._batch * threads, self._weights[number]
         rate = self._rates.get(worker) or max(self._rates.values(), default=0.0)
-        size = min(rate * SLICE_S, _SHARE * self._undealt / len(self._homes[number])) / weight
+        size = min(rate * SLICE_S, _SHARE * self._undealt / max(1, len(self._homes[number]))) / weight
         size = max(grain, int(size) // grain * grain)
         piece = home.pop(-1 if from_tail else 0)
         if len(piece) >= size + grain:

@@ -26,6 +26,8 @@ INSTALL = "pip install 'seatrial[ray]'"
 # A cluster of this machine alone holds little at once: a slice's images.
 _STORE_BYTES = 256 << 20
 _REACH_S = 10.0
+# Between two looks for nodes that have joined.
+_LOOK_S = 10.0
 # Sockets lie there, whose names have at most 107 bytes.
 _SHORT = "/tmp"  # noqa: S108
 # A worker whose process ends is started again where its node still lives.
@@ -104,7 +106,8 @@ class Cluster:
         self._folder: str | None = None
         self.workers: list[Worker] = []
         self._order: Callable[[Resources], str] = lambda resources: ""
-        self._ready_s = _HANGS_S
+        self._ready_s, self._gpus, self._looked = _HANGS_S, 0, 0.0
+        self._hosts: list[str] = []
         if address:
             self._connect(cores=None)
 
@@ -116,22 +119,32 @@ class Cluster:
             return
         if not self._connected:
             self._connect(cores)
-        self._order, self._ready_s = order, ready_s
+        self._order, self._ready_s, self._gpus = order, ready_s, gpus
+        if not self.joined():
+            raise UnsupportedError("The Ray cluster has no node with a core: start some with `ray start --address`.")
+
+    def joined(self) -> list[Worker]:
+        """Starts the workers of nodes that are new in the cluster, and tells which."""
+        known, before = {worker.node for worker in self.workers}, len(self.workers)
+        self._looked = time.monotonic()
         for node in sorted(self._ray.nodes(), key=lambda one: str(one["NodeID"])):
             has = node["Resources"]
             resources = Resources(int(has.get("CPU", 0)), int(has.get("GPU", 0)))
-            if node["Alive"] and resources.threads:
-                name = printable(str(node["NodeManagerHostname"]))
-                for one in resources.shared(gpus):
+            if node["Alive"] and resources.threads and str(node["NodeID"]) not in known:
+                host = printable(str(node["NodeManagerHostname"]))
+                for one in resources.shared(self._gpus):
+                    self._hosts.append(host)
+                    again = self._hosts.count(host)  # a node that comes again is another one
+                    name = host if again == 1 else f"{host}#{again}"
                     self.workers.append(Worker(len(self.workers), str(node["NodeID"]), name, one))
-        names = [worker.name for worker in self.workers]
-        for place, worker in enumerate(self.workers):
-            if names.count(worker.name) > 1:
-                worker.name = f"{worker.name}#{names[: place + 1].count(worker.name)}"
-        if not self.workers:
-            raise UnsupportedError("The Ray cluster has no node with a core: start some with `ray start --address`.")
-        for worker in self.workers:
+        for worker in self.workers[before:]:
             self._begin(worker)
+        return self.workers[before:]
+
+    @property
+    def is_due(self) -> bool:
+        """True where it is time to look for new nodes."""
+        return time.monotonic() - self._looked > _LOOK_S
 
     def ask(self, worker: Worker, asked: str, images: Sequence[Pixels], what: Any) -> None:
         """Asks a worker; what it answers comes with `wait`."""

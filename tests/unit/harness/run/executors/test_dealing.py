@@ -105,6 +105,14 @@ def test_a_worker_that_never_comes_is_done_without():
     assert covered([piece for _, piece in came], 2, 320)
 
 
+def test_a_worker_that_joins_later_helps_the_others():
+    dealer = Dealer([1] * 3, 3200, [0, 1], 32)
+    came, clock = spread(dealer, [0, 1, 7], lambda worker, piece: len(piece) * 0.05)
+    assert covered([piece for _, piece in came], 3, 3200)
+    assert {worker for worker, _ in came} == {0, 1, 7}
+    assert max(clock.values()) < 1.1 * 3 * 3200 * 0.05 / 3
+
+
 def test_what_is_returned_is_dealt_first_and_counted():
     dealer = Dealer([1], 64, [0, 1], 32)
     piece = dealer.next(0)
