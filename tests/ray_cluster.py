@@ -4,6 +4,7 @@ one.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -13,10 +14,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+# Importing it takes a second, and is not this process's business.
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 # A busy machine is no dead node.
 _PATIENT = {
     "RAY_worker_niceness": "0",  # else whatever runs beside the tests comes first
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
     "RAY_gcs_server_request_timeout_seconds": "60",
     "RAY_health_check_initial_delay_ms": "30000",
     "RAY_health_check_timeout_ms": "30000",

@@ -10,13 +10,12 @@ import time
 import pytest
 from conftest import ROOT, bench
 from quick_timing import QUICK_TIMING
+from ray_cluster import needs_ray, ray_cluster
 from trial_files import trial_files
 
-pytest.importorskip("ray")
-
-from ray_cluster import ray_cluster
-
 from seatrial.harness.records.checked import write_values
+
+pytestmark = needs_ray
 
 CONDITIONS = ("clean", "corruption/*@3", "pipeline/decode=opencv", "pipeline/color=bgr", "pipeline/input=fp16")
 ATTACKS = ("clean", "attack/fgsm-linf@2", "attack/fgsm-linf@2+qdq", "blackbox/square-linf@8", "corruption/fog@1")

@@ -11,13 +11,10 @@ import sys
 import pytest
 from conftest import ROOT
 from quick_timing import QUICK_TIMING
+from ray_cluster import needs_ray, ray_cluster
 from trial_files import trial_files
 
-pytest.importorskip("ray")
-
-from ray_cluster import ray_cluster
-
-pytestmark = pytest.mark.performance
+pytestmark = [pytest.mark.performance, needs_ray]
 
 # Images; runs of each kind, in turns: A B B A.
 LIMIT, TURNS = int(os.environ.get("SEATRIAL_IMAGES", "2000")), ("local", "nodes", "nodes", "local")
