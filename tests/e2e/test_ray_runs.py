@@ -174,9 +174,9 @@ def test_a_driver_that_ends_takes_all_with_it(words, tmp_path, number):
     children = psutil.Process(process.pid).children(recursive=True)
     assert any("raylet" in one.name() for one in children)
     os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=WAIT_S)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
-    end = time.monotonic() + 60
+    end = time.monotonic() + WAIT_S  # Ray's agents look for their raylet now and then
     while left(children) and time.monotonic() < end:
         time.sleep(0.2)
     assert left(children) == []

@@ -13,6 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,7 @@ _REACH_S = 10.0
 # Between two looks for nodes that have joined.
 _LOOK_S = 10.0
 # Sockets lie there, whose names have at most 107 bytes.
-_SHORT = "/tmp"  # noqa: S108
+_SHORT, _PREFIX = "/tmp", "seatrial-ray-"  # noqa: S108
 # A worker whose process ends is started again where its node still lives.
 _RESTARTS = 1
 # A worker that takes so much longer than it should hangs.
@@ -195,7 +196,8 @@ class Cluster:
         options: dict[str, Any] = {"address": self._address}
         token: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if cores is not None:
-            self._folder = tempfile.mkdtemp(prefix="seatrial-ray-", dir=_SHORT)
+            _sweep()
+            self._folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHORT)
             options = {
                 "address": "local",
                 "num_cpus": cores,
@@ -263,6 +265,17 @@ def _first_line(error: BaseException | None) -> str:
         return ""
     lines = [line.strip() for line in printable(str(error)).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:_MOST_SAYS]
+
+
+def _sweep() -> None:
+    """Removes what clusters of killed processes of this user left behind."""
+    import psutil
+
+    for path in Path(_SHORT).glob(f"{_PREFIX}*-*"):
+        number = path.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if number.isdigit() and path.lstat().st_uid == os.getuid() and not psutil.pid_exists(int(number)):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
