@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.engines import ENGINES
 from seatrial.engines.audit import UNKNOWN
 from seatrial.harness.conditions import CLEAN
 from seatrial.harness.results.baseline.checks import baseline_checks
@@ -98,7 +97,7 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
     # A simulated precision is realized by nothing, by definition.
     if not target.simulated and limit.value is not None:
         layers, share = run.audit["targets"][target.id]["layers"], target.metrics["share_as_requested"]
-        nothing = _untold(target, layers)
+        nothing = _untold(layers)
         fallback = describe_fallback(layers) if nothing is None else None
         found.append(realized(target.id, share, limit, allowed=gate.allow_fallback, fallback=fallback, unknown=nothing))
     limit = gate.limit("agreement", target.id)
@@ -128,12 +127,10 @@ def _of_target(run: Judged, target: TargetResult) -> list[Check]:
     ]
 
 
-def _untold(target: TargetResult, layers: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why nothing is known of what it executes; None where something is."""
-    if target.realized.keys() != {UNKNOWN}:
+def _untold(layers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why nothing is known of what it executes; None where something is. layers: as in audit.json."""
+    if not layers or any(layer["realized"] != UNKNOWN for layer in layers):
         return None
-    if target.engine in ENGINES and ENGINES[target.engine].served:
-        return f"a server does not tell what it executes; {target.precision} is what was said of it"
     return next((layer["reason"] for layer in layers if layer.get("reason")), "the runtime shows none of its work")
 
 
