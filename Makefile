@@ -125,10 +125,10 @@ study-robustmq: $(VENV)/.test
 		--data $(SHARED)/data/cifar10/test.npz --out runs/robustmq/cifar
 	$(STUDY_RUN) --config $(ROBUSTMQ)/imagenet.yaml --preset imagenet-inception \
 		--model $(SHARED)/models/imagenet_mobilenet_v1_075.onnx --data $(SHARED)/data/imagenet/val \
-		--calib $(SHARED)/data/imagenet/calib --out runs/robustmq/mobilenet
+		--classes $(SHARED)/data/imagenet/classes.csv --calib $(SHARED)/data/imagenet/calib --out runs/robustmq/mobilenet
 	$(STUDY_RUN) --config $(ROBUSTMQ)/imagenet.yaml --preset imagenet \
 		--model $(SHARED)/models/imagenet_squeezenet1_1.onnx --data $(SHARED)/data/imagenet/val \
-		--calib $(SHARED)/data/imagenet/calib --out runs/robustmq/squeezenet
+		--classes $(SHARED)/data/imagenet/classes.csv --calib $(SHARED)/data/imagenet/calib --out runs/robustmq/squeezenet
 	$(BIN)/python $(ROBUSTMQ)/page.py --runs runs/robustmq
 
 MERKEL := docs/studies/merkel
