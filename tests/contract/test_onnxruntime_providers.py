@@ -231,7 +231,7 @@ def test_what_happens_inside_a_compiled_engine_is_unknown_and_not_assumed(small)
         known = engine.audit()
         audit = unseen_audit(profile_of(engine.evidence("written"))[0], PROVIDERS["tensorrt"], "fp16", 1)
     assert audit.realized() == {"unknown": 1.0}
-    assert audit.share_as_requested() == 0
+    assert audit.share_as_requested() is None
     assert [layer.op for layer in audit.layers] == ["TensorrtExecutionProvider"] * 3
     assert [layer.macs for layer in audit.layers] == [layer.macs for layer in known.layers]
     assert [layer.name for layer in audit.layers] == ["conv1", "conv2", "fc"]
