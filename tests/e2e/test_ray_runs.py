@@ -115,6 +115,7 @@ def test_a_driver_that_is_killed_goes_on_and_no_second_one_writes_beside_it(word
     out, command = tmp_path / "run", [*words, *asked(*CONDITIONS)]
     first = driver(command, out, cluster)
     wait_for(trials_in(out), first)
+    first.send_signal(signal.SIGSTOP)  # it holds its place, and does not come to its end meanwhile
     second = driver(command, out, cluster)
     said, _ = second.communicate(timeout=WAIT_S)
     assert second.returncode == 2
