@@ -8,6 +8,8 @@ import yaml
 from conftest import ROOT, bench
 from test_ci import project, shell  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.long
+
 PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 
 

@@ -83,6 +83,7 @@ def test_the_training_code_s_gradients_are_autograd_s_and_its_grids_hold(tmp_pat
         np.testing.assert_allclose(used, nearest, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_whole_command_runs_on_digits_of_a_flat_network(written, tmp_path):
     pytest.importorskip("torch")
     with np.load(written / "test.npz") as file:

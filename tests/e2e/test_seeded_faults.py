@@ -174,7 +174,7 @@ def test_a_bias_of_zeros(cifar):
     ("name", "change"),
     [
         ("near-black", lambda images: images // 32),
-        ("darker", lambda images: (images * 0.75).astype(np.uint8)),
+        further("darker", lambda images: (images * 0.75).astype(np.uint8)),
         further("swapped", lambda images: images[..., ::-1]),
     ],
 )
@@ -305,6 +305,7 @@ def test_mobilenet_fed_in_the_other_colour_order(mobilenet):
     must_say(mobilenet.run("bgr", "--color", "bgr"), "contract-colour")
 
 
+@pytest.mark.long
 def test_mobilenet_with_a_scale_that_is_twenty_times_too_large(mobilenet):
     must_say(mobilenet.shipped("scale", lambda proto: scales(proto, 20, 12)), "layer")
 

@@ -117,6 +117,7 @@ def fed(shared, count=64):
     return ((images / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).copy()
 
 
+@pytest.mark.long
 def test_onnx_runtimes_own_file_stands_beside_ours(shared, cifar, tmp_path):
     import onnx
     from onnxruntime.quantization import QuantType
