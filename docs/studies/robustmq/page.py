@@ -36,13 +36,11 @@ _PLOTTED = {
 
 
 def facts(summary: Values) -> str:
-    """How many images, targets and trials, and how long they took."""
-    seconds = (summary.get("timing") or {}).get("wall")
-    took = "" if seconds is None else f" The trials took {seconds / 60:.0f} minutes."
+    """How many images, targets and conditions."""
     made = {name for target in summary["targets"] for name in target["conditions"]}
     return (
         f"{summary['data']['images']} images of `{summary['data']['name']}`, {len(summary['targets'])} targets, "
-        f"{len(made)} conditions, seed {summary['seed']}.{took}"
+        f"{len(made)} conditions, seed {summary['seed']}."
     )
 
 

@@ -22,7 +22,7 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
-    return NOTHING if share is None else f"{100 * share:.{digits}f}"
+    return NOTHING if share is None else f"{round(100 * share, digits) + 0.0:.{digits}f}"  # no -0.0
 
 
 def interval(figure: float | None, ci95: Sequence[float] | None, digits: int = 1) -> str:
