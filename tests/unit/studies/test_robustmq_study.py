@@ -97,7 +97,7 @@ def test_the_page_has_the_run_s_figures(page, tmp_path):
     done = page("\n".join(f"{{{{ cifar {name} }}}}" for name in names), study)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "index.md").read_text()
-    assert "50 images of `test.npz`, 1 targets, 2 conditions, seed 0.." in text
+    assert "50 images of `test.npz`, 1 targets, 2 conditions, seed 0." in text
     assert "| lsq 2/2 | 80.0 [75.0, 85.0] | - | 43.7 [33.7, 53.7] | 20.0 [10.0, 30.0] | 60.0 [55.0, 65.0] |" in text
     assert "60.0 [55.0, 65.0] ± 1.23" in text
     assert "| **cannot be told** | -7.1 [-15.0, 1.0] |" in text
