@@ -316,7 +316,7 @@ def test_what_is_no_executor_is_told(name):
 
 
 # Of any names.
-FREE = (("boards",), ("environment",))
+FREE = (("boards",), ("endpoints",), ("environment",))
 
 
 def places_in(value, at=()):
