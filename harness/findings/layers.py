@@ -28,6 +28,8 @@ _KEPT = 5
 _DB_OF_A_BIT, _USUAL_BITS = 6.02, 8
 # What is left between kernels that compute the same in float32 is no step: 1e-6 of the signal's power, and less.
 _FLOAT_DB = 60.0
+# Stands for what leaves nothing at all: JSON has no infinity.
+_LEAST_DB = -999.0
 
 
 def layer_evidence(
@@ -75,6 +77,7 @@ def described(result: DiffResult, weights: Mapping[str, int], rounded: Mapping[s
     weights: node -> bits. rounded: value -> bits.
     """
     steps = [step for step in result.all_steps if step.own_db < _FLOAT_DB]
+    steps = [dataclasses.replace(step, own_db=max(_LEAST_DB, step.own_db)) for step in steps]
     eased = {id(step): step.own_db + _fewer_db(step, weights, rounded) for step in steps}
     kinds = {step.kind for step in steps}
     alike = {kind: [step for step in steps if step.kind == kind] for kind in kinds}

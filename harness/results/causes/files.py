@@ -34,7 +34,7 @@ def layers(case: Case) -> Iterator[Finding]:
             )
         if wide is not None or target not in case.suspects or found["failed"] is not None or not found["steps"]:
             continue
-        first = found["steps"][0]
+        first = first_step(found)
         own, usual, apart = first["own_db"], first["usual_db"], first["apart_db"]
         worst = first["at_8_bits_db"] <= BROKEN or apart >= APART
         likelihood = min(0.92, 0.65 + apart / 100) if worst else 0.3
@@ -51,6 +51,17 @@ def layers(case: Case) -> Iterator[Finding]:
             likelihood=likelihood,
             evidence=found,
         )
+
+
+def first_step(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The step that lies furthest below what is usual. Evidence of earlier versions does not know bits, and has one
+    usual figure for all steps.
+    """
+    step = found["steps"][0]
+    if "apart_db" in step:
+        return step  # type: ignore[no-any-return]
+    usual, own = found["usual_db"], step["own_db"]
+    return {**step, "usual_db": usual, "at_8_bits_db": own, "apart_db": usual - own}
 
 
 def stands_out(step: Mapping[str, Any], broken: float) -> bool:

@@ -118,7 +118,7 @@ def layers(target: str, found: Mapping[str, Any], limit: Limit) -> Check | None:
     """
     if found["failed"] is not None or not found["steps"] or limit.value is None:
         return None
-    first, wide = found["steps"][0], files.unused(found)
+    first, wide = files.first_step(found), files.unused(found)
     broken = wide is not None or files.stands_out(first, limit.value)
     says = f"the worst step, {first['node']}, leaves {first['own_db']:.1f} dB; usual are {first['usual_db']:.1f} dB"
     if wide is not None:

@@ -105,3 +105,9 @@ def test_a_step_that_leaves_nothing_while_the_others_do_fails(evidence, answer):
     assert (check.answer, check.suspect, check.subject) == (answer, False, "conv3")
     assert found.layers("t", evidence, NOTHING) is None
     assert found.layers("t", {**evidence, "failed": "no values"}, ASKED["layers"]) is None
+
+
+def test_evidence_of_a_run_that_knew_no_bits_is_judged_as_it_was():
+    old = {"failed": None, "steps": [{"node": "conv3", "own_db": 6.0}], "usual_db": 45.0, "images": 8}
+    assert found.layers("t", old, ASKED["layers"]).answer == "fail"
+    assert found.layers("t", {**old, "usual_db": 14.0}, ASKED["layers"]).answer == "pass"
