@@ -38,6 +38,7 @@ collect_ignore_glob = [
     "untrue_engines.py",
     "tensorrt_stubs/*",
     "gpukit/*",
+    "mlserver/*",
     "contract/resize_with_torchvision.py",
     "processors/answer.py",
 ]
