@@ -203,6 +203,11 @@ class InputContract:
         return 1 if self.color == "gray" else 3
 
     @property
+    def values(self) -> int:
+        """How many an image has at the model's size."""
+        return self.channels * self.size[0] * self.size[1]
+
+    @property
     def tensor_shape(self) -> tuple[int, int, int]:
         """One image's part of the tensor: (C, H, W) or (H, W, C), by the layout."""
         return self.tensor_shape_of(*self.size)

@@ -69,7 +69,7 @@ for _name, _kind in {
     "pgd-linf": AttackKind("linf"),  # 20 projected steps of 0.075 eps
     "pgd-l2": AttackKind("l2"),  # 20 projected steps of 0.075 eps
     "pgd-l1": AttackKind("l1"),  # 20 projected sparse steps
-    "pgd-dense-l1": AttackKind("l1"),  # 20 projected steps of 120 along the whole gradient
+    "pgd-dense-l1": AttackKind("l1"),  # 20 projected steps along the whole gradient, of 120 at 224 px
     "mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum
     "mim-linf": AttackKind("linf"),  # the same in steps of .002
     "di-mi-fgsm-linf": AttackKind("linf"),  # 20 steps with momentum on randomly resized images

@@ -11,6 +11,7 @@ import torch
 from seatrial.harness.attacks.balls import along, box, project, random_start, scaled_back, sparse_steepest, steepest
 from seatrial.harness.attacks.losses import cross_entropy
 from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
+from seatrial.harness.attacks.strengths import dense_l1_step
 
 Tensor = Any
 # Logits [N, classes], labels [N] -> what is increased, [N].
@@ -22,8 +23,6 @@ RELATIVE_STEP = 0.075
 # Of an L1 step. RobustART's 120 for radii of 100, 400 and 1600 fits dense gradients at one of them; sparse steps
 # relative to the radius fit all of them, and go further up.
 RELATIVE_L1_STEP = 0.2
-# RobustART's, in units of pixels in [0, 1], at every radius: ART's dense steps.
-ROBUSTART_L1_STEP = 120.0
 # Share of the entries that an L1 step moves: those above the 99 % quantile (SLIDE: Tramer and Boneh 2019).
 L1_SHARE = 0.01
 
@@ -48,7 +47,7 @@ def pgd_l1(problem: Problem) -> Tensor:
 
 @GRADIENT_ATTACKS.register("pgd-dense-l1")
 def pgd_dense_l1(problem: Problem) -> Tensor:
-    """As RobustART runs it by ART: 20 steps of 120 along the whole gradient, divided by its L1 norm."""
+    """As RobustART runs it by ART: 20 steps along the whole gradient, divided by its L1 norm (`strengths`)."""
     return restarted(problem, lambda part: ascend(part, cross_entropy, "l1", dense=True), cross_entropy)
 
 
@@ -68,10 +67,11 @@ def ascend(problem: Problem, loss: LabelLoss, norm: str, *, dense: bool = False)
         elif norm == "l2":
             images = project(images.add_(steepest(gradient, norm), alpha=RELATIVE_STEP * radius), clean, radius, norm)
         elif dense:
-            images = scaled_back(images.add_(along(gradient), alpha=ROBUSTART_L1_STEP).clamp_(0, 1), clean, radius)
+            step = dense_l1_step(clean[0].numel())
+            images = scaled_back(images.add_(along(gradient), alpha=step).clamp_(0, 1), clean, radius)
         else:
-            step = sparse_steepest(gradient, images, L1_SHARE)
-            images = project(images.add_(step, alpha=RELATIVE_L1_STEP * radius), clean, radius, norm)
+            sparse = sparse_steepest(gradient, images, L1_SHARE)
+            images = project(images.add_(sparse, alpha=RELATIVE_L1_STEP * radius), clean, radius, norm)
     return images
 
 

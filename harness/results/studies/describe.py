@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seatrial.harness.attacks.strengths import PAPER_VALUES, study_strengths
 from seatrial.harness.conditions.kinds.pipeline.options import has_model_size
 from seatrial.harness.conditions.kinds.pipeline.settings import settings
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Right
 from seatrial.harness.results.studies import extremes, merkel, robustmq, table
+from seatrial.harness.results.studies.readings import level_of
 from seatrial.harness.results.studies.robustmq import Systematic
 from seatrial.harness.results.studies.rows import Row, rows_of
 from seatrial.harness.spec.studies import ROBUSTMQ, STUDIES
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
+
+# Whose strengths go with the size of the image.
+_NORMS = {"l2": "L2", "l1": "L1"}
 
 
 def study_of(
@@ -33,7 +38,7 @@ def study_of(
     suite = world.spec.conditions.suite
     if suite not in STUDIES or not world.data.labelled:
         return None
-    rows = rows_of(targets, right, labels, attacks)
+    rows = rows_of(targets, right, labels, attacks, world.model.contract.values)
     if not rows or rows[0].target != REFERENCE.id:
         return None
     if suite == ROBUSTMQ:
@@ -50,7 +55,7 @@ def study_of(
         "suite": suite,
         "rows": found,
         "claims": [one.to_dict() for one in claims],
-        "notes": _notes(rows),
+        "notes": [*_notes(rows), *(scaled(rows) if suite == ROBUSTMQ else ())],
     }
 
 
@@ -81,3 +86,21 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if unequal:
         found.append(f"Left out, as weights and activations have other bits: {', '.join(unequal)}.")
     return found
+
+
+def scaled(rows: Sequence[Row]) -> list[str]:
+    """The strengths that are not the paper's own."""
+    values = rows[0].values
+    asked = {attack.kind.norm for row in rows for attack in row.attacks.values() if level_of(attack, values)}
+    told = [
+        f"{_NORMS[norm]} {', '.join(f'{eps:g}' for eps in study_strengths(norm, values))} for "
+        f"{', '.join(f'{eps:g}' for eps in study_strengths(norm))}"
+        for norm in _NORMS
+        if norm in asked and values != PAPER_VALUES
+    ]
+    if not told:
+        return []
+    return [
+        f"Strengths that the paper has for {PAPER_VALUES:,} values (3 x 224 x 224) are taken with the same change per "
+        f"value for the {values:,} of these images: {'; '.join(told)}."
+    ]

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from seatrial.harness.attacks.ids import SOURCE, STRENGTH_WORDS, STRENGTHS, AttackId
+from seatrial.harness.attacks.ids import SOURCE, STRENGTH_WORDS, AttackId
+from seatrial.harness.attacks.strengths import study_strengths
 from seatrial.harness.attacks.studies import ROBUSTMQ_ATTACKS
 from seatrial.harness.results.studies.rows import Row
 
@@ -60,10 +61,10 @@ def left(rows: Sequence[Row], reading: Reading) -> dict[str, npt.NDArray[np.floa
 
 
 def keyed(row: Row, ways: Sequence[str] = (OWN, TRANSFER, QUERIES)) -> dict[_Key, str]:
-    """(way, attack, small, mid or large) -> condition: RobustMQ's attacks at the papers' strengths, and Square's."""
+    """(way, attack, small, mid or large) -> condition: RobustMQ's attacks at its strengths, and Square's."""
     found: dict[_Key, str] = {}
     for condition, attack in row.attacks.items():
-        level = level_of(attack)
+        level = level_of(attack, row.values)
         if level is None:
             continue
         if attack.name in _SQUARES:
@@ -76,9 +77,9 @@ def keyed(row: Row, ways: Sequence[str] = (OWN, TRANSFER, QUERIES)) -> dict[_Key
     return {key: name for key, name in found.items() if key[0] in ways}
 
 
-def level_of(attack: AttackId) -> str | None:
-    """`small`, `mid` or `large`; None for other strengths."""
-    levels = dict(zip(STRENGTHS[attack.kind.norm], STRENGTH_WORDS, strict=True))
+def level_of(attack: AttackId, values: int) -> str | None:
+    """`small`, `mid` or `large` for images of so many values; None for other strengths."""
+    levels = dict(zip(study_strengths(attack.kind.norm, values), STRENGTH_WORDS, strict=True))
     return levels.get(attack.eps)
 
 

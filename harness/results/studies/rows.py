@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from seatrial.engines.precision import bits_of, is_quantized
 from seatrial.harness.attacks.ids import AttackId, is_attack, parse_attack
+from seatrial.harness.attacks.strengths import PAPER_VALUES
 from seatrial.harness.conditions.condition import CLEAN
 from seatrial.harness.conditions.kinds.protocol import Right
 from seatrial.harness.metrics.paired import Differences
@@ -30,6 +31,7 @@ class Row:
     """A target. method: how it was quantized, for people. bits: of weights and activations, None where these are float.
     file: the surrogate that is its own file, None where nothing was attacked. masking: the verdict on its gradients.
     guesses: on clean images it is not right more often than who always names the commonest class. right: by condition.
+    values: how many an image has.
     """
 
     target: str
@@ -40,6 +42,7 @@ class Row:
     file: str | None = None
     masking: str | None = None
     guesses: bool = False
+    values: int = PAPER_VALUES
 
     @functools.cached_property
     def attacks(self) -> dict[str, AttackId]:
@@ -71,10 +74,14 @@ def method_of(target: TargetSpec) -> str:
 
 
 def rows_of(
-    targets: Sequence[TargetSpec], right: Mapping[str, Right], labels: npt.NDArray[np.int32], attacks: Any
+    targets: Sequence[TargetSpec],
+    right: Mapping[str, Right],
+    labels: npt.NDArray[np.int32],
+    attacks: Any,
+    values: int = PAPER_VALUES,
 ) -> list[Row]:
     """Those of the targets that answered clean images. right: target id -> what it gets right; labels: int32 [N].
-    attacks: the block `attacks` of summary.json, or None.
+    attacks: the block `attacks` of summary.json, or None. values: how many an image has.
     """
     common = labels == np.bincount(labels).argmax()
     found = []
@@ -92,6 +99,7 @@ def rows_of(
                 file=attacked and attacked["file"],
                 masking=attacked and attacked["masking"]["verdict"],
                 guesses=guesses(right[target.id][CLEAN], common),
+                values=values,
             )
         )
     return found

@@ -27,6 +27,7 @@ from seatrial.harness.attacks.ids import (
     suite_ids,
 )
 from seatrial.harness.attacks.rows import AttackRows, read_attack_rows, rows_path
+from seatrial.harness.attacks.strengths import PAPER_VALUES, sized
 from seatrial.harness.attacks.studies import study_ids
 from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.attack import words
@@ -86,9 +87,11 @@ class Attacks(Kind):
         return matching_ids(glob, surrogates_of(world))
 
     def of_suite(self, suite: str, world: World) -> list[str]:
-        """The attacks, and what the masking checks need."""
+        """The attacks, and what the masking checks need. A model that is not loaded is taken for one of 224 px."""
         known = surrogates_of(world)
-        return study_ids(suite, known) if suite in STUDIES else suite_ids(suite, known)
+        if suite not in STUDIES:
+            return suite_ids(suite, known)
+        return study_ids(suite, known, PAPER_VALUES if world.model is None else world.model.contract.values)
 
     def chosen(self, suite: str, globs: Sequence[str], severities: Sequence[int], world: World) -> list[str]:
         """By attack, surrogate and strength."""
@@ -137,6 +140,7 @@ class Attacks(Kind):
             return {"id": condition.id, "queries": options.queries}
         return {
             **ATTACKS.provenance(attack.name),
+            **sized(attack.name, world.model.contract.values),
             "id": str(dataclasses.replace(attack, surrogate=SOURCE)),
             "restarts": options.restarts,
             "device": device_kind(options.device),

@@ -18,6 +18,7 @@ from seatrial.harness.attacks.chunks import AdversarialSet, Job, chunk_size, mak
 from seatrial.harness.attacks.ids import SOURCE, AttackId, parse_attack
 from seatrial.harness.attacks.search import Images
 from seatrial.harness.attacks.store import ChunkStore
+from seatrial.harness.attacks.strengths import sized
 from seatrial.harness.conditions.condition import CLEAN, Condition
 from seatrial.harness.conditions.kinds.attack.surrogates import files_of
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Session, Target
@@ -126,6 +127,7 @@ def _job(
     description: dict[str, Any] = {
         "attack": attack.name,
         "radius": attack.radius,
+        **sized(attack.name, world.model.contract.values),
         "seed": seed,
         "restarts": options.restarts,
         "surrogate": _shape(models[name]),

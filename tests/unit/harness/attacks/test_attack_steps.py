@@ -152,17 +152,18 @@ def test_pgd_in_l1_changes_few_pixels_and_climbs_higher_than_dense_steps():
     assert asked.surrogate.seen == [6] * 20
 
 
-def test_dense_pgd_in_l1_takes_robustarts_steps_along_the_whole_gradient():
-    asked = problem(name="pgd-dense-l1", radius=100.0)
+def test_dense_pgd_in_l1_takes_robustarts_steps_by_the_size_of_the_image_along_the_whole_gradient():
+    share = 3 * 12 * 10 / (3 * 224 * 224)
+    asked = problem(name="pgd-dense-l1", radius=400 * share)
     clean = asked.images
-    start = random_start(clean, 100.0, "l1", draws(6))
+    start = random_start(clean, 400 * share, "l1", draws(6))
 
     def step(gradient, images):
-        return 120 * gradient / gradient.abs().sum((1, 2, 3), keepdim=True)
+        return 120 * share * gradient / gradient.abs().sum((1, 2, 3), keepdim=True)
 
     def back(images):
         change = images.clamp(0, 1) - clean
-        return clean + change * (100 / change.abs().sum((1, 2, 3), keepdim=True)).clamp_max(1)
+        return clean + change * (400 * share / change.abs().sum((1, 2, 3), keepdim=True)).clamp_max(1)
 
     expected = ascent(asked.surrogate, asked.labels, start, 20, step, back)
     torch.testing.assert_close(GRADIENT_ATTACKS["pgd-dense-l1"](asked), expected, rtol=1e-4, atol=1e-5)

@@ -1,11 +1,15 @@
 """Suites that repeat a study: which conditions they ask for, how they are narrowed, and decoders with filters."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from seatrial.errors import UsageError
 from seatrial.exporters.contract import DECODERS, INTERPOLATIONS
+from seatrial.exporters.presets import PRESETS
+from seatrial.harness.attacks.ids import STRENGTHS
+from seatrial.harness.attacks.strengths import PAPER_VALUES, sized, study_strengths
 from seatrial.harness.command import parse_flags
 from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.conditions import choose
@@ -32,6 +36,37 @@ def test_robustmq_asks_for_its_attacks_on_every_file_corruptions_and_settings():
     assert set(setting_ids()) <= set(found)
     assert len({*settings(None, None).values()}) == 33
     assert "blackbox/square-linf@8" in found
+
+
+def test_strengths_in_l1_and_l2_leave_the_change_per_value_as_it_is_at_224_px():
+    assert study_strengths("l2") == STRENGTHS["l2"]
+    assert study_strengths("l1") == STRENGTHS["l1"]
+    for values in (784, 3 * 32 * 32, 3 * 299 * 299):
+        assert study_strengths("linf", values) == STRENGTHS["linf"]
+        for large, asked in zip(study_strengths("l1", values), STRENGTHS["l1"], strict=True):
+            assert large / values == pytest.approx(asked / PAPER_VALUES, rel=0.005)
+        for large, asked in zip(study_strengths("l2", values), STRENGTHS["l2"], strict=True):
+            assert large**2 / values == pytest.approx(asked**2 / PAPER_VALUES, rel=0.01)
+
+
+def test_robustmq_asks_a_model_of_32_px_for_as_much_per_value_as_the_paper():
+    small = SimpleNamespace(contract=PRESETS["cifar10"], precision="fp32")
+    found = choose("robustmq", dataclasses.replace(TWO, model=small))
+    assert {name for name in found if "-l2" in name and "+" not in name} == {
+        f"attack/pgd-l2@{eps}" for eps in ("0.0714", "0.286", "1.14")
+    }
+    assert {name for name in found if "-l1" in name and "+" not in name} == {
+        f"attack/pgd-dense-l1@{eps}" for eps in ("2.04", "8.16", "32.7")
+    }
+    assert len(found) == len(choose("robustmq", TWO))
+    large = SimpleNamespace(contract=PRESETS["imagenet"], precision="fp32")
+    assert choose("robustmq", dataclasses.replace(TWO, model=large)) == choose("robustmq", TWO)
+
+
+def test_the_step_of_dense_l1_shapes_its_images_and_no_others():
+    assert sized("pgd-dense-l1", PAPER_VALUES) == {"step": 120.0}
+    assert sized("pgd-dense-l1", 3072)["step"] == pytest.approx(120 / 49)
+    assert sized("pgd-l1", 3072) == {}
 
 
 def test_merkel_sweeps_two_attacks():

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from seatrial.harness.attacks.strengths import PAPER_VALUES
 from seatrial.harness.conditions.corruptions import MCE_CORRUPTIONS
 from seatrial.harness.conditions.kinds.pipeline.settings import settings
 from seatrial.harness.results.studies import extremes, merkel, robustmq
+from seatrial.harness.results.studies.describe import scaled
 from seatrial.harness.results.studies.readings import READINGS, left
 from seatrial.harness.results.studies.robustmq import Systematic
 from seatrial.harness.results.studies.rows import Row, guesses, method_of, series_of
@@ -48,8 +50,8 @@ def by_id(claims):
     return {claim.id: claim for claim in claims}
 
 
-def floats(made, **shares):
-    return made.row("float", (32, 32), shares)
+def floats(made, *, values=PAPER_VALUES, **shares):
+    return made.row("float", (32, 32), shares, values=values)
 
 
 def test_lower_bits_that_are_more_robust_are_so_under_every_reading_but_where_they_are_not():
@@ -195,6 +197,19 @@ def test_readings_take_what_all_targets_were_asked():
     worst = [right[f"attack/pgd-linf@{eps}+qdq"] & right[f"attack/pgd-linf@{eps}"] for eps in ("0.5", "2")]
     np.testing.assert_array_equal(by_name["worst"]["lsq-8"], np.mean(worst, axis=0))
     assert by_name["queries"] == {}
+
+
+def test_strengths_are_told_by_the_size_of_the_images():
+    made = Made(images=50)
+    shares = {f"attack/pgd-l2@{eps}": 0.5 for eps in ("0.0714", "0.5", "2")}
+    (small,) = table([floats(made, **shares, values=3 * 32 * 32)], SETTINGS)
+    assert [(one["level"], one["eps"]) for one in small["ar"]] == [("small", 0.0714)]
+    (large,) = table([floats(made, **shares)], SETTINGS)
+    assert [(one["level"], one["eps"]) for one in large["ar"]] == [("small", 0.5), ("mid", 2.0)]
+    assert scaled([floats(made, **shares)]) == []
+    (note,) = scaled([floats(made, **shares, values=3 * 32 * 32)])
+    assert "L2 0.0714, 0.286, 1.14 for 0.5, 2, 8" in note
+    assert "L1" not in note
 
 
 def test_the_table_counts():
