@@ -2,7 +2,8 @@
 --out .` writes index.md and its plots.
 
 A line `{{ RUN TABLE }}` of the template becomes that table of `RUNS/RUN/summary.json`, `{{ networks clean }}` that of
-networks.json, `{{ RUN plots }}` the run's plots, `{{ RUN facts }}` what was run.
+networks.json, `{{ RUN plots }}` the run's plots, `{{ RUN facts }}` what was run. Within a sentence
+`{{ RUN PHRASE WORD ... }}` is a figure of the run (`phrases`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import phrases
 import plots
 import tables
 
@@ -27,7 +29,7 @@ TABLES: dict[str, Callable[[Values], str]] = {
     "claims-by-method": tables.claims_by_method,
     "notes": tables.notes,
 }
-_MARKER = re.compile(r"^\{\{ (\S+) (\S+) \}\}$", re.MULTILINE)
+_MARKER = re.compile(r"\{\{ (\S+) (\S+)((?: [^\s}]+)*) \}\}")
 _PLOTTED = {
     "noise": "Clean accuracy, under corruptions, and over decoders and resize filters",
     "worst": "WCAR by strength: own gradients, transfer from the float model, all",
@@ -68,15 +70,18 @@ def filled(template: str, runs: Path, networks: Path, out: Path) -> str:
         return read[run]
 
     def replaced(found: re.Match[str]) -> str:
-        run, name = found[1], found[2]
+        run, name, words = found[1], found[2], found[3].split()
         if (run, name) == ("networks", "clean"):
             return tables.clean(json.loads((networks / "networks.json").read_text()))
         if name == "facts":
             return facts(summary_of(run))
         if name == "plots":
             return plotted(summary_of(run), run, out)
+        if name in phrases.PHRASES:
+            return phrases.PHRASES[name](summary_of(run), *words)
         if name not in TABLES:
-            raise SystemExit(f"The template asks for {name!r}; there are {', '.join(TABLES)}, facts and plots.")
+            known = ", ".join([*TABLES, *phrases.PHRASES, "facts", "plots"])
+            raise SystemExit(f"The template asks for {name!r}; there are {known}.")
         return TABLES[name](summary_of(run)["study"])
 
     return _MARKER.sub(replaced, template)

@@ -1,6 +1,7 @@
 """The study of RobustMQ: its kept networks are what their names say, and its page says what its runs found."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,47 @@ def test_the_page_has_the_run_s_figures(page, tmp_path):
     assert drawn == {"cifar-noise.svg", "cifar-worst.svg", "cifar-attacks-mid.svg"}
     assert all(f"({name})" in text for name in drawn)
     assert "{{" not in text
+
+
+def test_sentences_take_their_figures_from_the_run(page, tmp_path):
+    rows = [row("float", [32, 32], 0.9), row("lsq", [2, 2], 0.8), row("pact", [2, 2], 0.6), row("lsq", [4, 4], 0.88)]
+    rows[2]["wcar"][0]["own"] = rate(0.05)
+    rows[3]["masking"] = "pass"
+    study = {"rows": rows, "claims": [CLAIM, CLAIM | {"id": "bits-attacks-queries", "figure": None}], "notes": []}
+    sentences = (
+        "It {{ cifar claim bits-corruptions }}.",
+        "Queries: {{ cifar claim bits-attacks-queries }}.",
+        "Clean {{ cifar clean-of 2 }}, wider {{ cifar clean-of 4-8 }}.",
+        "PGD leaves {{ cifar left pgd-linf mid transfer 2 }} and {{ cifar left pgd-linf large own 2 }}.",
+        "The worst leaves {{ cifar worst-of small own 2 }}, gradients {{ cifar masking 4-8 }}, {{ cifar masking 2 }}.",
+        "{{ cifar asked }}",
+    )
+    done = page("\n".join(sentences), study)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "index.md").read_text().splitlines() == [
+        "It **cannot be told** (-7.1, -15.0 to 1.0).",
+        "Queries: **cannot be told** (not asked).",
+        "Clean 60 to 80 %, wider 88 %.",
+        "PGD leaves 70 % and not asked.",
+        "The worst leaves 5 to 44 %, gradients *pass* of 1, not asked.",
+        "Asked: attacks `pgd-linf` (mid).",
+    ]
+
+
+def test_a_sentence_that_the_run_lacks_makes_no_page(page, tmp_path):
+    done = page("{{ cifar claim nothing }}", {"rows": [row("float", [32, 32], 0.9)], "claims": [CLAIM], "notes": []})
+    assert done.returncode == 1
+    assert "no sentence 'nothing'" in done.stderr
+    assert not (tmp_path / "index.md").exists()
+
+
+def test_the_page_s_sentences_ask_for_what_there_is(page):
+    """Every phrase of the template has the name of one."""
+    text = (STUDY / "index.template").read_text()
+    names = {marker.split()[1] for marker in re.findall(r"{{ (.+?) }}", text)}
+    done = page("{{ cifar no-such }}", {"rows": [row("float", [32, 32], 0.9)], "claims": [], "notes": []})
+    known = set(done.stderr.partition("there are ")[2].strip().rstrip(".").split(", "))
+    assert names <= known | {"clean"}
 
 
 def test_a_run_without_a_study_makes_no_page(page, tmp_path):
