@@ -5,10 +5,10 @@ import os
 import sys
 
 import pytest
+
 from fuzz.fuzzing import REFUSED, TAKEN, fuzz, read_all
 from fuzz.readers import READERS
 from fuzz.ways_in import ways_in
-
 from seatrial.errors import SeatrialError
 
 # A few hundred inputs in every run of the tests; SEATRIAL_INPUTS of them in the long one.
@@ -98,7 +98,7 @@ def test_whatever_parses_is_asked(entered):
     ways = ways_in()
     assert NOT_ASKED.keys() <= ways, f"these parse no more: {sorted(NOT_ASKED.keys() - ways)}"
     forgotten = ways - NOT_ASKED.keys() - entered
-    assert not forgotten, "a way in that no reader in tests/fuzz/readers.py asks"
+    assert not forgotten, "a way in that no reader in tests/fuzz/readers asks"
 
 
 def test_a_few_hundred_inputs_end_as_they_should(root):
