@@ -16,8 +16,12 @@ class Update(Protocol):
         """done: units finished so far; note: what is at work."""
 
 
+# Units of which each takes about as long as the next: of others, no time left is told.
+ALIKE = ("images", "steps", "pipelines")
+
+
 class Progress(Protocol):
-    """Opens one stage of a run after the other."""
+    """Opens one stage of a run after the other, or within another."""
 
     def stage(self, name: str, total: int, unit: str = "images") -> AbstractContextManager[Update]:
         """A context in which `total` units of work are done; yields the function that reports them."""

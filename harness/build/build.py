@@ -18,6 +18,7 @@ from seatrial.files import replacing
 from seatrial.harness.alike import IMAGES, settle
 from seatrial.harness.guard import Verdict
 from seatrial.harness.guard.faithful import faithful
+from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.files import needs_calibration, saturates_at, target_file
 from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
@@ -68,13 +69,19 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
         with progress.stage("Building", len(asked), "engines") as update:
             for done, target in enumerate(asked):
                 update(done, target.id)
-                results.append(_one(spec, models[target.variant], target, images, places))
+                says = lambda phase: update(done, f"{target.id}, {phase}")  # noqa: B023, E731
+                results.append(_one(spec, models[target.variant], target, images, places, says))
             update(len(asked))
     return results
 
 
 def _one(
-    spec: BuildSpec, model: DeployableModel, target: TargetSpec, images: CalibrationImages | None, places: Places
+    spec: BuildSpec,
+    model: DeployableModel,
+    target: TargetSpec,
+    images: CalibrationImages | None,
+    places: Places,
+    says: Says,
 ) -> BuildResult:
     nodes, verdict = 0, None
     try:
@@ -82,8 +89,9 @@ def _one(
         place.check_offered(target.engine, target.precision, target.device)
         with EngineProcess(target.engine, spec.limits, place=place) as process:
             process.check_compile(target.precision, target.device, spec.builder.compute_capability)
-            made, verdict = _made(spec, model, target, images, process)
+            made, verdict = _made(spec, model, target, images, process, says)
             nodes = len(made.proto.graph.node)
+            says("building")
             built = process.compile(_request(spec, made, target))
     except TARGET_ERRORS as error:
         return BuildResult(target, nodes, None, error, None)
@@ -102,9 +110,11 @@ def _made(
     target: TargetSpec,
     images: CalibrationImages | None,
     process: EngineProcess,
+    says: Says,
 ) -> tuple[DeployableModel, Verdict | None]:
     """The file that is built, with the nodes in float in which the engine would depart from it, where it runs here."""
     saturates = saturates_at(process.place, target.device)
+    says("making its file")
     made = target_file(model, target, images, spec.quantization, saturates=saturates)
     if not is_quantized(made.precision) or spec.builder.compute_capability is not None:
         return made, None
@@ -112,7 +122,7 @@ def _made(
         process.check(target.precision, target.device)
     except UnsupportedError:  # built here, run elsewhere
         return made, None
-    found = faithful(model, target, images, spec.quantization, lambda file: _request(spec, file, target), process)
+    found = faithful(model, target, images, spec.quantization, lambda file: _request(spec, file, target), process, says)
     return found.model, found.verdict
 
 

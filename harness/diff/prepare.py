@@ -93,7 +93,7 @@ def prepared(spec: DiffSpec, progress: Progress) -> Iterator[Prepared]:
                         progress=update,
                     )
                 )
-            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed)
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed, progress)
         with progress.stage("Decoding images", len(plan.data)) as update:
             images = stack.enter_context(
                 spool(

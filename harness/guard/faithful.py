@@ -10,6 +10,7 @@ from seatrial.engines.base import BuildRequest
 from seatrial.engines.places import EngineProcess, PlacedEngine
 from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import Guard, Guarded, guarded, sample_for
+from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.files import makes_own_file, saturates_at, target_file
 from seatrial.harness.spec.targets import TargetSpec
 
@@ -21,9 +22,11 @@ def faithful(
     options: QuantizeOptions,
     request: Callable[[DeployableModel], BuildRequest],
     process: EngineProcess,
+    says: Says = lambda phase: None,
 ) -> Guarded:
     """What `process` builds of the target's file. images: what to calibrate on and to look at it on, None for seeded
-    ones. request: of a file, what the engine is built from. Raises what making and building the file raise.
+    ones. request: of a file, what the engine is built from. says: is told what is at work. Raises what making and
+    building the file raise.
     """
 
     def make(leave: Mapping[str, str]) -> DeployableModel:
@@ -34,4 +37,4 @@ def faithful(
         return PlacedEngine(process, request(made))
 
     guard = Guard(sample_for(images, model), process.limits, cache_root() / "guard")
-    return guarded(make, build, guard, ours=makes_own_file(model, target, options))
+    return guarded(make, build, guard, ours=makes_own_file(model, target, options), says=says)

@@ -17,6 +17,8 @@ _ROUNDS = 3
 # Nodes to leave in float -> why; the file with them in float.
 Make = Callable[[Mapping[str, str]], DeployableModel]
 Build = Callable[[DeployableModel], PlacedEngine]
+# Is told what is at work.
+Says = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,26 +30,35 @@ class Guarded:
     verdict: Verdict | None
 
 
-def guarded(make: Make, build: Build, guard: Guard, *, ours: bool) -> Guarded:
+def guarded(make: Make, build: Build, guard: Guard, *, ours: bool, says: Says = lambda phase: None) -> Guarded:
     """Builds an engine and looks at it; a file of our own (`ours`) is made again with the nodes in float where the
     engine departs from it, until it does not. Raises what `make` and `build` raise.
     """
     kept: dict[str, str] = {}
-    model = make(kept)
-    engine = build(model)
-    verdict = guard.look(engine, model)
+
+    def made(leave: Mapping[str, str]) -> DeployableModel:
+        says("making its file")
+        return make(leave)
+
+    def built(model: DeployableModel) -> tuple[PlacedEngine, Verdict | None]:
+        says("building")
+        engine = build(model)
+        says("comparing it with its file")
+        return engine, guard.look(engine, model)
+
+    model = made(kept)
+    engine, verdict = built(model)
     for _ in range(_ROUNDS if ours else 0):
         more = {} if verdict is None or verdict.faithful else _reasons(engine, verdict, kept)
         if not more:
             break
         try:
-            other = make({**kept, **more})
+            other = made({**kept, **more})
         except BuildError:  # nothing would be left to quantize
             break
         kept |= more
         model = other
-        engine = build(model)
-        verdict = guard.look(engine, model)
+        engine, verdict = built(model)
     if verdict is not None and kept:
         verdict = dataclasses.replace(verdict, kept_float=tuple(kept.items()))
     return Guarded(engine, model, verdict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,6 +14,7 @@ from seatrial.files import value_digest
 from seatrial.harness.conditions import Condition
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageStore
+from seatrial.harness.progress import Progress, Silent
 
 ONE_CLASS = "All calibration images are of one class: ranges of what other classes look like are guessed."
 
@@ -27,12 +30,15 @@ def of_one_class(labels: npt.NDArray[np.int64]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class CalibrationSet:
-    """Images in a fixed order, each under `condition`; ids: one per image, on which the condition's seed hangs."""
+    """Images in a fixed order, each under `condition`; ids: one per image, on which the condition's seed hangs.
+    progress: is told of every look at more than the first of them.
+    """
 
     store: ImageStore
     ids: Sequence[str]
     condition: Condition
     seed: int
+    progress: Progress = dataclasses.field(default_factory=Silent, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -46,6 +52,18 @@ class CalibrationSet:
 
     def batches(self, size: int) -> Iterator[Pixels]:
         """Streams them from the first: uint8 [<= size, H, W, 3]."""
-        for start in range(0, len(self.store), size):
-            stop = min(start + size, len(self.store))
-            yield self.condition.apply(self.store.read(start, stop), self.ids[start:stop], self.seed)
+        ranges = [(start, min(start + size, len(self.store))) for start in range(0, len(self.store), size)]
+        yield from itertools.starmap(self._read, ranges[:1])
+        if len(ranges) == 1:
+            return
+        stack = contextlib.ExitStack()
+        update = stack.enter_context(self.progress.stage("Looking at calibration images", len(self.store)))
+        try:
+            for start, stop in ranges[1:]:
+                update(start)
+                yield self._read(start, stop)
+        finally:  # whoever has seen enough leaves the stage as well
+            stack.close()
+
+    def _read(self, start: int, stop: int) -> Pixels:
+        return self.condition.apply(self.store.read(start, stop), self.ids[start:stop], self.seed)

@@ -34,4 +34,4 @@ def open_calibration(
         )
     stack.enter_context(store)
     condition = make_condition(spec.calibration.condition, World())
-    return CalibrationSet(store, chosen.ids, condition, seed), of_one_class(chosen.labels)
+    return CalibrationSet(store, chosen.ids, condition, seed, progress), of_one_class(chosen.labels)

@@ -23,6 +23,7 @@ from seatrial.exporters.float_view import float_view
 from seatrial.files import replacing
 from seatrial.harness.alike import IMAGES, settle
 from seatrial.harness.guard import Guard, Verdict, guarded, sample_for
+from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.calibration import ONE_CLASS
 from seatrial.harness.plan.load import load_model
 from seatrial.harness.plan.open_calibration import open_calibration
@@ -92,8 +93,9 @@ def _quantized(spec: QuantizeSpec, engine: str, place: Place, progress: Progress
                     leave=leave,
                 )
 
+            update(0, "making the file")
             made = make({})
-            built = _built(engine, made, make, spec, images, place)
+            built = _built(engine, made, make, spec, images, place, lambda phase: update(0, f"{engine}, {phase}"))
             update(1)
     if built.model is not None:
         made = built.model
@@ -130,6 +132,7 @@ def _built(
     spec: QuantizeSpec,
     images: CalibrationImages | None,
     place: Place,
+    says: Says,
 ) -> _Built:
     """What the engine makes of the file. made: what `make` gives of no node."""
     if engine not in ENGINES:
@@ -149,6 +152,7 @@ def _built(
                 build,
                 guard,
                 ours=spec.quantization.quantizer == OURS and not is_simulated(spec.precision),
+                says=says,
             )
             return _Built(found.model, found.engine.audit(), None, found.verdict, found.engine.version)
     except SeatrialError as error:

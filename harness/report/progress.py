@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 from rich.text import Text
 
-from seatrial.harness.progress import Progress, Silent, Update
+from seatrial.harness.progress import ALIKE, Progress, Silent, Update
 from seatrial.harness.typeset.terminal import Terminal, say_whole
 from seatrial.text import shown
 
@@ -32,25 +32,43 @@ def progress_here() -> Progress:
 
 
 class RichProgress:
-    """Shows each stage as a bar with its rate, the time left and what is being done."""
+    """Shows each stage as a bar with its rate, the time left and what is being done; one within another below it."""
 
     def __init__(self) -> None:
         self._console = Terminal(stderr=True)
+        self._bars: Bars | None = None
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
         """A bar of `total` units; 0 for an unknown total."""
-        state = _State(name, total, unit)
-        # Without the room for a bar, the words say as much.
-        bar = [BarColumn(bar_width=24)] if self._console.width >= _WIDTH_OF_A_BAR else []
-        with Bars(SpinnerColumn(), *bar, _Words(state), console=self._console) as bars:
-            task = bars.add_task("", total=total or None)
+        state, within = _State(name, total, unit), self._bars is not None
+        with self._drawn() as bars:
+            task = bars.add_task("", total=total or None, state=state)
 
             def update(done: int, note: str = "") -> None:
                 state.update(done, note)
                 bars.update(task, completed=done)
 
-            yield update
+            try:
+                yield update
+            finally:
+                state.over = True
+                if within:
+                    bars.remove_task(task)
+
+    @contextlib.contextmanager
+    def _drawn(self) -> Iterator[Bars]:
+        """What is drawn, where a stage is open already."""
+        if self._bars is not None:
+            yield self._bars
+            return
+        # Without the room for a bar, the words say as much.
+        bar = [BarColumn(bar_width=24)] if self._console.width >= _WIDTH_OF_A_BAR else []
+        with Bars(SpinnerColumn(), *bar, _Words(), console=self._console) as self._bars:
+            try:
+                yield self._bars
+            finally:
+                self._bars = None
 
     def tell(self, sentence: str) -> None:
         """A line on standard error, above what comes."""
@@ -58,37 +76,50 @@ class RichProgress:
 
 
 class LineProgress:
-    """Says every ten seconds how far a stage is, and once that it is done; never a sign that moves a cursor.
+    """Says every ten seconds how far a stage is, with those within it, and once that it is done; never a sign that
+    moves a cursor.
 
     every_s: seconds between two lines.
     """
 
     def __init__(self, every_s: float = LINE_EVERY_S) -> None:
         self._every_s = every_s
+        self._within: list[_State] = []
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
         """`total` units; 0 for an unknown total."""
-        state, over = _State(name, total, unit), threading.Event()
+        state = _State(name, total, unit)
+        self._within.append(state)
+        try:
+            with self._told(state) if len(self._within) == 1 else contextlib.nullcontext():
+                yield state.update
+        finally:
+            if state in self._within:  # whoever stopped within it may never say so
+                del self._within[self._within.index(state) :]
+
+    @contextlib.contextmanager
+    def _told(self, state: _State) -> Iterator[None]:
         # Of a stage that reports nothing for long, the time that passes is told.
-        clock = threading.Thread(target=self._tick, args=(state, over), daemon=True)
+        over = threading.Event()
+        clock = threading.Thread(target=self._tick, args=(over,), daemon=True)
         clock.start()
         try:
-            yield state.update
+            yield
         except BaseException:
             self._end(clock, over)
             _line(f"{state.counted()}, not finished after {duration(state.passed_s)}")
             raise
         self._end(clock, over)
-        _line(f"{name}: done, {counted(state.done, unit)} in {duration(state.passed_s)}")
+        _line(f"{state.name}: done, {counted(state.done, state.unit)} in {duration(state.passed_s)}")
 
     def tell(self, sentence: str) -> None:
         """A line on standard error."""
         _line(sentence)
 
-    def _tick(self, state: _State, over: threading.Event) -> None:
+    def _tick(self, over: threading.Event) -> None:
         while not over.wait(self._every_s):
-            _line(state.line())
+            _line(". ".join(state.line() for state in tuple(self._within)))
 
     def _end(self, clock: threading.Thread, over: threading.Event) -> None:
         over.set()
@@ -110,8 +141,8 @@ class _State:
 
     def __init__(self, name: str, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: seconds."""
-        self._name, self._total, self._unit, self._clock = name, total, unit, clock
-        self.done, self._note = 0, ""
+        self.name, self._total, self.unit, self._clock = name, total, unit, clock
+        self.done, self._note, self.over = 0, "", False
         self._begun = clock()
         # Units done and when: the last that is at most half of what is done now, and all after it.
         self._past: deque[tuple[int, float]] = deque([(0, self._begun)])
@@ -132,19 +163,29 @@ class _State:
         (first, since), *more = tuple(self._past)
         return (self._clock() - since) / (self.done - first) if more and self.done > first else None
 
+    def left_s(self) -> float | None:
+        """Seconds until the stage is done; None where nothing tells."""
+        each_s = self.each_s()
+        if self.unit not in ALIKE or each_s is None or self.done >= self._total:
+            return None
+        return each_s * (self._total - self.done)
+
     def counted(self) -> str:
         if not self._total:
-            return f"{self._name}: {counted(self.done, self._unit)}"
-        return f"{self._name}: {self.done} of {counted(self._total, self._unit)}"
+            return f"{self.name}: {counted(self.done, self.unit)}"
+        return f"{self.name}: {self.done} of {counted(self._total, self.unit)}"
 
     def line(self) -> str:
         """As in a log: `Running trials: 300 of 400 images, 12 a second, 8.3 s left (clean)`."""
-        each_s = self.each_s()
-        if each_s is not None and self._total and self.done < self._total:
-            when = f"{duration(each_s * (self._total - self.done))} left"
+        left_s = self.left_s()
+        # What takes long although all is done is no more of the same.
+        alike = self.unit in ALIKE and (self.over or left_s is not None or not self._total)
+        rate = _rate(self.each_s()) if alike else ""
+        if left_s is not None:
+            when = f"{duration(left_s)} left"
         else:
-            when = f"{duration(self.passed_s)} {'in all' if self._total and self.done >= self._total else 'so far'}"
-        return f"{self.counted()}{_rate(each_s)}, {when}{f' ({self._note})' if self._note else ''}"
+            when = f"{duration(self.passed_s)} {'in all' if self.over else 'so far'}"
+        return f"{self.counted()}{rate}, {when}{f' ({self._note})' if self._note else ''}"
 
 
 def _rate(each_s: float | None) -> str:
@@ -181,10 +222,9 @@ class _Words(ProgressColumn):
 
     max_refresh = 0.5  # figures that jump cannot be read
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self) -> None:
         super().__init__(table_column=Column(overflow="fold"))
-        self._state = state
 
     def render(self, task: Task) -> Text:
         """As in a log."""
-        return Text(shown(self._state.line()))
+        return Text(shown(task.fields["state"].line()))

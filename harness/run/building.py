@@ -9,6 +9,7 @@ from seatrial.engines.places import PlacedEngine
 from seatrial.errors import SeatrialError
 from seatrial.exporters import DeployableModel
 from seatrial.harness.guard import IMAGES, Guard, Guarded, Sample, guarded, sample_for, sample_of
+from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.files import makes_own_file, target_file
 from seatrial.harness.plan.plan import Plan
@@ -40,8 +41,9 @@ def build_targets(session: Session, *, audits: bool = True) -> None:
         for done, build in enumerate(begun):
             update(done, build.id)
             try:
-                made = maker.make(build)
+                made = maker.make(build, lambda phase: update(done, f"{build.id}, {phase}"))  # noqa: B023
                 if audits:
+                    update(done, f"{build.id}, asking what it executes")
                     made.engine.audit()
             except TARGET_ERRORS as error:
                 session.lose(build.id, "build", error)
@@ -79,7 +81,7 @@ class _Maker:
         self._files: dict[TargetSpec, DeployableModel] = {}
         self._guards: dict[bool, Guard] = {}
 
-    def make(self, build: Build) -> Guarded:
+    def make(self, build: Build, says: Says) -> Guarded:
         """The engine, on a file that it computes as it is written (`harness.guard`)."""
         plan, target = self._session.plan, build.target
         images = self._session.calibration if plan.calibrates(target) else None
@@ -95,7 +97,7 @@ class _Maker:
             return PlacedEngine(self._session.fleet.processes[build], plan.request(target, model))
 
         ours = known is None and makes_own_file(plan.model_of(target), target, plan.spec.quantization)
-        made = guarded(file, start, self._guard(images), ours=ours)
+        made = guarded(file, start, self._guard(images), ours=ours, says=says)
         self._files[target] = made.model
         return made
 

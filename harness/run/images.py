@@ -87,7 +87,7 @@ def run_images(
         calibration = None
         if plan.calib is not None:
             store = stack.enter_context(_spool(plan, plan.calib, "Decoding calibration images", progress))
-            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed)
+            calibration = CalibrationSet(store, plan.calib.ids, plan.calib_condition, plan.spec.calib_seed, progress)
         readers: Callable[[str], ImageReader]
         if plan.released is not None:
             # Released images are as large as they should be: cropped by whoever released them.

@@ -31,7 +31,7 @@ def look_for_causes(session: Session) -> None:
         plan, reference.engine, reference.model, session.images.reader, _mildest(session), session.calibration
     )
     known = directory.findings.exists()
-    with session.progress.stage("Looking for causes", 2, "steps") as update:
+    with session.progress.stage("Looking for causes", 2, "parts") as update:
         evidence = read_values(directory.findings) if known else of_run(scene)
         if not known:
             write_values(directory.findings, evidence)

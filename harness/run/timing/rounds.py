@@ -173,8 +173,8 @@ class InTurns:
 class Hooks:
     """What a round tells, and waits for; does nothing by itself."""
 
-    def before_round(self, number: int) -> None:
-        """Before the processes of a round are started."""
+    def before_round(self, number: int, more_s: float) -> None:
+        """Before the processes of a round are started. more_s: what rounds beyond those asked for may still take."""
 
     def note(self, says: str) -> None:
         """What is at work now."""
@@ -196,7 +196,7 @@ def time_in_rounds(
     while wanting := [one for one in found if one.finished is None]:
         number += 1
         begin = time.monotonic()
-        hooks.before_round(number)
+        hooks.before_round(number, max(0.0, budget.seconds - budget.spent))
         if number == 1:
             _round(session, preparing.own(), wanting, number, machine, hooks)
         else:

@@ -256,16 +256,17 @@ class _Timing:
 
 class _Hooks(Hooks):
     def __init__(self, timing: _Timing) -> None:
-        self._timing = timing
+        self._timing, self._more = timing, ""
 
-    def before_round(self, number: int) -> None:
+    def before_round(self, number: int, more_s: float) -> None:
+        self._more = f"; up to {more_s:.0f} s more, if it is not told closely" if more_s else ""
         self._timing.cool_down(f"round {number}")
 
     def timed(self) -> None:
         self._timing.step()
 
     def note(self, says: str) -> None:
-        self._timing.note(says)
+        self._timing.note(f"{says}{self._more}")
 
     def finished(self, scenario: InTurns) -> None:
         self._timing.file(scenario)
