@@ -120,15 +120,17 @@ def test_our_quantizer_leaves_in_float_what_an_engine_computes_otherwise(flat):
         return quantize_integer(Request(float_view(flat), wrong, IMAGES, QuantizeOptions(), leave))
 
     assert not looked_at(make({})).faithful
-    process = places.EngineProcess("onnxruntime")
+    process, said = places.EngineProcess("onnxruntime"), []
     with process:
         found = guarded(
             make,
             lambda model: places.PlacedEngine(process, build_request(model, precision="int8")),
             Guard(sample_for(IMAGES, flat)),
             ours=True,
+            says=said.append,
         )
         given = found.engine.infer(flat.contract.normalise(IMAGES.images[:32]))
+    assert said == ["making its file", "building", "comparing it with its file"] * 2
     ((node, why),) = found.verdict.kept_float
     assert node == "attend"
     assert "QLinearSoftmax" in why
