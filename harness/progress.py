@@ -12,12 +12,12 @@ from typing import Protocol
 class Update(Protocol):
     """Reports how far a stage is."""
 
-    def __call__(self, done: int, note: str = "") -> None:
-        """done: units finished so far; note: what is at work."""
+    def __call__(self, done: int, note: str = "", total: int | None = None) -> None:
+        """done: units finished so far; note: what is at work; total: of units, where that is another by now."""
 
 
 # Units of which each takes about as long as the next: of others, no time left is told.
-ALIKE = ("images", "steps", "pipelines")
+ALIKE = ("images", "answers", "steps", "pipelines")
 
 
 class Progress(Protocol):
@@ -37,7 +37,7 @@ class Silent:
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Update]:
         """A stage that nobody sees."""
 
-        def update(done: int, note: str = "") -> None:
+        def update(done: int, note: str = "", total: int | None = None) -> None:
             pass
 
         yield update

@@ -17,7 +17,7 @@ from seatrial.harness.contract.statistics import (
     paired_tail,
 )
 from seatrial.harness.metrics import mcnemar_exact, paired_interval
-from seatrial.harness.progress import Progress
+from seatrial.harness.progress import Progress, Update
 
 # Chance that the search errs anywhere: that a race drops the truth, or that a right declaration is called wrong.
 ALPHA = 0.05
@@ -53,14 +53,15 @@ class Races:
         alive, leader = list(contestants), contestants[0]
         steps = looks(self.images)
         strict = levels(ALPHA / _RACES, len(contestants) - 1, len(steps))
-        with self._progress.stage(f"Trying {name}", self.images) as update:
+        with self._progress.stage(f"Trying {name}", len(contestants) * self.images, "answers") as update:
+            told = _Told(update, len(contestants), self.images)
             for look, level in zip(steps, strict, strict=True):
-                note = f"{len(alive)} of {len(contestants)} left"
-                self.asker.ask(alive, look, functools.partial(update, note=note))
+                self.asker.ask(alive, look, functools.partial(told.asking, len(alive)))
+                told.asked(len(alive), look)
                 alive, leader = self._drop(alive, level, by_likelihood=factors == SCALING)
                 if len(alive) == 1 or (look >= _FUTILE_IMAGES and self.at_chance(alive)):
                     break
-            update(self.images, f"{len(alive)} of {len(contestants)} left")
+            told.over(len(alive))
         named = preferred if preferred in alive else None
         if named is None:
             named = self._likely(alive, leader) if factors == SCALING else alive[0]
@@ -123,3 +124,28 @@ class Races:
             tied=tied,
             difference=self.difference(named, contract),
         )
+
+
+class _Told:
+    """Tells how far a race is: so many answers, as if nobody else were dropped."""
+
+    def __init__(self, update: Update, contestants: int, images: int) -> None:
+        self._update, self._contestants, self._images = update, contestants, images
+        self._answers = self._seen = 0
+
+    def asking(self, alive: int, images: int) -> None:
+        """These are asked about images up to this one."""
+        left = self._answers + alive * (self._images - self._seen)
+        self._tell(self._answers + alive * (images - self._seen), left, alive)
+
+    def asked(self, alive: int, images: int) -> None:
+        """These were asked about images up to this one."""
+        self._answers += alive * (images - self._seen)
+        self._seen = images
+
+    def over(self, alive: int) -> None:
+        """None is asked any more."""
+        self._tell(self._answers, self._answers, alive)
+
+    def _tell(self, done: int, total: int, alive: int) -> None:
+        self._update(done, f"{alive} of {self._contestants} left", total)

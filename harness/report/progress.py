@@ -45,9 +45,9 @@ class RichProgress:
         with self._drawn() as bars:
             task = bars.add_task("", total=total or None, state=state)
 
-            def update(done: int, note: str = "") -> None:
-                state.update(done, note)
-                bars.update(task, completed=done)
+            def update(done: int, note: str = "", total: int | None = None) -> None:
+                state.update(done, note, total)
+                bars.update(task, completed=done, total=total)
 
             try:
                 yield update
@@ -147,7 +147,8 @@ class _State:
         # Units done and when: the last that is at most half of what is done now, and all after it.
         self._past: deque[tuple[int, float]] = deque([(0, self._begun)])
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", total: int | None = None) -> None:
+        self._total = self._total if total is None else total
         if done > self.done:
             self._past.append((done, self._clock()))
             while len(self._past) > 1 and self._past[1][0] <= done / 2:

@@ -73,7 +73,7 @@ def merge(
         directory.begin(describe_run(plan, stored or _begun(parts)))
         left = _left(plan, directory)
         if left is None:
-            return summed_up(with_following(plan, directory.trials), directory), out
+            return summed_up(with_following(plan, directory.trials), directory, progress), out
     progress.tell(f"All {parts.of} shards are merged in {out}. {left}")
     _check_can_run(plan, out)
     return finished(spec, progress)

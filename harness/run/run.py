@@ -71,7 +71,7 @@ def finished(spec: RunSpec, progress: Progress | None = None, places: Places | N
     progress = progress or Silent()
     with begun(spec, progress, places) as (plan, directory):
         run_what_is_left(plan, directory, progress)
-        return summed_up(with_following(plan, directory.trials), directory), directory.root
+        return summed_up(with_following(plan, directory.trials), directory, progress), directory.root
 
 
 @contextlib.contextmanager
@@ -137,18 +137,22 @@ def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
         failed = {failure["target"] for failure in directory.told_failures()}
         if not is_whole(plan, directory, [build for build in plan.builds if build.id not in failed]):
             raise UsageError(f"{root} is not finished: repeat the command of that run first.")
-        return summed_up(plan, directory), root
+        return summed_up(plan, directory, progress), root
 
 
-def summed_up(plan: Plan, directory: RunDirectory) -> Summary:
+def summed_up(plan: Plan, directory: RunDirectory, progress: Progress) -> Summary:
     """What a run found out, written beside what it was found in. plan: with the conditions that hang on answers."""
-    summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
-    values = summary.to_dict()
-    write_json(directory.summary, values)
-    file_flips(plan, directory)
-    file_places(plan, directory)
-    write_report(directory, values)
-    write_files(directory, values)
+    with progress.stage("Summing up", 2, "parts") as update:
+        update(0, "judging")
+        summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())
+        values = summary.to_dict()
+        write_json(directory.summary, values)
+        file_flips(plan, directory)
+        file_places(plan, directory)
+        update(1, "writing reports")
+        write_report(directory, values)
+        write_files(directory, values)
+        update(2)
     return summary
 
 
