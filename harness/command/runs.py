@@ -33,7 +33,12 @@ def make_parser() -> Parser:
     """The parser of `runs`."""
     parser = Parser("runs", _DESCRIPTION, _EXAMPLES)
     parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help=f"that holds the runs, or is one (default: {DEFAULT})"
+        "folder",
+        nargs="?",
+        type=Path,
+        default=DEFAULT,
+        metavar="DIR",
+        help=f"that holds the runs, or is one (default: {DEFAULT})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else on standard output")
     return parser
@@ -41,7 +46,7 @@ def make_parser() -> Parser:
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Lists them; the command's exit status."""
-    folder = flags.get("folder", DEFAULT)
+    folder = flags["folder"]
     runs, now = runs_in(folder), datetime.datetime.now(datetime.timezone.utc)
     if flags.get("json", False):
         put(console, json.dumps([{**run.to_dict(), "age_s": _age_s(run, now)} for run in runs], indent=2) + "\n")

@@ -40,6 +40,16 @@ def listed(folder):
     return {Path(one["path"]).name: one for one in json.loads(done.stdout)}
 
 
+def test_without_a_folder_it_lists_those_where_runs_lie_by_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = bench(["runs"])
+    assert done.returncode == 2
+    assert done.stderr.startswith("seatrial: runs cannot be listed: No such file or directory.")
+    (tmp_path / "runs").mkdir()
+    ended(tmp_path / "runs" / "one")
+    assert "ACCEPT" in bench(["runs"]).stdout
+
+
 def test_verdict_age_model_and_targets_the_newest_first(tmp_path):
     ended(tmp_path / "old", "REGRESSION", days=3)
     ended(tmp_path / "new", days=1)
