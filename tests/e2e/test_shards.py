@@ -174,7 +174,7 @@ def test_shards_of_other_runs_are_named(world, tmp_path):
 
 def test_unfinished_damaged_and_differing_shards_are_named(world, tmp_path):
     one, two, three = copied(world[2], tmp_path)
-    target, condition = next(iter(trial_files(two)))
+    target, condition = next(key for key in trial_files(two) if key[1].startswith("corruption/"))
     path = trial_files(two)[target, condition]
     content = path.read_bytes()
     path.unlink()
