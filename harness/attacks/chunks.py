@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from seatrial.harness.attacks.eightbit import distances
 from seatrial.harness.attacks.rows import AttackRows
-from seatrial.harness.attacks.store import Chunk, ChunkReader, ChunkStore, Images, chunk_key
+from seatrial.harness.attacks.store import Chunk, ChunkReader, ChunkStore, Images, chunk_key, packed
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.pipeline import ImageReader, ordered_map
 
@@ -52,6 +52,31 @@ def chunk_size(height: int, width: int) -> int:
     return max(8, min(64, (1 << 18) // (height * width)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A chunk that is to be. key: of it in the cache."""
+
+    key: str
+    clean: CleanChunk
+
+
+def part_of(job: Job, ids: Sequence[str], clean: ImageReader, start: int) -> Part:
+    """The chunk of a job that begins with an image. ids: of all images."""
+    part = slice(start, min(start + job.size, len(ids)))
+    pixels, labels = clean.read(part.start, part.stop), job.labels[part]
+    key = chunk_key(dict(job.description), ids[part], labels.tolist(), pixels)
+    return Part(key, CleanChunk(ids[part], labels, pixels))
+
+
+def made(job: Job, part: Part, store: ChunkStore) -> Chunk:
+    """From the store, or else made, and stored."""
+    chunk = store.read(part.key, part.clean.pixels)
+    if chunk is None:
+        chunk = job.make(part.clean)
+        store.write(part.key, packed(chunk, part.clean.pixels))
+    return chunk
+
+
 def make_sets(
     jobs: Sequence[Job],
     ids: Sequence[str],
@@ -69,15 +94,8 @@ def make_sets(
 
     def one(task: tuple[int, int]) -> tuple[int, int, str, AttackRows]:
         number, start = task
-        job = jobs[number]
-        part = slice(start, min(start + job.size, len(ids)))
-        pixels = clean.read(part.start, part.stop)
-        key = chunk_key(dict(job.description), ids[part], job.labels[part].tolist(), pixels)
-        chunk = store.read(key, pixels)
-        if chunk is None:
-            chunk = job.make(CleanChunk(ids[part], job.labels[part], pixels))
-            store.write(key, pixels, chunk)
-        return number, part.stop, key, chunk.rows
+        part = part_of(jobs[number], ids, clean, start)
+        return number, start + len(part.clean.ids), part.key, made(jobs[number], part, store).rows
 
     tasks = ((number, start) for number, job in enumerate(jobs) for start in range(0, len(ids), job.size))
     keys: list[str] = []

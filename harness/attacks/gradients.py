@@ -22,17 +22,15 @@ from seatrial.harness.attacks import (  # noqa: F401  (they register themselves)
 )
 from seatrial.harness.attacks.chunks import CleanChunk, MakeChunk, with_distance
 from seatrial.harness.attacks.draws import Draws
-from seatrial.harness.attacks.eightbit import check_within, distances, to_pixels
+from seatrial.harness.attacks.eightbit import to_pixels
 from seatrial.harness.attacks.ids import AttackId
 from seatrial.harness.attacks.losses import cross_entropy
 from seatrial.harness.attacks.problem import GRADIENT_ATTACKS, Problem
 from seatrial.harness.attacks.store import Chunk, Images
 from seatrial.harness.attacks.surrogate import Surrogate
+from seatrial.harness.attacks.within import check_in_ball
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.spec.attacks import AttackOptions
-
-# Of an image that stays float: rounding of float32 arithmetic on values up to 255.
-_FLOAT_SLACK = 1e-3
 
 
 def on_surrogate(
@@ -84,13 +82,13 @@ def _as_stored(adversarial: Any, clean: Pixels, attack: AttackId) -> Images:
         raise DeviceError(f"{attack} made values that are no numbers: the surrogate's gradients overflow.")
     norm = attack.kind.norm
     if attack.eight_bit:
-        pixels: Images = to_pixels(np.ascontiguousarray(adversarial), clean, norm, attack.radius)
-        check_within(pixels, clean, norm, attack.radius)
-        return pixels
-    images: Images = np.clip(adversarial * np.float32(255), 0, 255)
-    farthest = float(distances(images, clean, norm).max())
-    if farthest > attack.eps + _FLOAT_SLACK:
-        raise DeviceError(f"{attack} left its ball: {farthest:g} from the clean image.")
+        images: Images = to_pixels(np.ascontiguousarray(adversarial), clean, norm, attack.radius)
+    else:
+        images = np.clip(adversarial * np.float32(255), 0, 255)
+    try:
+        check_in_ball(images, clean, attack)
+    except ValueError as error:
+        raise DeviceError(f"{attack} left its ball: {error}.") from error
     return images
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,27 +52,39 @@ class ChunkStore:
         if found is None:
             return None
         try:
-            stored = arrays_of(found.content)
-            change = stored["change"]
-            rows = AttackRows(*(stored[name] for name in _ROWS))
-        except (KeyError, ValueError) as error:
+            return unpacked(found.content, clean)
+        except ValueError as error:
             say_damaged(path, str(error))
             return None
-        if change.shape != clean.shape or change.dtype not in (np.uint8, np.float32) or not _fits(rows, len(clean)):
-            say_damaged(path, "it does not fit the images")
-            return None
-        return Chunk(change + clean if change.dtype == np.uint8 else change, rows)
 
-    def write(self, key: str, clean: Pixels, chunk: Chunk) -> None:
-        """Files a chunk atomically; UsageError where the disk refuses."""
-        eight_bit = chunk.images.dtype == np.uint8
-        values = {name: getattr(chunk.rows, name) for name in _ROWS}
-        stream = io.BytesIO()
-        np.savez_compressed(stream, change=chunk.images - clean if eight_bit else chunk.images, **values)
-        write_artefact(self._path(key), stream.getvalue())
+    def write(self, key: str, content: bytes) -> None:
+        """Files a chunk, as `packed`, atomically; UsageError where the disk refuses."""
+        write_artefact(self._path(key), content)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.chunk"
+
+
+def packed(chunk: Chunk, clean: Pixels) -> bytes:
+    """As it is stored."""
+    eight_bit = chunk.images.dtype == np.uint8
+    values = {name: getattr(chunk.rows, name) for name in _ROWS}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, change=chunk.images - clean if eight_bit else chunk.images, **values)
+    return stream.getvalue()
+
+
+def unpacked(content: bytes, clean: Pixels) -> Chunk:
+    """The inverse; ValueError for what is no chunk that was made from `clean`."""
+    stored = arrays_of(content)
+    try:
+        change = stored["change"]
+        rows = AttackRows(*(stored[name] for name in _ROWS))
+    except KeyError as error:
+        raise ValueError(f"{error} is missing") from error
+    if change.shape != clean.shape or change.dtype not in (np.uint8, np.float32) or not _fits(rows, len(clean)):
+        raise ValueError("it does not fit the images")
+    return Chunk(change + clean if change.dtype == np.uint8 else change, rows)
 
 
 class ChunkReader:
@@ -94,6 +106,11 @@ class ChunkReader:
             parts.append(self._chunk(index)[max(start - begin, 0) : stop - begin])
         return np.concatenate(parts)
 
+    def named(self, start: int, stop: int) -> dict[str, Any]:
+        """How another machine finds the images [start, stop) in a store of its own (`read_named`); JSON values."""
+        first, last = start // self._size, -(-stop // self._size)
+        return {"size": self._size, "first": first, "keys": list(self._keys[first:last])}
+
     def _read(self, index: int) -> Images:
         begin = index * self._size
         clean = self._clean.read(begin, min(begin + self._size, len(self._clean)))
@@ -104,6 +121,18 @@ class ChunkReader:
                 f"({self._keys[index]}). Repeat the command: they are made again, and finished trials are kept."
             )
         return chunk.images
+
+
+def read_named(store: ChunkStore, named: Mapping[str, Any], start: int, stop: int, clean: ImageReader) -> Images | None:
+    """The images [start, stop) of chunks that a reader elsewhere has `named`; None where the store lacks some."""
+    size, first, parts = int(named["size"]), int(named["first"]), []
+    for number, key in enumerate(named["keys"]):
+        begin = (first + number) * size
+        chunk = store.read(str(key), clean.read(begin, min(begin + size, len(clean))))
+        if chunk is None:
+            return None
+        parts.append(chunk.images[max(start - begin, 0) : stop - begin])
+    return np.concatenate(parts)
 
 
 def chunk_key(description: dict[str, Any], ids: Sequence[str], labels: Sequence[int], clean: Pixels) -> str:

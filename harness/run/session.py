@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from seatrial.engines.places import Arena
 from seatrial.errors import SeatrialError
 from seatrial.harness.conditions import Condition
-from seatrial.harness.conditions.kinds.protocol import LoadedWorld
+from seatrial.harness.conditions.kinds.protocol import Elsewhere, LoadedWorld
 from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.plan.calibration import CalibrationSet
 from seatrial.harness.plan.plan import Plan
@@ -28,7 +28,7 @@ from seatrial.harness.spec.targets import Build
 @dataclasses.dataclass
 class Session:
     """A plan at work. targets: what is built. failures: of targets that came to no end, each noted once; it is asked
-    nothing more; error: the first of theirs. Safe from several threads.
+    nothing more; error: the first of theirs. elsewhere: as the kinds' `Session.elsewhere`. Safe from several threads.
     """
 
     plan: Plan
@@ -40,6 +40,7 @@ class Session:
     targets: list[BuiltTarget] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
     error: SeatrialError | None = None
+    elsewhere: Elsewhere | None = None
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     @property

@@ -20,12 +20,18 @@ pytestmark = needs_ray
 
 CONDITIONS = ("clean", "corruption/*@3", "pipeline/decode=opencv", "pipeline/color=bgr", "pipeline/input=fp16")
 ATTACKS = ("attack/fgsm-linf@2", "attack/fgsm-linf@2+qdq", "blackbox/square-linf@8")
-LIMIT, WAIT_S = 64, 400
+LIMIT, WAIT_S = 80, 400  # two parts of adversarial images, of unlike sizes
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with ray_cluster() as found:
+def kept(tmp_path_factory):
+    """The nodes' own cache."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def cluster(kept):
+    with ray_cluster(SEATRIAL_CACHE=str(kept)) as found:
         yield found
 
 
@@ -54,8 +60,9 @@ def local(words, tmp_path_factory):
 def driver(words, out, cluster, **more):
     """Starts the command on the cluster."""
     command = [sys.executable, ROOT / "bench.py", *words, "--out", out, "--executor", f"ray:{cluster.address}"]
+    own = {"SEATRIAL_CACHE": str(out.with_name("cache"))}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**cluster.environment, **more}
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**cluster.environment, **own, **more}
     )
 
 
@@ -87,7 +94,14 @@ def trials_in(run):
     return lambda: list((run / "trials").glob("[!.]*.parquet"))
 
 
-def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_middle(words, local, cluster, tmp_path):
+def chunks(cache):
+    """Adversarial images there: a file's name is its key."""
+    return {path.name: path.read_bytes() for path in (cache / "adversarial").glob("*/*.chunk")}
+
+
+def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_middle(
+    words, local, cluster, kept, tmp_path
+):
     out = tmp_path / "run"
     process = driver([*words, *asked(*CONDITIONS, *ATTACKS)], out, cluster)
     wait_for(trials_in(out), process)
@@ -96,6 +110,9 @@ def test_two_nodes_give_the_bits_of_a_local_run_also_where_one_is_killed_in_the_
     cluster.add()
     assert is_same(local, out, ["*"])
     assert "ended" in said
+    made = chunks(kept)
+    assert len(made) == 3 * 2 + 3, "gradients on each file in two parts, queries in one for each engine"
+    assert made == chunks(tmp_path / "cache"), "the nodes made them, and the driver has the same"
     told = json.loads((out / "nodes.json").read_text())
     assert len(told["repeated"]) == 3
     assert all(one["images"] and not one["differing"] for one in told["repeated"].values())

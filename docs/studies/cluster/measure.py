@@ -29,8 +29,11 @@ from seatrial.cache import cache_root
 from seatrial.engines.cpu import processor
 from seatrial.engines.machine.processor import processor_name
 from seatrial.engines.machine.system import System
+from seatrial.harness.attacks.chunks import CleanChunk
 from seatrial.harness.attacks.cost import cost
 from seatrial.harness.attacks.ids import parse_attack
+from seatrial.harness.attacks.store import chunk_key, packed, unpacked
+from seatrial.harness.attacks.within import check_in_ball
 from seatrial.harness.command import flags_of
 from seatrial.harness.command.run import make_parser, spec_of
 from seatrial.harness.conditions import choose
@@ -121,6 +124,7 @@ def measured(plan: Plan) -> dict[str, Any]:
                     for _ in range(_BATCHES)
                 ]
                 gradient["qdq" if "int8" in target.id else "fp32"] = _gradients(target.model, pixels[:8])
+            chunk_bytes, taking = _chunk(plan, session.alive()[0].model, pixels[:8])
         target, one = next(iter(rows.items()))
         path = directory.trials
         filed = [_taken(lambda: write_trial(path, "0" * 64, About(target, "clean"), ids, one)) for _ in range(_FEW)]
@@ -136,6 +140,7 @@ def measured(plan: Plan) -> dict[str, Any]:
         "bytes": {
             "image": sum(len(payload.content) for _, payload in _payloads(plan)) / len(plan.data),
             "pixels": int(pixels[0].nbytes),
+            "chunk": chunk_bytes,
             "row": row_bytes,
             "model": len(plan.model.onnx_bytes),
         },
@@ -149,6 +154,7 @@ def measured(plan: Plan) -> dict[str, Any]:
             "normalise": [_taken(lambda: tensor(pixels, plan.model.contract)) / _BATCH for _ in range(_FEW)],
             "engines": engines,
             "gradient": gradient,
+            "taking": taking,
             "file": min(filed),
         },
     }
@@ -215,6 +221,23 @@ def _gradients(model: Any, pixels: Any) -> list[float]:
 
     once()
     return [_taken(once) / len(images) for _ in range(_FEW)]
+
+
+def _chunk(plan: Plan, model: Any, pixels: Any) -> tuple[float, list[float]]:
+    """Bytes of an adversarial image as a node sends it, and seconds that the driver looks at it before it is filed."""
+    from seatrial.harness.attacks.gradients import on_surrogate
+    from seatrial.harness.attacks.surrogate import Surrogate
+
+    attack, labels, ids = parse_attack("attack/pgd-linf@2"), plan.data.labels[: len(pixels)], plan.data.ids[: len(pixels)]
+    surrogate = Surrogate(model)
+    make = on_surrogate(attack, lambda: surrogate, lambda: surrogate, plan.spec.attacks, 0)
+    content = packed(make(CleanChunk(ids, labels, pixels)), pixels)
+
+    def look() -> None:
+        chunk_key({}, ids, labels.tolist(), pixels)
+        check_in_ball(unpacked(content, pixels).images, pixels, attack)
+
+    return len(content) / len(pixels), [_taken(look) / len(pixels) for _ in range(_FEW)]
 
 
 def _row_bytes(folder: Path, classes: int) -> float:

@@ -26,8 +26,8 @@ NODES = (1, 16, 64, 256)
 LARGER = 12.6
 _DRAWN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _MARKER = re.compile(r"^\{\{ (\S+) \}\}$", re.MULTILINE)
-SHARDS, RAY, SPREAD = "shards", "Ray", "Ray, were adversarial images made on the nodes"
-_STYLES = {SHARDS: ("#c2410c", "o"), RAY: ("#0b5fa5", "s"), SPREAD: ("#15803d", "^")}
+SHARDS, RAY = "shards", "Ray"
+_STYLES = {SHARDS: ("#c2410c", "o"), RAY: ("#0b5fa5", "s")}
 
 mpl.rcParams.update({"svg.hashsalt": "cluster", "svg.fonttype": "none", "font.size": 9})
 
@@ -44,8 +44,7 @@ def ways(costs: Any, setting: Setting, *, attacks: bool) -> dict[str, Callable[[
         return Simulation(costs, groups if attacks else without_attacks(groups), setting)
 
     dealt, cut = of(groups_of(costs, TOGETHER)), of(groups_of(costs))
-    found = {SHARDS: dealt.shards, RAY: lambda nodes: cut.slices(nodes, driver_makes=True)}
-    return {**found, SPREAD: lambda nodes: cut.slices(nodes, driver_makes=False)} if attacks else found
+    return {SHARDS: dealt.shards, RAY: cut.slices}
 
 
 def results(costs: Any, setting: Setting, *, attacks: bool) -> str:
@@ -75,6 +74,7 @@ def unit_costs(costs: Any) -> str:
         ("normalise it", statistics.fmean(seconds["normalise"])),
         *((f"answer it, `{name}`", statistics.fmean(one)) for name, one in seconds["engines"].items()),
         *((f"one gradient, on {name}", statistics.fmean(one)) for name, one in seconds["gradient"].items()),
+        ("take in an adversarial image from a node", statistics.fmean(seconds["taking"])),
     ]
     lines = ["| for an image | ms |", "| --- | ---: |", *(f"| {what} | {1e3 * value:.2f} |" for what, value in rows)]
     return "\n".join(lines)
@@ -92,7 +92,7 @@ def once(costs: Any) -> str:
             f"| build all engines, the quantized files in the cache | {seconds['found']:.1f} s |",
             f"| file a trial | {1e3 * seconds['file']:.1f} ms |",
             f"| an encoded image, mean | {size['image'] / 1e3:.0f} kB |",
-            f"| an adversarial image | {size['pixels'] / 1e3:.0f} kB |",
+            f"| an adversarial image, as a node sends it | {size['chunk'] / 1e3:.0f} kB |",
             f"| a row of a trial | {size['row']:.1f} bytes |",
         )
     )
@@ -122,9 +122,10 @@ def assumed(setting: Setting) -> str:
         "price": "of a core for an hour, in the currency of your bill",
         "read_mb": "MB/s that a node reads",
         "shared_mb": "MB/s that the storage gives all nodes together",
-        "driver_mb": "MB/s that Ray's driver sends",
+        "driver_mb": "MB/s that the network of Ray's driver carries",
         "speed": "how far nodes of one kind differ: deviation of the logarithm of their speed",
         "slice_s": "seconds of a node's work that Ray gives out at once",
+        "make_s": "the same of adversarial images",
         "repeat": "share of the answers that Ray's driver asks for again, elsewhere",
         "give_s": "seconds that giving it takes the driver",
         "seed": "of the chances",

@@ -17,6 +17,8 @@ from typing import Any
 from seatrial.harness.plan.parts import dealt
 
 Costs = Mapping[str, Any]
+# Images that are answered together, and those of ImageNet's size that a core attacks together.
+_BATCH, _CHUNK = 32, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +27,9 @@ class Setting:
 
     images: of the test set; calibration: of those that files are made on. cores: of a node. price: of a core for an
     hour. read_mb, shared_mb: megabytes that a node reads in a second, and that the shared storage gives to all of them.
-    driver_mb: that the driver's network sends. speed: how far nodes that are sold as one kind differ, a standard
-    deviation of the logarithm. slice_s: work that Ray's nodes are given at once; give_s: what giving it takes the
-    driver; repeat: the share that is asked again elsewhere.
+    driver_mb: that the driver's network carries. speed: how far nodes that are sold as one kind differ, a standard
+    deviation of the logarithm. slice_s: work that Ray's nodes are given at once, make_s: of adversarial images; give_s:
+    what giving it takes the driver; repeat: the share that is asked again elsewhere.
     """
 
     images: int = 50_000
@@ -39,6 +41,7 @@ class Setting:
     driver_mb: float = 1000.0
     speed: float = 0.05
     slice_s: float = 4.0
+    make_s: float = 30.0
     repeat: float = 0.01
     give_s: float = 0.002
     seed: int = 0
@@ -187,37 +190,56 @@ class Simulation:
         bound = self._bound(nodes, start, longest, max(ends))
         return self._outcome(nodes, max(ends) + merged, start, data * nodes + rows, bound)
 
-    def slices(self, nodes: int, *, driver_makes: bool) -> Outcome:
+    def slices(self, nodes: int) -> Outcome:
         """Ray: slices of a condition's images, given to whoever is free; a node decodes the images that are its home.
-        The driver reads and decodes all of them, and makes all files, before the nodes begin.
-
-        driver_makes: adversarial images are made by the driver, as it is, before they are given out; else on the nodes,
-        as any other condition's.
+        The driver reads and decodes all of them, and makes all files, before the nodes begin. Adversarial images are
+        made before they are answered, those on surrogates together, those that an engine is asked for engine by
+        engine; each time the last is waited for. The driver looks at each, and files it.
         """
         setting = self.setting
         data = self._data_mb()
         driver = self._start_s(1, data, setting.images, found=False)
         start = driver + self._start_s(nodes, data / nodes, setting.images // nodes, found=True)
-        attacks = [one for one in self.groups if one.made_s and driver_makes]
-        end, sent = self._listed(nodes, [one for one in self.groups if one not in attacks], start), 0.0
-        if attacks:
-            made = sum(one.made_s for one in attacks) * setting.images / setting.cores
-            pixels = len(attacks) * setting.images * self.costs["bytes"]["pixels"] / 1e6
-            answers = [dataclasses.replace(one, image_s=one.image_s - one.made_s, made_s=0.0) for one in attacks]
-            more = self._listed(nodes, answers, 0.0)
-            end += made + max(more, pixels / setting.driver_mb)
-            sent = pixels
-        moved = data + sent + self._rows_mb()
-        bound = (
-            "the driver makes adversarial images" if driver_makes and attacks else self._bound(nodes, start, 0.0, end)
-        )
-        return self._outcome(nodes, max(end, self._file_s()), start, moved, bound)
+        attacks = [one for one in self.groups if one.made_s]
+        end = self._listed(nodes, [one for one in self.groups if one not in attacks], start)
+        sent, taken = 0.0, 0.0
+        for part in self._together(attacks):
+            took = len(part) * setting.images * statistics.fmean(self.costs["seconds"]["taking"]) / setting.cores
+            chunks = len(part) * setting.images * self.costs["bytes"]["chunk"] / 1e6
+            made = [dataclasses.replace(one, image_s=one.made_s, answer_s=0.0) for one in part]
+            least = max(took, chunks / setting.driver_mb)
+            end += max(self._listed(nodes, made, 0.0, setting.make_s, _CHUNK), least)
+            answers = [dataclasses.replace(one, image_s=one.image_s - one.made_s, made_s=0.0) for one in part]
+            end += self._listed(nodes, answers, 0.0)
+            sent, taken = sent + chunks, taken + least
+        bound = "the driver takes in adversarial images" if taken > 0.5 * end else self._bound(nodes, start, 0.0, end)
+        return self._outcome(nodes, max(end, self._file_s()), start, data + sent + self._rows_mb(), bound)
 
-    def _listed(self, nodes: int, groups: Sequence[Group], start: float) -> float:
+    def _together(self, attacks: Sequence[Group]) -> list[list[Group]]:
+        """Those that are made before any of them is answered: on surrogates, then on one engine after the other."""
+        searched = [one for one in attacks if one.name.startswith("blackbox/")]
+        engines = len(self.costs["seconds"]["engines"])
+        shares = [
+            dataclasses.replace(
+                one,
+                image_s=one.image_s / engines,
+                made_s=one.made_s / engines,
+                answer_s=one.answer_s / engines,
+            )
+            for one in searched
+        ]
+        parts = [[one for one in attacks if one not in searched], *([shares] * engines)]
+        return [part for part in parts if part]
+
+    def _listed(
+        self, nodes: int, groups: Sequence[Group], start: float, slice_s: float | None = None, least: int | None = None
+    ) -> float:
         """When the last of them is answered: list scheduling, the next slice to whoever is free first. Slices shrink
-        towards the end, to half of an even share.
+        towards the end, to half of an even share. slice_s: as the setting's. least: images that a core has at once,
+        where that is not a batch for the node.
         """
         setting, speeds = self.setting, self._speeds(nodes)
+        whole = _BATCH if least is None else least * setting.cores
         rng = random.Random(f"{setting.seed} slices {nodes}")  # noqa: S311
         free = [(start * speed, number) for number, speed in enumerate(speeds)]
         heapq.heapify(free)
@@ -227,8 +249,8 @@ class Simulation:
             images = setting.images + (round(setting.images * setting.repeat) if nodes > 1 else 0)
             while images:
                 share = 0.5 * left / nodes / one.whole_s
-                wanted = min(setting.slice_s * setting.cores / one.whole_s, share)
-                taken = min(images, max(32, math.ceil(wanted / 32) * 32))
+                wanted = min((slice_s or setting.slice_s) * setting.cores / one.whole_s, share)
+                taken = min(images, max(whole, math.ceil(wanted / whole) * whole))
                 at, number = heapq.heappop(free)
                 driver = max(driver, at) + setting.give_s if nodes > 1 else at
                 chance = max(0.5, 1.0 + rng.gauss(0.0, one.spread / one.whole_s / math.sqrt(taken)))

@@ -10,10 +10,10 @@ import abc
 import contextlib
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -124,6 +124,42 @@ class Images(Protocol):
 
 # The hash of what shapes a build's answers under a condition; without a build, of what shapes the condition's images.
 Key = Callable[[str, Build | None], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Errand:
+    """Images of a condition that its kind makes in a run, to be made on other machines in parts of `size` images each,
+    the last of fewer. target: id of the build that is asked for them, None where images are the same for all. asked:
+    the kind's own, JSON values. starts: the first image of each part that is wanted.
+    """
+
+    condition: str
+    target: str | None
+    asked: Mapping[str, Any]
+    size: int
+    starts: tuple[int, ...]
+
+
+# What came of a part of an errand: the errand, its first image, what the kind's maker made of it. BadInputError where
+# that is none of what was asked. It is called from several threads.
+TakePart = Callable[[Errand, int, bytes], None]
+# Has the parts of errands made on other machines, and gives them back as they come. Parts may be missing in the end
+# that nobody there could make; what ends an engine there is raised.
+Elsewhere = Callable[[Sequence[Errand], TakePart], None]
+
+
+@runtime_checkable
+class NamedReader(Protocol):
+    """An ImageReader of images that other machines may have kept."""
+
+    def named(self, start: int, stop: int) -> Mapping[str, Any]:
+        """By what `Kind.kept` finds them there; JSON values."""
+
+
+class MisfitError(Exception):
+    """What a maker would make is not what the run would: says what differs. Who asked gives it to another machine."""
+
+
 # Asks the targets that are alive, and files their answers.
 Ask = Callable[[Sequence[Pending]], None]
 
@@ -141,6 +177,10 @@ class Session(Protocol):
     def arena(self) -> Arena: ...  # noqa: D102
     @property
     def progress(self) -> Progress: ...  # noqa: D102
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Other machines that make images; None where there are none."""
 
     def alive(self) -> Sequence[Target]:
         """The targets that have not failed."""
@@ -318,6 +358,19 @@ class Kind(abc.ABC):
         are asked together.
         """
         ask(pending)
+
+    def maker(self, session: Session) -> Callable[[Errand], Iterator[bytes]]:
+        """What makes the parts of errands, in their order, on a machine that helps with a run. session: of that
+        machine; what hangs on it is kept by the maker. MisfitError where the parts would be others than those that the
+        run makes.
+        """
+        raise UsageError(f"The images of {self.name} are not made in a run.")
+
+    def kept(self, session: Session, named: Mapping[str, Any], start: int, stop: int) -> npt.NDArray[Any] | None:
+        """The images [start, stop) of a condition that were made in a run, where a machine that helps with it keeps
+        them; None where it does not. named: by the reader of the run's own (`NamedReader`).
+        """
+        return None
 
     def answerable(self, condition: Condition, failed: Iterable[str], world: LoadedWorld) -> bool:
         """False where the condition's images could not be made, since these targets failed."""

@@ -38,11 +38,24 @@ class Dealer:
     Slices begin at multiples of `batch`.
     """
 
-    def __init__(self, weights: Sequence[int], images: int, workers: Sequence[int], batch: int) -> None:
-        """weights: of each pass, the answers that an image takes: conditions x targets. workers: their numbers."""
+    def __init__(
+        self,
+        weights: Sequence[int],
+        images: int,
+        workers: Sequence[int],
+        batch: int,
+        *,
+        slice_s: float = SLICE_S,
+        batches: int = 1,
+    ) -> None:
+        """weights: of each pass, what an image takes, as answers: conditions x targets. workers: their numbers.
+        slice_s: as SLICE_S. batches: that each thread of a worker is given at once, at least, as long as there are
+        enough for all: of work whose batches take unlike times.
+        """
         self._weights, self._batch, count = list(weights), batch, max(1, len(workers))
-        batches = -(-images // batch)
-        cuts = [min(images, batches * place // count * batch) for place in range(count + 1)]
+        self._slice_s, self._least = slice_s, batches
+        cut = -(-images // batch)
+        cuts = [min(images, cut * place // count * batch) for place in range(count + 1)]
         homes = dict(zip(workers, itertools.pairwise(cuts), strict=False))
         self._homes = [
             {worker: [Slice(number, start, stop)] if start < stop else [] for worker, (start, stop) in homes.items()}
@@ -75,7 +88,7 @@ class Dealer:
 
     def answered(self, worker: int, done: Slice, seconds: float) -> None:
         """That worker took so long for a slice; 0 where there was nothing to do."""
-        self._open[done.number] -= len(done)
+        self._open[done.number] = max(0, self._open[done.number] - len(done))
         if not seconds:
             return
         rate = len(done) * self._weights[done.number] / seconds
@@ -87,6 +100,12 @@ class Dealer:
         self._loose[lost.number].append(dataclasses.replace(lost, tries=lost.tries + 1))
         self._undealt += len(lost) * self._weights[lost.number]
 
+    def abandon(self) -> None:
+        """What is left is nobody's any more."""
+        self._open = [0] * len(self._open)
+        self._loose = [[] for _ in self._open]
+        self._homes = [{} for _ in self._open]
+
     def _window(self) -> range:
         first = next((number for number, left in enumerate(self._open) if left), len(self._open))
         return range(first, min(first + 1 + AHEAD, len(self._open)))
@@ -94,7 +113,8 @@ class Dealer:
     def _cut(self, worker: int, threads: int, number: int, home: list[Slice], *, from_tail: bool) -> Slice:
         grain, weight = self._batch * threads, self._weights[number]
         rate = self._rates.get(worker) or max(self._rates.values(), default=0.0)
-        size = min(rate * SLICE_S, _SHARE * self._undealt / max(1, len(self._homes[number]))) / weight
+        share = _SHARE * self._undealt / max(1, len(self._homes[number])) / weight
+        size = min(max(rate * self._slice_s / weight, grain * self._least), share)
         size = max(grain, int(size) // grain * grain)
         piece = home.pop(-1 if from_tail else 0)
         if len(piece) >= size + grain:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from seatrial import errors
 from seatrial.errors import BadInputError, DeviceError, EngineDiedError, SeatrialError, UnsupportedError
 from seatrial.harness.conditions import Condition
+from seatrial.harness.conditions.kinds.protocol import Errand, MisfitError
 from seatrial.harness.conditions.kinds.registry import is_run_together
 from seatrial.harness.records.failures import Failure
 from seatrial.harness.records.predictions import TOP_K, Predictions
@@ -31,6 +32,7 @@ _DIED = ("crashed", "hung", "out of memory", "cut off")
 _OUTCOMES = ("refused", "failed", *_DIED)
 _MOST_SAYS = 4000
 _MOST_HEAD = 64 << 20
+_MOST_TOLD = 1 << 20
 _MOST_SECONDS = 1e7
 
 
@@ -107,8 +109,10 @@ class Asked:
         """The conditions whose images only the driver has."""
         return [one.condition for one in self.together if not is_run_together(one.condition.id)]
 
-    def to_json(self, keys: Mapping[str, str]) -> str:
-        """As it is sent. keys: condition id -> hash of what shapes its images."""
+    def to_json(self, keys: Mapping[str, str], named: Mapping[str, Any] | None = None) -> str:
+        """As it is sent. keys: condition id -> hash of what shapes its images. named: condition id -> how a node finds
+        images of `made` that it keeps; those of the others go along.
+        """
         made = {one.id for one in self.made}
         together = [
             {
@@ -119,10 +123,61 @@ class Asked:
                 "rewrites": list(one.condition.rewrites),
                 "made": one.condition.id in made,
                 "key": keys[one.condition.id],
+                "named": (named or {}).get(one.condition.id),
             }
             for one in self.together
         ]
         return json.dumps({"together": together, "start": self.start, "stop": self.stop})
+
+
+def errand_json(errand: Errand) -> str:
+    """As it is sent."""
+    return json.dumps(dataclasses.asdict(errand))
+
+
+def errand_of(text: str) -> Errand:
+    """The inverse; BadInputError for what is none."""
+    found = _object(text.encode(errors="replace"))
+    with _well_formed():
+        return Errand(**{**found, "starts": tuple(map(int, _list(found["starts"])))})
+
+
+def packed_parts(parts: Sequence[bytes]) -> bytes:
+    """What a node made of an errand."""
+    stream = io.BytesIO()
+    content: dict[str, Any] = {f"part{number}": np.frombuffer(part, np.uint8) for number, part in enumerate(parts)}
+    np.savez(stream, **content)
+    return stream.getvalue()
+
+
+def unpacked_parts(content: bytes, errand: Errand, most: int) -> list[bytes]:
+    """The inverse, in the order of the errand's parts. most: bytes that a part may have.
+
+    BadInputError for another number of parts, or larger ones; MisfitError where the node says so; raises what else it
+    says that went wrong.
+    """
+    if not isinstance(content, bytes) or len(content) > max(_MOST_TOLD, len(errand.starts) * (most + 1024)):
+        raise BadInputError("A node sent more than it was asked for.")
+    if content[:1] == b"{":
+        _raise_told(_object(content))
+    try:
+        arrays = arrays_of(content)
+        names = [f"part{number}" for number in range(len(errand.starts))]
+        if sorted(arrays) != sorted(names) or any(arrays[name].dtype != np.uint8 for name in names):
+            raise ValueError("it has other parts than were asked for")
+    except ValueError as error:
+        raise BadInputError(f"A node sent what is no answer ({printable(str(error))}).") from error
+    return [arrays[name].tobytes() for name in names]
+
+
+def packed_lack() -> bytes:
+    """A node's answer where it does not keep the images that it was told of."""
+    return json.dumps({"lacks": True}).encode()
+
+
+def is_lack(content: bytes) -> bool:
+    """True for that answer."""
+    return content == packed_lack()
 
 
 def packed(keys: Sequence[tuple[str, str]], rows: Rows, head: Mapping[str, Any]) -> bytes:
@@ -138,7 +193,7 @@ def packed(keys: Sequence[tuple[str, str]], rows: Rows, head: Mapping[str, Any])
     return stream.getvalue()
 
 
-def told(error: SeatrialError) -> dict[str, Any]:
+def told(error: SeatrialError | MisfitError) -> dict[str, Any]:
     """What went wrong on a node, as JSON values."""
     outcome = error.outcome if isinstance(error, EngineDiedError) else None
     return {"error": {"kind": type(error).__name__, "outcome": outcome, "says": str(error)}}
@@ -230,6 +285,8 @@ def _raise_told(found: Mapping[str, Any]) -> None:
     with _well_formed():
         error = _mapping(found["error"])
         kind, says, outcome = _text(error["kind"]), _text(error["says"]), error.get("outcome")
+    if kind == MisfitError.__name__:
+        raise MisfitError(says)
     known = getattr(errors, kind, None)
     if known is EngineDiedError:
         raise EngineDiedError(says, outcome if outcome in _DIED else "crashed")

@@ -1,4 +1,6 @@
-"""What runs on a node: it makes plan, images and engines from the spec's JSON, keeps them, and answers slices."""
+"""What runs on a node: it makes plan, images and engines from the spec's JSON, keeps them, answers slices and makes
+images.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import json
 import platform
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -17,7 +19,7 @@ from seatrial.cache import cache_root
 from seatrial.engines.cpu import processor
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.harness.conditions import Condition
-from seatrial.harness.conditions.kinds.protocol import Pending
+from seatrial.harness.conditions.kinds.protocol import Errand, MisfitError, Pending
 from seatrial.harness.conditions.kinds.registry import kind_of
 from seatrial.harness.data.source import Pixels
 from seatrial.harness.plan.identity import with_conditions
@@ -29,7 +31,16 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.building import build_targets
 from seatrial.harness.run.engines import BuiltTarget
 from seatrial.harness.run.executors.batches import answered, batches_of
-from seatrial.harness.run.executors.messages import Asked, Order, Ready, packed, told
+from seatrial.harness.run.executors.messages import (
+    Asked,
+    Order,
+    Ready,
+    errand_of,
+    packed,
+    packed_lack,
+    packed_parts,
+    told,
+)
 from seatrial.harness.run.images import run_images
 from seatrial.harness.run.processes import started
 from seatrial.harness.run.rewritten import rewritten
@@ -53,6 +64,7 @@ class Node:
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
         self._session: Session | None = None
+        self._makers: dict[str, Callable[[Errand], Iterator[bytes]]] = {}
         self._rewritten: OrderedDict[tuple[str, ...], tuple[contextlib.ExitStack, list[BuiltTarget]]] = OrderedDict()
 
     def ready(self, order: str) -> bytes:
@@ -60,8 +72,14 @@ class Node:
         return _telling(lambda: self._ready(Order.of(order)))
 
     def answer(self, asked: str, images: Sequence[Pixels]) -> bytes:
-        """Answers `Asked`. images: of its conditions that the driver made, in their order: [stop - start, H, W, 3]."""
+        """Answers `Asked`. images: of its conditions that the driver made, less those that it names, in their order:
+        [stop - start, H, W, 3].
+        """
         return _telling(lambda: self._answer(json.loads(asked), images))
+
+    def make(self, errand: str, images: Sequence[Pixels] = ()) -> bytes:
+        """Makes the parts of an `Errand`; none of them needs images from the driver."""
+        return _telling(lambda: self._make(errand_of(errand)))
 
     def close(self) -> None:
         """Ends its engines."""
@@ -102,32 +120,45 @@ class Node:
         ).to_bytes()
 
     def _answer(self, asked: Mapping[str, Any], images: Sequence[Pixels]) -> bytes:
-        session = self._session
-        if session is None:
-            raise UsageError("This node was not made ready.")
+        session = self._at_work()
         start, stop, given = asked["start"], asked["stop"], iter(images)
         together = []
         for one in asked["together"]:
             condition = _made(one) if one["made"] else _known(session.plan, one)
             if one["made"]:
-                session.images.replace(condition.id, _Given(next(given), start, len(session.plan.data)))
+                named = one["named"]
+                found = kind_of(condition.id).kept(session, named, start, stop) if named else next(given)
+                if found is None:
+                    return packed_lack()
+                session.images.replace(condition.id, _Given(found, start, len(session.plan.data)))
             together.append(Pending(condition, tuple(one["targets"])))
         targets = self._targets(session, tuple(asked["together"][0]["rewrites"]))
         batches = batches_of(tuple(together), start, stop, session.plan.spec.work.batch_size)
         with contextlib.closing(answered(session, targets, batches)) as answers:
-            found = list(answers)
+            came = list(answers)
         keys = Asked(tuple(together), start, stop).keys
         # Of a target that fails on the way, nothing of the slice is told.
         whole = {
-            key: concatenate([one.rows[key] for one in found]) for key in keys if all(key in one.rows for one in found)
+            key: concatenate([one.rows[key] for one in came]) for key in keys if all(key in one.rows for one in came)
         }
         asked_of = {name for _, name in keys}
         head = {
             "failures": [one.to_dict() for one in session.failures if one.target in asked_of],
-            "conditions_s": sum(one.conditions_s for one in found),
-            "engines_s": sum(one.engines_s for one in found),
+            "conditions_s": sum(one.conditions_s for one in came),
+            "engines_s": sum(one.engines_s for one in came),
         }
         return packed(keys, whole, head)
+
+    def _make(self, errand: Errand) -> bytes:
+        session, kind = self._at_work(), kind_of(errand.condition)
+        if kind.name not in self._makers:
+            self._makers[kind.name] = kind.maker(session)
+        return packed_parts(list(self._makers[kind.name](errand)))
+
+    def _at_work(self) -> Session:
+        if self._session is None:
+            raise UsageError("This node was not made ready.")
+        return self._session
 
     def _targets(self, session: Session, rewrites: tuple[str, ...]) -> list[BuiltTarget]:
         """The engines, with `rewrites` applied to their files: of these, the last few sets are kept."""
@@ -179,7 +210,7 @@ class _Given:
 def _telling(work: Callable[[], bytes]) -> bytes:
     try:
         return work()
-    except SeatrialError as error:
+    except (SeatrialError, MisfitError) as error:
         return json.dumps(told(error)).encode()
     except Exception:
         return json.dumps({"error": {"kind": "fault", "says": traceback.format_exc()[-_MOST_TRACE:]}}).encode()

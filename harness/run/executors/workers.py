@@ -147,9 +147,9 @@ class Cluster:
         """True where it is time to look for new nodes."""
         return time.monotonic() - self._looked > _LOOK_S
 
-    def ask(self, worker: Worker, asked: str, images: Sequence[Pixels], what: Any) -> None:
-        """Asks a worker; what it answers comes with `wait`."""
-        ref = worker.actor.answer.remote(asked, list(images))
+    def ask(self, worker: Worker, method: str, text: str, images: Sequence[Pixels], what: Any) -> None:
+        """Asks a worker for what a method of `Node` gives; it comes with `wait`."""
+        ref = getattr(worker.actor, method).remote(text, list(images))
         worker.jobs.append(Job(what, ref, time.monotonic()))
 
     def wait(self, seconds: float, expected_s: float) -> Iterator[Came]:

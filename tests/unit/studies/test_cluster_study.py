@@ -55,7 +55,7 @@ def test_no_work_is_lost_or_done_for_nothing(study, costs):
     groups = [one for one in study.groups_of(costs) if not one.made_s]
     run = study.Simulation(costs, groups, setting)
     for nodes in (1, 3, 16):
-        one = run.slices(nodes, driver_makes=True)
+        one = run.slices(nodes)
         assert one.efficiency <= 1.01
         assert (one.hours - one.setup_h) * nodes >= run.work_s / 3600 / setting.cores * 0.97
         assert one.hours - one.setup_h <= run.work_s / 3600 / setting.cores / nodes * 1.1 + 10 / 3600
@@ -74,18 +74,19 @@ def test_cut_or_whole_the_work_is_the_same_but_for_further_decoding(study, costs
 def test_what_does_not_scale_is_named(study, costs):
     groups = study.groups_of(costs)
     run = study.Simulation(costs, groups)
-    assert run.slices(64, driver_makes=True).bound == "the driver makes adversarial images"
     assert "square" in study.Simulation(costs, study.groups_of(costs, 4)).shards(64).bound
-    assert run.slices(64, driver_makes=False).efficiency > 0.9
+    assert run.slices(64).efficiency > 0.9
+    slow = {**costs, "seconds": {**costs["seconds"], "taking": [0.5]}}
+    assert study.Simulation(slow, groups).slices(64).bound == "the driver takes in adversarial images"
     images = study.Simulation(costs, [one for one in groups if not one.made_s])
-    assert images.slices(16, driver_makes=True).efficiency > 0.9
-    assert images.slices(256, driver_makes=True).bound == "set-up"
+    assert images.slices(16).efficiency > 0.9
+    assert images.slices(256).bound == "set-up"
 
 
 def test_a_price_changes_the_cost_alone(study, costs):
     groups = [one for one in study.groups_of(costs) if not one.made_s]
     cheap, dear = (
-        study.Simulation(costs, groups, study.Setting(price=price)).slices(16, driver_makes=True)
+        study.Simulation(costs, groups, study.Setting(price=price)).slices(16)
         for price in (0.04, 0.08)
     )
     assert dear.cost == pytest.approx(2 * cheap.cost)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from seatrial.engines import ENGINES
 from seatrial.engines.device import device_kind
@@ -33,6 +35,7 @@ from seatrial.harness.conditions.condition import Condition
 from seatrial.harness.conditions.kinds.attack import words
 from seatrial.harness.conditions.kinds.attack.again import adversarial_images
 from seatrial.harness.conditions.kinds.attack.block import describe_attacks
+from seatrial.harness.conditions.kinds.attack.making import kept_images
 from seatrial.harness.conditions.kinds.attack.running import run_attacks
 from seatrial.harness.conditions.kinds.attack.surrogates import (
     files_of,
@@ -43,6 +46,7 @@ from seatrial.harness.conditions.kinds.attack.surrogates import (
 )
 from seatrial.harness.conditions.kinds.protocol import (
     Ask,
+    Errand,
     Finished,
     Key,
     Kind,
@@ -157,6 +161,16 @@ class Attacks(Kind):
     def run(self, session: Session, pending: Sequence[Pending], ask: Ask) -> None:
         """Images are made first, on surrogates or by asking each engine."""
         run_attacks(session, pending, ask)
+
+    def maker(self, session: Session) -> Callable[[Errand], Iterator[bytes]]:
+        """Of adversarial images."""
+        from seatrial.harness.conditions.kinds.attack.helping import Maker
+
+        return Maker(session)
+
+    def kept(self, session: Session, named: Mapping[str, Any], start: int, stop: int) -> npt.NDArray[Any] | None:
+        """From the machine's own cache."""
+        return kept_images(session, named, start, stop)
 
     def answerable(self, condition: Condition, failed: Iterable[str], world: LoadedWorld) -> bool:
         """False for images on a file of which every target came to no end."""

@@ -1,27 +1,31 @@
-"""The adversarial images of a run: made on its surrogates, or found by asking its engines."""
+"""The adversarial images of a run: made on its surrogates, or found by asking its engines; here or elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seatrial.cache import cache_root
 from seatrial.engines.device import device_kind
 from seatrial.engines.places import Arena
-from seatrial.exporters import DeployableModel
+from seatrial.exporters import DeployableModel, InputContract
 from seatrial.harness.attacks.chunks import AdversarialSet, Job, chunk_size, make_sets
 from seatrial.harness.attacks.ids import SOURCE, AttackId, parse_attack
 from seatrial.harness.attacks.search import Images
-from seatrial.harness.attacks.store import ChunkStore
+from seatrial.harness.attacks.store import ChunkStore, read_named
 from seatrial.harness.attacks.strengths import sized
 from seatrial.harness.conditions.condition import CLEAN, Condition
+from seatrial.harness.conditions.kinds.attack.fetching import fetch
 from seatrial.harness.conditions.kinds.attack.surrogates import files_of
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Session, Target
+from seatrial.harness.pipeline import ImageReader
 from seatrial.harness.pipeline.gray import OneChannel, ThreeChannels, in_three_channels
 from seatrial.harness.pipeline.travelling import travelling
 from seatrial.harness.spec.targets import REFERENCE
@@ -51,12 +55,13 @@ def made_on_surrogates(
     """
     world = session.world
     by_surrogate = sorted(conditions, key=lambda one: list(models).index(str(parse_attack(one.id).surrogate)))
-    copies: dict[str, Callable[[], Surrogate]] = {}
-    for name, model in models.items():
-        copies[name] = functools.cache(functools.partial(_differentiable, model, world.spec.attacks.device))
-    jobs = [_job(world, parse_attack(one.id), models, copies) for one in by_surrogate]
-    on_gpu = device_kind(world.spec.attacks.device) == "cuda"
-    maker = _Maker(session, "Making adversarial images", 1 if on_gpu else world.spec.work.workers)
+    copies = Copies(world.spec.attacks.device)
+    jobs = []
+    for attack in (parse_attack(one.id) for one in by_surrogate):
+        name = str(attack.surrogate)
+        labels = world.networks[name].labels if name in world.networks else world.data.labels
+        jobs.append(job_on_surrogate(world, attack, models[name], labels, models[SOURCE], copies))
+    maker = _Maker(session, "Making adversarial images", makers_of(world))
     yield from maker.make(by_surrogate, jobs)
 
 
@@ -64,6 +69,14 @@ def found_by_queries(
     session: Session, conditions: Sequence[Condition], target: Target
 ) -> Iterator[tuple[Condition, AdversarialSet]]:
     """The images that black-box attacks find by asking one built engine; raises what its engine raises."""
+    world = session.world
+    jobs = [job_on_engine(session, parse_attack(one.id), target) for one in conditions]
+    maker = _Maker(session, f"Asking {target.id}", world.spec.work.workers, target.id, target.engine.close)
+    yield from maker.make(conditions, jobs)
+
+
+def job_on_engine(session: Session, attack: AttackId, target: Target) -> Job:
+    """How a black-box attack's images are found by asking a built engine."""
     from seatrial.harness.attacks.queries import on_engine
 
     world = session.world
@@ -78,36 +91,33 @@ def found_by_queries(
     }
     if target.build.target.board is not None:  # of this machine, the engine tells what it is
         shaped["there"] = world.of_targets[target.build.target.id]
-    jobs = []
-    for one in conditions:
-        attack = parse_attack(one.id)
-        description = {**shaped, "attack": attack.name, "radius": attack.radius, "seed": world.spec.seed}
-        make_chunk = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
-        jobs.append(Job(description, world.data.labels, make_chunk, asked_together(world)))
-    maker = _Maker(session, f"Asking {target.id}", world.spec.work.workers, target.engine.close)
-    yield from maker.make(conditions, jobs)
+    description = {**shaped, "attack": attack.name, "radius": attack.radius, "seed": world.spec.seed}
+    make_chunk = on_engine(attack, ask, world.spec.attacks.queries, world.spec.seed)
+    return Job(description, world.data.labels, make_chunk, asked_together(world))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Maker:
-    """stage: its name. abandon: what ends the work of all `workers`."""
+    """stage: its name. target: id of the build that is asked. abandon: what ends the work of all `workers`."""
 
     session: Session
     stage: str
     workers: int
+    target: str | None = None
     abandon: Callable[[], None] = lambda: None
 
     def make(self, conditions: Sequence[Condition], jobs: Sequence[Job]) -> Iterator[tuple[Condition, AdversarialSet]]:
         """Each condition with what came of its job."""
-        world, store = self.session.world, ChunkStore(cache_root() / "adversarial")
+        world, store, clean = self.session.world, chunk_store(), clean_images(self.session)
+        if self.session.elsewhere is not None:
+            fetch(self.session, self.stage, conditions, jobs, self.target, clean, store)
         with self.session.progress.stage(self.stage, len(world.data) * len(jobs)) as update:
 
             def tell(done: int, number: int) -> None:
                 update(done, f"{number + 1}/{len(jobs)} {conditions[number].id}")
 
             update(0)
-            clean, gray = self.session.images.reader(CLEAN), world.model.contract.color == "gray"
-            clean = OneChannel(clean) if gray else clean
+            gray = world.model.contract.color == "gray"
             made = make_sets(
                 jobs, world.data.ids, clean, store, workers=self.workers, progress=tell, abandon=self.abandon
             )
@@ -116,13 +126,57 @@ class _Maker:
                     yield condition, dataclasses.replace(one, reader=ThreeChannels(one.reader)) if gray else one
 
 
-def _job(
+def chunk_store() -> ChunkStore:
+    """Where adversarial images lie."""
+    return ChunkStore(cache_root() / "adversarial")
+
+
+def kept_images(session: Session, named: Mapping[str, Any], start: int, stop: int) -> npt.NDArray[Any] | None:
+    """As `Kind.kept`; readers of gray images name none."""
+    return read_named(chunk_store(), named, start, stop, clean_images(session))
+
+
+def clean_images(session: Session) -> ImageReader:
+    """What is attacked: as many channels as the model takes."""
+    clean = session.images.reader(CLEAN)
+    return OneChannel(clean) if session.world.model.contract.color == "gray" else clean
+
+
+def makers_of(world: LoadedWorld) -> int:
+    """Threads that follow gradients; a GPU is busy with one."""
+    return 1 if device_kind(world.spec.attacks.device) == "cuda" else world.spec.work.workers
+
+
+class Copies:
+    """Models that can be differentiated, by their files' digests: each made when it is first needed, and kept."""
+
+    def __init__(self, device: str) -> None:
+        """device: for gradients."""
+        self._device, self._lock = device, threading.Lock()
+        self._made: dict[tuple[str, InputContract], Surrogate] = {}
+
+    def of(self, model: DeployableModel) -> Surrogate:
+        """UnsupportedError for a graph that cannot be differentiated, or a device that is not there."""
+        from seatrial.harness.attacks.surrogate import Surrogate  # imports PyTorch
+
+        with self._lock:
+            key = (model.digest, model.contract)
+            if key not in self._made:
+                self._made[key] = Surrogate(model, self._device)
+            return self._made[key]
+
+
+def job_on_surrogate(
     world: LoadedWorld,
     attack: AttackId,
-    models: Mapping[str, DeployableModel],
-    copies: Mapping[str, Callable[[], Surrogate]],
+    model: DeployableModel,
+    labels: npt.NDArray[np.int64],
+    source: DeployableModel,
+    copies: Copies,
 ) -> Job:
-    name = str(attack.surrogate)
+    """How an attack's images are made on a surrogate. labels: of the images, among its classes. source: what the
+    targets are made from.
+    """
     options, seed = world.spec.attacks, world.spec.seed
     description: dict[str, Any] = {
         "attack": attack.name,
@@ -130,8 +184,8 @@ def _job(
         **sized(attack.name, world.model.contract.values),
         "seed": seed,
         "restarts": options.restarts,
-        "surrogate": _shape(models[name]),
-        "source": _shape(models[SOURCE]) if attack.kind.pair else None,
+        "surrogate": _shape(model),
+        "source": _shape(source) if attack.kind.pair else None,
         "device": device_kind(options.device),
         "versions": {**world.shared["versions"], **installed_versions(["torch"])},
     }
@@ -139,20 +193,13 @@ def _job(
     def make_chunk(part: Any) -> Any:
         from seatrial.harness.attacks.gradients import on_surrogate  # imports PyTorch
 
-        return on_surrogate(attack, copies[name], copies[SOURCE], options, seed)(part)
+        return on_surrogate(attack, lambda: copies.of(model), lambda: copies.of(source), options, seed)(part)
 
-    labels = world.networks[name].labels if name in world.networks else world.data.labels
     return Job(description, labels, make_chunk, chunk_size(*world.model.contract.size))
 
 
 def _shape(model: DeployableModel) -> dict[str, Any]:
     return {"digest": model.digest, "contract": model.contract.to_dict()}
-
-
-def _differentiable(model: DeployableModel, device: str) -> Surrogate:
-    from seatrial.harness.attacks.surrogate import Surrogate  # imports PyTorch
-
-    return Surrogate(model, device)
 
 
 def asked_together(world: LoadedWorld) -> int:

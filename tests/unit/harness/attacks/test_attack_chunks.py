@@ -26,7 +26,7 @@ from seatrial.harness.attacks.rows import (
     rows_path,
     write_attack_rows,
 )
-from seatrial.harness.attacks.store import Chunk, ChunkStore, chunk_key
+from seatrial.harness.attacks.store import Chunk, ChunkStore, chunk_key, packed
 from seatrial.harness.data.source import Pixels
 
 
@@ -78,7 +78,7 @@ def test_what_is_stored_comes_back_bit_for_bit(count: int, seed: int, eight_bit:
     with tempfile.TemporaryDirectory() as name:
         store = ChunkStore(Path(name))
         assert store.read("ab", clean) is None
-        store.write("ab", clean, chunk)
+        store.write("ab", packed(chunk, clean))
         found = store.read("ab", clean)
     assert found is not None
     assert found.images.dtype == images.dtype
@@ -90,7 +90,7 @@ def test_what_is_stored_comes_back_bit_for_bit(count: int, seed: int, eight_bit:
 def test_a_chunk_that_cannot_be_read_is_one_that_is_not_there(tmp_path: Path, broken: bytes) -> None:
     clean = some_images(3)
     store = ChunkStore(tmp_path)
-    store.write("abc", clean, chunk_of(clean, clean))
+    store.write("abc", packed(chunk_of(clean, clean), clean))
     (path,) = tmp_path.rglob("*.chunk")
     whole = path.read_bytes()
     path.write_bytes(broken)
@@ -104,7 +104,7 @@ def test_a_chunk_that_cannot_be_read_is_one_that_is_not_there(tmp_path: Path, br
 def test_pickled_objects_in_a_chunk_are_not_loaded(tmp_path: Path) -> None:
     clean = some_images(2)
     store = ChunkStore(tmp_path)
-    store.write("abc", clean, chunk_of(clean, clean))
+    store.write("abc", packed(chunk_of(clean, clean), clean))
     (path,) = tmp_path.rglob("*.chunk")
     stream = io.BytesIO()
     np.savez(stream, change=np.array([object(), object()], dtype=object))

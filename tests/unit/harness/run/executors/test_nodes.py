@@ -18,7 +18,7 @@ from seatrial.harness.pipeline.kept import KeptReader
 from seatrial.harness.plan.making import make_plan
 from seatrial.harness.progress import Silent
 from seatrial.harness.records.trials import read_any_trial
-from seatrial.harness.run.executors.cluster import _order
+from seatrial.harness.run.executors.crew import order_of
 from seatrial.harness.run.executors.fitting import misfits
 from seatrial.harness.run.executors.messages import Asked, Ready, unpacked
 from seatrial.harness.run.executors.node import Node
@@ -67,7 +67,7 @@ def ask(node, plan, asked, images=()):
 
 def made_ready(plan, **changes):
     node = Node()
-    order = dataclasses.replace(_order(plan, Resources(2, 0)), **changes)
+    order = dataclasses.replace(order_of(plan, Resources(2, 0)), **changes)
     return node, Ready.of(node.ready(order.to_json()))
 
 
@@ -125,7 +125,7 @@ def test_what_would_be_shaped_otherwise_is_refused(world):
 
 def test_a_node_without_the_files_says_so(world):
     root, plan, _ = world
-    order = _order(plan, Resources(1, 0))
+    order = order_of(plan, Resources(1, 0))
     spec = json.loads(json.dumps(order.spec))
     spec["source"]["model"] = str(root / "elsewhere.onnx")
     with Node() as node, pytest.raises(BadInputError, match=r"elsewhere\.onnx"):
