@@ -40,7 +40,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,kserve,test]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,remote,kserve,test]'
 	$(PIP) --no-deps nvidia-modelopt onnx-graphsurgeon nvidia-nvimgcodec-cu12
 	# Peers of our attacks. torchattacks pins a requests of 2020; foolbox's model zoo, unused here, wants more.
 	$(PIP) --no-deps torchattacks foolbox eagerpy pyautoattack
@@ -107,7 +107,7 @@ parity: $(VENV)/.test
 	$(BIN)/python -m pytest -m parity -s
 
 $(VENV)/.performance: $(VENV)/.test
-	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,kserve,test,performance]'
+	$(PIP) --editable '.[cpu,torch,zoo,openvino,nncf,tensorrt-rtx,modelopt,decoders,loadgen,ray,remote,kserve,test,performance]'
 	$(PIP) --no-deps imagecorruptions==1.1.2
 	@touch $@
 

@@ -83,11 +83,14 @@ class FolderSource:
         """
         for position, index in enumerate(indices):
             with self._reading(index) as path:
-                payload = Payload(str(path), read_bytes(path))
+                payload = Payload(self._where(index), read_bytes(path))
                 written = self._written.get(index)
                 if not self._by_content and written not in (None, path.stat().st_mtime_ns):
                     raise changed(payload.where)
             yield position, payload
+
+    def _where(self, index: int) -> str:
+        return str(self.root / self.ids[index])
 
     @contextlib.contextmanager
     def _reading(self, index: int) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Data of other packages: `--data SCHEME:WHERE`, or paths that one of them knows to open."""
+"""Data behind names: `--data SCHEME:WHERE` of other packages, URLs, or paths that another package knows to open."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.harness.data.labels import LabelOf
+from seatrial.harness.data.remote import is_url, open_url
 from seatrial.harness.data.source import DataSource
 from seatrial.registry import Registry
 
@@ -36,18 +37,22 @@ SOURCES: Registry[Opener] = Registry("data source", group="seatrial.data_sources
 
 
 def names_source(where: str) -> bool:
-    """True for `SCHEME:WHERE` of a source that another package declares; UsageError where that is broken."""
+    """True for a URL, and for `SCHEME:WHERE` of a source that another package declares; UsageError where that is
+    broken.
+    """
     scheme, colon, _ = where.partition(":")
     if not colon:
         return False
     SOURCES.refuse_broken(scheme)
-    return scheme in SOURCES
+    return scheme in SOURCES or is_url(where)
 
 
 def open_outside(where: str | Path, classes: int, label_of: LabelOf) -> DataSource | None:
-    """The images; None where no other package claims them."""
+    """The images; None where no other package claims a path."""
     if isinstance(where, str):
         scheme, _, rest = where.partition(":")
+        if scheme not in SOURCES:
+            return open_url(where, classes, label_of)
         return SOURCES[scheme].open(rest, classes, label_of)
     for opener in SOURCES.values():
         if opener.claims(where):

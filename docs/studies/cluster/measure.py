@@ -228,7 +228,11 @@ def _chunk(plan: Plan, model: Any, pixels: Any) -> tuple[float, list[float]]:
     from seatrial.harness.attacks.gradients import on_surrogate
     from seatrial.harness.attacks.surrogate import Surrogate
 
-    attack, labels, ids = parse_attack("attack/pgd-linf@2"), plan.data.labels[: len(pixels)], plan.data.ids[: len(pixels)]
+    attack, labels, ids = (
+        parse_attack("attack/pgd-linf@2"),
+        plan.data.labels[: len(pixels)],
+        plan.data.ids[: len(pixels)],
+    )
     surrogate = Surrogate(model)
     make = on_surrogate(attack, lambda: surrogate, lambda: surrogate, plan.spec.attacks, 0)
     content = packed(make(CleanChunk(ids, labels, pixels)), pixels)

@@ -85,9 +85,6 @@ def test_what_does_not_scale_is_named(study, costs):
 
 def test_a_price_changes_the_cost_alone(study, costs):
     groups = [one for one in study.groups_of(costs) if not one.made_s]
-    cheap, dear = (
-        study.Simulation(costs, groups, study.Setting(price=price)).slices(16)
-        for price in (0.04, 0.08)
-    )
+    cheap, dear = (study.Simulation(costs, groups, study.Setting(price=price)).slices(16) for price in (0.04, 0.08))
     assert dear.cost == pytest.approx(2 * cheap.cost)
     assert dataclasses.replace(dear, cost=0.0) == dataclasses.replace(cheap, cost=0.0)
