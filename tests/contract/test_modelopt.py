@@ -52,7 +52,7 @@ def builds(model, capability="SM89"):
 
 
 @installed
-@pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])
+@pytest.mark.parametrize("precision", ["int8", "fp8", pytest.param("int4", marks=pytest.mark.long)])
 def test_a_quantized_model_of_ours_comes_back_and_builds(shared, tmp_path, precision):
     """A real one: of small layers Model Optimizer makes no float8."""
     options = exporters.ContractOptions(size=(64, 64), mean=(0.5,) * 3, std=(0.5,) * 3)

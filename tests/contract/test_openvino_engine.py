@@ -40,6 +40,8 @@ MODELS = {
     "imagenet_mobilenet_v1_075": ("imagenet", 200, 163),
     "imagenet_squeezenet1_1": ("imagenet", 200, 120),
 }
+LONG = ("cifar10_resnet56", "imagenet_squeezenet1_1")
+NAMES = [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in MODELS]
 CONTRACTS = {
     "cifar10": {"preset": "cifar10"},
     "gtsrb": {"size": (64, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3},
@@ -155,7 +157,7 @@ def test_work_is_counted_as_by_onnxruntime(shared, name):
     assert {layer.name: layer.macs for layer in audit.layers} == {layer.name: layer.macs for layer in expected.layers}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_recipe_runs_in_int8_and_stays_accurate(shared, name):
     data, count, _ = MODELS[name]
     model, quantized = load(shared, name), int8_of(shared, name)
@@ -487,7 +489,7 @@ def test_a_kept_engine_answers_and_is_audited_as_one_built_anew(shared, tmp_path
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_imported_blob_answers_as_the_model_that_it_was_exported_from(shared, name, precision):
     model = int8_of(shared, name) if precision == "int8" else load(shared, name)
     request = request_of(model, precision)

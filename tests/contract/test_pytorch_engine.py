@@ -31,6 +31,7 @@ MODELS = (
     "imagenet_mobilenet_v1_075",
     "imagenet_squeezenet1_1",
 )
+LONG = ("cifar10_resnet56", "imagenet_mobilenet_v1_075")
 CONTRACTS = {
     "cifar10": {"preset": "cifar10"},
     "gtsrbnet64": {"size": (64, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3},
@@ -114,7 +115,9 @@ def test_float_logits_are_those_of_onnxruntime(shared, name):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in MODELS]
+)
 def test_a_quantized_file_means_what_onnxruntime_makes_of_it(shared, name):
     data, count, others = INT8[name]
     model = load(shared, name)

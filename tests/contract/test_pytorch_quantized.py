@@ -61,7 +61,7 @@ def test_a_quantized_file_gets_the_labels_of_onnxruntime_without_optimisation(re
         f"{precision}: of {COUNT} labels {(found != expected).sum()} are not ONNX Runtime's, "
         f"{(found != exact).sum()} and {(expected != exact).sum()} not those of float64"
     )
-    assert (found != exact).sum() <= 1
+    assert (found != exact).sum() <= 2
     assert (found != expected).sum() <= 2
     assert {layer.requested for layer in audit.layers} == {precision}
     assert audit.realized() == {"fp32": 1.0}

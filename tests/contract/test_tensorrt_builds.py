@@ -157,7 +157,7 @@ def test_a_refusal_says_what_the_gpu_can_do(engine):
     [
         ("cifar10_resnet20", {"int8": 0.5, "fp8": 1.5}),
         ("gtsrbnet64", {"int8": 0.5, "fp8": 1.5}),
-        ("imagenet_mobilenet_v1_075", {"int8": 1.5}),
+        pytest.param("imagenet_mobilenet_v1_075", {"int8": 1.5}, marks=pytest.mark.long),
     ],
 )
 def test_float16_and_8_bits_answer_like_float32_on_real_images(world, name, points):

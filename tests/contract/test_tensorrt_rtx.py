@@ -21,6 +21,7 @@ from seatrial.errors import BuildError, UnsupportedError, UsageError
 from seatrial.exporters.presets import PRESETS
 
 SIGNS = dataclasses.replace(PRESETS["imagenet-inception"], size=(64, 64), resize="exact", resize_to=None)
+LONG = ("cifar10_resnet56", "imagenet_squeezenet1_1")
 CONTRACTS = {
     "cifar10_resnet20": PRESETS["cifar10"],
     "cifar10_resnet56": PRESETS["cifar10"],
@@ -57,7 +58,9 @@ def small(trt, tmp_path):
     return plan_request(make_model(tmp_path / "small.onnx").read_bytes(), "8.9")
 
 
-@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in CONTRACTS]
+)
 def test_every_model_compiles_at_every_precision_for_every_gpu(trt, shared, name):
     contract = CONTRACTS[name]
     model = exporters.load(shared / f"models/{name}.onnx", contract=contract)

@@ -19,7 +19,7 @@ MODELS = {
     "imagenet_mobilenet_v1_075": ("imagenet/val", 64, "-1..1", "short-side"),
     "imagenet_squeezenet1_1": ("imagenet/val", 64, "ImageNet", "short-side"),
 }
-LONG = ("cifar10_resnet56", "imagenet_squeezenet1_1")
+LONG = ("cifar10_resnet56", "imagenet_mobilenet_v1_075", "imagenet_squeezenet1_1")
 HALF = ["--mean", "0.5", "--std", "0.5"]
 
 

@@ -40,7 +40,11 @@ def remedied(tmp_path, model, words):
 
 @pytest.mark.parametrize(
     ("engine", "more"),
-    [("onnxruntime", []), ("openvino", []), ("onnxruntime", ["--quantizer", "onnxruntime"])],
+    [
+        ("onnxruntime", []),
+        pytest.param("openvino", [], marks=pytest.mark.long),
+        pytest.param("onnxruntime", ["--quantizer", "onnxruntime"], marks=pytest.mark.long),
+    ],
 )
 def test_the_layers_that_lose_the_accuracy_are_found_and_a_run_with_them_in_float_confirms_it(
     tmp_path, shared, words, engine, more
