@@ -106,6 +106,24 @@ def test_a_second_signal_later_ends_what_does_not_end(tmp_path):
     process.stdout.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_a_finaliser_runs_is_obeyed_behind_it(number):
+    code = (
+        "import sys, time; from seatrial import signals\n"
+        "class Slow:\n    def __del__(self):\n        print('begins', flush=True)\n        time.sleep(0.5)\n"
+        "signals.listen()\n"
+        "try:\n    slow = Slow(); del slow; time.sleep(60); print('slept', flush=True)\n"
+        "except KeyboardInterrupt:\n    print('closes', signals.asked(), flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "begins\n"
+    process.send_signal(number)
+    said, error = process.communicate(timeout=30)
+    assert (said, error, process.returncode) == (f"closes {int(number)}\n", "", 0)
+
+
 def test_sys_exit_in_a_part_of_the_run_is_no_passed_gate(monkeypatch, capsys):
     monkeypatch.setattr("seatrial.harness.command.run.run", lambda *_: sys.exit(0))
     assert main([]) == 4

@@ -52,6 +52,7 @@ NOT_ASKED = {
     "seatrial.harness.records.latencies:add_latencies": "as timed and read_samples",
     "seatrial.harness.records.rundir:RunDirectory.add_spent": _GOES_ON,
     "seatrial.harness.records.rundir:RunDirectory.begin": _GOES_ON,
+    "seatrial.harness.conditions.kinds.attack.fetching:asked_for": "JSON that was made in the same line",
     "seatrial.harness.run.executors.node:Node.answer": "the driver's own line, whose run the node takes part in",
     "seatrial.harness.run.looking:look_for_causes": _GOES_ON,
     "seatrial.harness.run.run:_measure": _GOES_ON,

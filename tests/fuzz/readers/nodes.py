@@ -75,3 +75,40 @@ def _order_for_node(path: Path) -> None:
     from seatrial.harness.run.executors.messages import Order
 
     Order.of(path.read_text(errors="replace"))
+
+
+def _errand() -> Any:
+    from seatrial.harness.conditions.kinds.protocol import Errand
+
+    return Errand("attack/fgsm-linf@8", None, {"description": {}}, 4, (0, 4))
+
+
+def _parts(root: Path) -> list[bytes]:
+    from seatrial.harness.conditions.kinds.attack.fetching import sealed
+    from seatrial.harness.conditions.kinds.protocol import MisfitError
+    from seatrial.harness.run.executors.messages import packed_parts, told
+
+    parts = [sealed("0" * 64, b"of one"), sealed("1" * 64, b"of another")]
+    return [packed_parts(parts), json.dumps(told(MisfitError("another torch"))).encode()]
+
+
+@reader("parts of a node", _parts, mutators=mutators.ZIP, weight=10, may_be_refused=True)
+def _parts_of_node(path: Path) -> None:
+    from seatrial.harness.conditions.kinds.attack.fetching import opened
+    from seatrial.harness.conditions.kinds.protocol import MisfitError
+    from seatrial.harness.run.executors.messages import FaultError, unpacked_parts
+
+    with contextlib.suppress(FaultError, MisfitError):
+        for part in unpacked_parts(path.read_bytes(), _errand(), 1 << 16):
+            opened(part)
+
+
+@reader(
+    "errand for a node",
+    values({"condition": "attack/fgsm-linf@8", "target": None, "asked": {}, "size": 4, "starts": [0, 4]}),
+    mutators=mutators.JSON,
+)
+def _errand_for_node(path: Path) -> None:
+    from seatrial.harness.run.executors.messages import errand_of
+
+    errand_of(path.read_text(errors="replace"))
