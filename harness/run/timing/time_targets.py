@@ -87,7 +87,7 @@ class _Timing:
         self._store.set_here("place", describe_place(engine, self._machine.before))
         self._idle_watts = _idle(session, power)
         self._preparing = Preparing(session, power)
-        self._update: Update = lambda done, note="": None
+        self._update: Update = lambda done, note="", total=None: None
         self._done = self._total = 0
         # Of a scenario that targets have one after the other.
         self._spent_s, self._reasons = 0.0, dict[str, None]()
