@@ -57,6 +57,7 @@ def merge(
     first = parts.descriptions[0]
     held = Held.of({**first, "identity": {**first["identity"], "targets": parts.targets}})
     directory = RunDirectory(out)
+    _tell_gates(parts, progress)
     with held_alone(directory, progress):
         stored = directory.description()
         check_no_shard("merge --out", out, stored)
@@ -89,6 +90,17 @@ def _begun(parts: Parts) -> dict[str, object]:
         "started": min(str(stored["started"]) for stored in parts.descriptions),
         "environment": parts.descriptions[0]["environment"],
     }
+
+
+def _tell_gates(parts: Parts, progress: Progress) -> None:
+    """Where shards were given unlike gates: a shard judges nothing, so that nobody has noticed."""
+    first, *others = (stored["spec"]["gate"] for stored in parts.descriptions)
+    found = {name for gate in others for name in differences(first, gate)}
+    if found:
+        progress.tell(
+            f"The shards were given gates that differ in: {', '.join(sorted(found))}. It is judged by the first shard's, "
+            "but for what the flags here say."
+        )
 
 
 def _check_here(plan: Plan, parts: Parts) -> None:
