@@ -20,7 +20,7 @@ from seatrial.harness.guard import Verdict
 from seatrial.harness.guard.faithful import faithful
 from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.files import needs_calibration, saturates_at, target_file
-from seatrial.harness.plan.load import load_model
+from seatrial.harness.plan.load import load_model, opening
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.plan.variants import load_variants, targets_with_variants
@@ -52,8 +52,9 @@ def build(spec: BuildSpec, progress: Progress) -> list[BuildResult]:
 
     Raises UsageError and BadInputError for what concerns them all.
     """
-    model = load_model(spec.source)
-    variants = load_variants(spec.source, model)
+    with opening(spec.source, progress):
+        model = load_model(spec.source)
+        variants = load_variants(spec.source, model)
     asked = spec.targets.asked if spec.out is not None else targets_with_variants(spec.targets.asked, variants)
     results = []
     with contextlib.ExitStack() as stack:

@@ -33,7 +33,7 @@ from seatrial.harness.contract.model import load_model
 from seatrial.harness.contract.races import SCALING, Races
 from seatrial.harness.contract.result import Deviation, SearchResult, Stage
 from seatrial.harness.data import labeller, open_source, select
-from seatrial.harness.plan.load import data_name, images_path
+from seatrial.harness.plan.load import data_name, images_path, opening
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
 from seatrial.harness.spec.contract import MIN_IMAGES, ContractSpec
@@ -43,7 +43,8 @@ from seatrial.harness.spec.targets import REFERENCE_ENGINE
 def search(spec: ContractSpec, progress: Progress) -> SearchResult:
     """Finds how the model wants to be fed; raises a SeatrialError that says what to do."""
     begin = time.perf_counter()
-    model, declared = load_model(spec)
+    with opening(spec.source, progress):
+        model, declared = load_model(spec)
     model, findings = settle(model, None, progress)
     path = images_path(spec.images, spec.source, progress)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)

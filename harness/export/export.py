@@ -86,14 +86,15 @@ def export(spec: ExportSpec, progress: Progress) -> ExportReport:
     """
     if spec.out.is_dir():
         raise UsageError(f"--out {spec.out} is a folder; name a file.")
-    source = exporters.open_source(spec.source.model, spec.source.weights)
-    from_onnx = isinstance(source, OnnxSource)
     with progress.stage("Exporting", 1, "models") as update:
+        update(0, spec.source.model)
+        source = exporters.open_source(spec.source.model, spec.source.weights)
         frozen = spec.batch if isinstance(spec.batch, int) else None
         model = exporters.deploy(
             source, contract=spec.source.contract, output=spec.source.output, batch=frozen, simplify=False
         )
         update(1)
+    from_onnx = isinstance(source, OnnxSource)
     as_declared = model
     model, findings = settle(model, None, progress)
     # Run one image at a time, or at a batch that the file holds: only the latter stands in the file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial import exporters
@@ -20,6 +22,15 @@ def load_model(source: ModelSource) -> DeployableModel:
     """The model; raises what `exporters.load` raises."""
     path = demo_model_path() if source.model == DEMO else source.model
     return exporters.load(path, contract=source.contract, weights=source.weights, output=source.output)
+
+
+@contextlib.contextmanager
+def opening(source: ModelSource, progress: Progress) -> Iterator[None]:
+    """The time in which the models of a spec are read; a factory is called, and exported."""
+    with progress.stage("Opening the model", 1, "models") as update:
+        update(0, source.model)
+        yield
+        update(1)
 
 
 def images_path(images: ImageSource, model: ModelSource, progress: Progress) -> Path | str:

@@ -24,7 +24,7 @@ from seatrial.harness.data.demo import demo_folders
 from seatrial.harness.data.labels import LabelOf, table_names
 from seatrial.harness.plan.files import needs_quantizing, recipe_of
 from seatrial.harness.plan.identity import identity_of, with_hashed_images
-from seatrial.harness.plan.load import images_path, where_of
+from seatrial.harness.plan.load import images_path, opening, where_of
 from seatrial.harness.plan.origin import load_models
 from seatrial.harness.plan.out import refuse_among_images
 from seatrial.harness.plan.parts import part_of
@@ -92,8 +92,9 @@ def make_plan(
     # A wrong name is told before anything is loaded.
     choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
     degraded = make_condition(spec.calibration.condition, World(spec, targets))
-    model, origin = load_models(spec.source)
-    variants = load_variants(spec.source, model)
+    with opening(spec.source, progress):
+        model, origin = load_models(spec.source)
+        variants = load_variants(spec.source, model)
     targets = targets_with_variants(targets, variants)
     spec = _asking_for(spec, targets)
     for target in targets:

@@ -25,7 +25,7 @@ from seatrial.harness.alike import IMAGES, settle
 from seatrial.harness.guard import Guard, Verdict, guarded, sample_for
 from seatrial.harness.guard.keep import Says
 from seatrial.harness.plan.calibration import ONE_CLASS
-from seatrial.harness.plan.load import load_model
+from seatrial.harness.plan.load import load_model, opening
 from seatrial.harness.plan.open_calibration import open_calibration
 from seatrial.harness.plan.request import build_request
 from seatrial.harness.progress import Progress
@@ -72,7 +72,8 @@ def quantize(spec: QuantizeSpec, progress: Progress) -> Quantized:
 def _quantized(spec: QuantizeSpec, engine: str, place: Place, progress: Progress) -> Quantized:
     saturates = place.facts().processor.saturates
     recipe = chosen_recipe(engine, spec.precision, spec.quantization, saturates)
-    model = load_model(spec.source)
+    with opening(spec.source, progress):
+        model = load_model(spec.source)
     model = float_view(model) if spec.float_view else model
     with contextlib.ExitStack() as stack:
         images, one_class = None, False
