@@ -1,6 +1,7 @@
 """What the JSON files of a run directory look like: a file whose checksum holds may still be somebody else's.
 
-A form is a type; a tuple, of which one must fit; a list of one form; or an object: key -> form, `*` for all other keys.
+A form is a type; a tuple, of which one must fit; a list of one form; a function, of a value and where it
+stands, that says what does not fit; or an object: key -> form, `*` for all other keys.
 Keys that no form names are passed over, and a named one may be missing: whoever asks for it is told so (`Stored`). Only
 `key!` must be there.
 """
@@ -66,6 +67,56 @@ _TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER_OR_
 _PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
 
+
+def _pair(value: Any, at: str) -> str | None:
+    if isinstance(value, list) and len(value) != 2:
+        return f"{at} is no pair"
+    return misfit(value, [_NUMBER], at)
+
+
+def _reading(value: Any, at: str) -> str | None:
+    """Images that another reading gets right, and those that it gets wrong, are some of all."""
+    found = misfit(value, _READING, at)
+    if found is not None or "images" not in value:
+        return found
+    better, worse = value.get("better", 0), value.get("worse", 0)
+    fits = better >= 0 and worse >= 0 and better + worse <= value["images"] and value["images"] > 0
+    return None if fits else f"{at} counts more images than it has"
+
+
+_READING = {
+    "failed": str,
+    **dict.fromkeys(("images", "better", "worse", "readings"), int),
+    **dict.fromkeys(("declared_top1", "other_top1", "likelihood", "limit", "p"), _NUMBER),
+    **dict.fromkeys(("wrong", "at_chance", "trusted"), bool),
+    "differing": {"*": {"declared": str, "other": str}},
+    "flags": [str],
+}
+_CALIBRATION = {
+    "images": int,
+    "trusted": bool,
+    "differences": [{"statistic": str, **dict.fromkeys(("first", "second", "difference"), _NUMBER), "interval": _pair}],
+}
+_CHANNEL = {
+    "node": str,
+    "channel": int,
+    "ratio": _NUMBER,
+    "repaired": _or_null({"failed": str, "damaged": bool, **dict.fromkeys(("images", "better", "worse"), int)}),
+}
+_PLACE = {"node": str, "share": _NUMBER}
+_STEP = {
+    **dict.fromkeys(("kind", "node", "op"), str),
+    **dict.fromkeys(("own_db", "at_8_bits_db", "usual_db", "apart_db"), _NUMBER),
+}
+_LAYERS = {
+    "images": int,
+    "failed": _TEXT_OR_NULL,
+    "usual_db": _NUMBER_OR_NULL,
+    "steps": [_STEP],
+    "saturated": [_PLACE],
+    "unused": [_PLACE],
+}
+
 FORMS: dict[str, Form] = {
     "run.json": {
         "shard": str,
@@ -79,10 +130,10 @@ FORMS: dict[str, Form] = {
         "targets": {"*": _BUILT},
     },
     "findings.json": {
-        "contract": _or_null({}),
-        "calibration": _or_null({}),
-        "damage": _or_null({}),
-        "layers": {"*": {}},
+        "contract": _or_null(_reading),
+        "calibration": _or_null(_CALIBRATION),
+        "damage": {"channels": [_CHANNEL], "dead": [str]},
+        "layers": {"*": _LAYERS},
     },
     "nodes.json": {
         "nodes!": {"*": {"cores": int, "processor": {}}},
@@ -172,6 +223,9 @@ def misfit(value: Any, form: Form, at: str = "it", depth: int = 0) -> str | None
         return _first(
             misfit(part, one, f"{at}.{name}"[:200], depth + 1) for name, part, one in forms if one is not None
         )
+    if not isinstance(form, type):
+        says: str | None = form(value, at)
+        return says
     if isinstance(value, bool) and form is not bool:
         return f"{at} is a truth value"
     if not isinstance(value, form):

@@ -23,8 +23,9 @@ def least(difference: Mapping[str, Any]) -> float:
 def says(difference: Mapping[str, Any]) -> str:
     """In words: "brightness 0.014 against 0.473, -5.26 standard deviations (-5.65 to -4.87)"."""
     low, high = difference["interval"]
+    name = difference["statistic"]
     return (
-        f"{STATISTICS[difference['statistic']]} {difference['first']:.3g} against {difference['second']:.3g}, "
+        f"{STATISTICS.get(name, name)} {difference['first']:.3g} against {difference['second']:.3g}, "
         f"{difference['difference']:+.2f} standard deviations ({low:+.2f} to {high:+.2f})"
     )
 

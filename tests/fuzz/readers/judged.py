@@ -48,9 +48,40 @@ def _as_shard(root: Path) -> list[bytes]:
     return [json.dumps({**stored, "shard": "1/1"}).encode()]
 
 
-_JSON_FILES = ("run", "audit", "findings", "spent", "flips", "timing")
+def _findings(root: Path) -> list[bytes]:
+    """As they stand, and where something is the matter with everything."""
+    own = sorted((world(root) / "whole").glob("findings.json"))[0].read_bytes()
+    counts = {"images": 100, "better": 30, "worse": 2}
+    step = {"kind": "layer", "node": "conv", "op": "Conv", "value": "conv_out", "position": 1, "saturated": 0.1}
+    step |= {"own_db": 3.0, "at_8_bits_db": 3.0, "usual_db": 40.0, "apart_db": 37.0, "keep_float": ["conv"]}
+    place = {"node": "conv", "value": "conv_out", "share": 0.05}
+    differing = {name: {"declared": "a", "other": "b"} for name in ("color", "numbers")}
+    reading = {**counts, "readings": 5, "declared_top1": 0.5, "other_top1": 0.9, "likelihood": 0.3, "limit": 0.02}
+    reading |= {"p": 0.0, "wrong": True, "at_chance": False, "differing": differing, "flags": ["--color", "bgr"]}
+    channel = {"node": "conv", "channel": 3, "ratio": 40.0, "deviations": 9.0}
+    repaired = {**counts, "p": 0.0, "damaged": True}
+    difference = {"statistic": "brightness", "first": 0.1, "second": 0.5, "difference": -5.0, "interval": [-6.0, -4.0]}
+    layers = {"images": 8, "failed": None, "logits_db": 3.0, "parts_at": "conv", "steps": [step], "saturated": [place]}
+    full = {
+        "schema": 1,
+        "contract": {**reading, "trusted": True},
+        "calibration": {"images": 16, "released": False, "trusted": True, "differences": [difference]},
+        "damage": {"channels": [{**channel, "repaired": repaired}, {**channel, "repaired": None}], "dead": ["fc"]},
+        "layers": {"onnxruntime/int8@cpu": {**layers, "unused": [place]}},
+    }
+    return [own, sealed_values(Path(), json.dumps(full).encode())]
+
+
+_JSON_FILES = ("run", "audit", "spent", "flips", "timing")
 for _file in _JSON_FILES:
     reader(f"{_file}.json", mutators=mutators.JSON, seal=sealed_values, weight=1, **in_run(f"{_file}.json"))(_judge)
+reader(
+    "findings.json",
+    mutators=mutators.JSON,
+    seal=sealed_values,
+    weight=1,
+    **{**in_run("findings.json"), "samples": _findings},
+)(_judge)
 reader(
     "failures.json",
     weight=1,

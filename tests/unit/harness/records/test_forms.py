@@ -22,12 +22,28 @@ from seatrial.harness.records.forms import NotThereError, Stored, misfit
         ("flips.json", {"condition": "clean", "targets": {"a": {"first": 1, "all": {}}}}, "it.targets.a.first is no"),
         ("timing.json", {"places": {"here": {"scenarios": None}}}, "it.places.here.scenarios is no object"),
         ("failures.json", {"failed": [{"target": None}]}, r"it.failed\[0\].target is no str"),
+        ("findings.json", {"calibration": {"differences": [{"interval": 0.5}]}}, "interval is no list"),
+        ("findings.json", {"calibration": {"differences": [{"interval": [0.5]}]}}, "interval is no pair"),
+        ("findings.json", {"calibration": {"differences": [{"interval": [0.5, "x"]}]}}, r"interval\[1\] is no"),
+        ("findings.json", {"calibration": {"differences": [{"first": "x"}]}}, "first is no"),
+        ("findings.json", {"contract": {"images": 3, "better": 2, "worse": 2}}, "counts more images than it has"),
+        ("findings.json", {"contract": {"images": 0}}, "counts more images than it has"),
+        ("findings.json", {"contract": {"failed": "no", "wrong": True, "flags": 5}}, "it.contract.flags is no list"),
+        ("findings.json", {"damage": None}, "it.damage is no object"),
+        ("findings.json", {"damage": {"channels": [{"repaired": {"damaged": 1}}]}}, "damaged is no bool"),
+        ("findings.json", {"layers": {"a": {"steps": [{"own_db": "x"}]}}}, "own_db is no"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, name, values, says):
     write_values(tmp_path / name, values)
     with pytest.raises(DamagedError, match=says):
         read_values(tmp_path / name)
+
+
+def test_a_look_that_failed_and_a_set_that_nobody_compared_fit(tmp_path):
+    found = {"contract": {"failed": "NaN scores"}, "calibration": None, "damage": {"channels": [], "dead": []}}
+    write_values(tmp_path / "findings.json", {**found, "layers": {"a": {"images": 8, "failed": "no insides"}}})
+    assert read_values(tmp_path / "findings.json")["contract"] == {"failed": "NaN scores"}
 
 
 def test_a_key_that_is_missing_is_named_with_its_file(tmp_path):
