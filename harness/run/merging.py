@@ -98,8 +98,8 @@ def _tell_gates(parts: Parts, progress: Progress) -> None:
     found = {name for gate in others for name in differences(first, gate)}
     if found:
         progress.tell(
-            f"The shards were given gates that differ in: {', '.join(sorted(found))}. It is judged by the first shard's, "
-            "but for what the flags here say."
+            f"The shards were given gates that differ in: {', '.join(sorted(found))}. The first shard's judges, "
+            "but for what is said here."
         )
 
 

@@ -202,7 +202,7 @@ def test_a_target_that_failed_in_one_shard_has_failed_in_the_run(world, tmp_path
     described(parts[1], lambda stored: stored["spec"]["gate"].update(advisory=False))
     done = bench(["merge", *parts, "--out", tmp_path / "out"])
     assert done.returncode == 3, done.stderr
-    assert "gates that differ in: advisory. It is judged by the first shard's" in " ".join(done.stderr.split())
+    assert "gates that differ in: advisory. The first shard's judges" in " ".join(done.stderr.split())
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert (summary["status"], summary["failed"]) == ("partial", [failure])
     assert [one["id"] for one in summary["targets"]] == ["onnxruntime/fp32@cpu"]
