@@ -34,6 +34,37 @@ _LAYER = {
     "node": _TEXT_OR_NULL,
     "reason": _TEXT_OR_NULL,
 }
+
+
+def _pair(value: Any, at: str) -> str | None:
+    if isinstance(value, list) and len(value) != 2:
+        return f"{at} is no pair"
+    return misfit(value, [_NUMBER], at)
+
+
+def _guard(value: Any, at: str) -> str | None:
+    """What departs from its file has a ratio that is finite."""
+    found = misfit(value, _GUARD, at)
+    if found is not None or value.get("faithful", True) or value.get("snr_db", 0.0) is not None:
+        return found
+    return f"{at}.snr_db is null"
+
+
+_GUARD = {
+    **dict.fromkeys(("images", "labels_changed"), int),
+    "source": str,
+    "faithful": bool,
+    "seconds": _NUMBER,
+    "snr_db": _NUMBER_OR_NULL,
+    **dict.fromkeys(("way_out", "not_looked"), _TEXT_OR_NULL),
+    "kept_float": {"*": str},
+    "nodes": [str],
+    "pieces": [
+        {"node": str, "nodes": [str], "kernel": _TEXT_OR_NULL, "off": _NUMBER_OR_NULL, "snr_db": _NUMBER_OR_NULL}
+    ],
+    "saturating": _or_null(_pair),
+    "optimised": _or_null({"level": str, "labels_changed": int, "snr_db": _NUMBER_OR_NULL}),
+}
 _BUILT = {
     "requested": str,
     "realized": {"*": _NUMBER},
@@ -46,7 +77,7 @@ _BUILT = {
     "from_cache": bool,
     "options": {},
     "cautions": [str],
-    "guard": _or_null({}),
+    "guard": _or_null(_guard),
     "processors": _or_null({"right_on": str, "overflowing": [str], "layers": int, "says": str}),
     "calibration": {"warnings": [str], "kept_float": {"*": str}},
     "layers": [_LAYER],
@@ -66,12 +97,6 @@ _BLOCK = {
 _TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER_OR_NULL}
 _PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
-
-
-def _pair(value: Any, at: str) -> str | None:
-    if isinstance(value, list) and len(value) != 2:
-        return f"{at} is no pair"
-    return misfit(value, [_NUMBER], at)
 
 
 def _reading(value: Any, at: str) -> str | None:

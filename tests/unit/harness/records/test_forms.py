@@ -16,6 +16,9 @@ from seatrial.harness.records.forms import NotThereError, Stored, misfit
     [
         ("audit.json", {"targets": []}, "it.targets is no object"),
         ("audit.json", {"targets": {"a": {"cautions": [1]}}}, r"it.targets.a.cautions\[0\] is no str"),
+        ("audit.json", {"targets": {"a": {"guard": {"saturating": "x"}}}}, "guard.saturating is no"),
+        ("audit.json", {"targets": {"a": {"guard": {"optimised": {"level": 1}}}}}, "optimised.level is no str"),
+        ("audit.json", {"targets": {"a": {"guard": {"faithful": False, "snr_db": None}}}}, "snr_db is null"),
         ("spent.json", {"wall": 10**400}, "it.wall"),
         ("spent.json", {"wall": True}, "it.wall is a truth value"),
         ("flips.json", {"targets": {}}, "it has no 'condition'"),
