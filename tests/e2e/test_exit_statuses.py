@@ -18,7 +18,8 @@ def shell(command, **more):
     """Runs a command line of a shell, in which $BENCH is the command."""
     bench = f"'{sys.executable}' '{ROOT / 'bench.py'}'"
     line = command.replace("$BENCH", bench)
-    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False, **more)
+    options = {"timeout": 120, **more}
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, **options)
 
 
 NO_MODEL = "There is no model 'nothing'"
@@ -166,7 +167,7 @@ def test_few_descriptors_and_little_memory_end_with_words(limit, tmp_path):
     make_model(tmp_path / "m.onnx")
     make_folders(tmp_path / "test", images=3)
     words = "--model m.onnx --data test --size 16 --bits 32 --conditions clean --advisory --out run"
-    done = shell(f"ulimit {limit}; $BENCH {words} {' '.join(QUICK_TIMING)}", cwd=tmp_path)
+    done = shell(f"ulimit {limit}; $BENCH {words} {' '.join(QUICK_TIMING)}", cwd=tmp_path, timeout=3600)
     # Below what Python itself needs, the loader or the interpreter says so.
     started = "seatrial" in done.stderr or done.returncode == 0
     assert not started or done.returncode in (0, 2, 3), (done.returncode, done.stderr[-2000:])
