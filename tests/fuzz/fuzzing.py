@@ -193,6 +193,7 @@ def _one_process(count: int, seed: int, first: int, last: int, only: list[str], 
 
 def main() -> int:
     """The command; 1 where an input ended in a fault."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int, nargs="?", default=0)

@@ -321,6 +321,7 @@ def _import() -> None:
 
 def main() -> int:
     """The command."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int, nargs="?", default=0)
