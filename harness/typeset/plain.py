@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from typing import Any
 
@@ -26,11 +27,16 @@ def visible(text: str) -> str:
 
 
 def all_visible(value: Any) -> Any:
-    """The same JSON value with every text in it, keys too, made `visible`."""
+    """The same JSON value with every text in it, keys too, made `visible`; a dict that tells what it lacks (`Stored`)
+    goes on telling.
+    """
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, dict):
-        return {visible(name): all_visible(one) for name, one in value.items()}
+        found = copy.copy(value)
+        found.clear()
+        found.update({visible(name): all_visible(one) for name, one in value.items()})
+        return found
     if isinstance(value, list | tuple):
         return [all_visible(one) for one in value]
     return value
