@@ -88,11 +88,17 @@ _BUILT = {
 _MACHINE = _or_null({})
 _ROUND = {"number": int, "kept": bool, "reasons": [str], "blocks": int, "left_out": int}
 _AT = {"rounds": [_ROUND], "spent_s": _NUMBER, "stopped": _TEXT_OR_NULL, "asked": {}}
+# Alone, or before and after the block.
+_COUNTER = (*_NUMBER_OR_NULL, _pair)
+_COUNTERS = {
+    **dict.fromkeys(("wall_s", "own", "stolen", "waited"), _NUMBER_OR_NULL),
+    **dict.fromkeys(("others", "mhz", "probe_ns", "memory_ns"), _COUNTER),
+}
 _BLOCK = {
     **dict.fromkeys(("round", "block", "queries", "checked", "wrong"), int),
     "begin_s": _NUMBER,
     "median_ns": _NUMBER_OR_NULL,
-    "counters": _or_null({}),
+    "counters": _or_null(_COUNTERS),
 }
 _TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER_OR_NULL}
 _PAIRS = {"images!": int, "pairs!": list}

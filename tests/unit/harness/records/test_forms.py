@@ -24,6 +24,11 @@ from seatrial.harness.records.forms import NotThereError, Stored, misfit
         ("flips.json", {"targets": {}}, "it has no 'condition'"),
         ("flips.json", {"condition": "clean", "targets": {"a": {"first": 1, "all": {}}}}, "it.targets.a.first is no"),
         ("timing.json", {"places": {"here": {"scenarios": None}}}, "it.places.here.scenarios is no object"),
+        (
+            "timing.json",
+            {"targets": {"a": {"single_stream": {"blocks": [{"counters": {"probe_ns": [1]}}]}}}},
+            "probe_ns is no",
+        ),
         ("failures.json", {"failed": [{"target": None}]}, r"it.failed\[0\].target is no str"),
         ("findings.json", {"calibration": {"differences": [{"interval": 0.5}]}}, "interval is no list"),
         ("findings.json", {"calibration": {"differences": [{"interval": [0.5]}]}}, "interval is no pair"),
