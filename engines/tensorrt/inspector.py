@@ -146,5 +146,11 @@ def _weights(layer: Mapping[str, Any]) -> str:
     if isinstance(weights, Mapping):
         return precision_word(str(_spelled(weights)["type"]))
     constants = [_spelled(one) for one in layer.get("constants") or ()]
-    sizes = [math.prod(one.get("dimensions") or [1]) for one in constants]
+    sizes = [_size(one.get("dimensions") or [1]) for one in constants]
     return _tensor_word(constants[sizes.index(max(sizes))]) if sizes and max(sizes) > 1 else ""
+
+
+def _size(dimensions: Any) -> int:
+    if not isinstance(dimensions, list) or not all(type(extent) is int for extent in dimensions):
+        raise TypeError("dimensions that are no whole numbers")
+    return math.prod(dimensions)

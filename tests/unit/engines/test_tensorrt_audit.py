@@ -296,6 +296,8 @@ def test_layers_that_disagree_about_one_node_leave_it_unknown():
         '{"Layers": [{"Name": "a"}], "Bindings": []}',
         '{"Layers": [{"Name": "a", "LayerType": "b", "Inputs": ["c"]}], "I/O Tensors": []}',
         '{"Layers": null, "I/O Tensors": []}',
+        '{"Layers": [{"Name": "a", "LayerType": "b", "Inputs": [], "Constants": [{"Dimensions": ["x", 9999999999]}]}], '
+        '"Bindings": []}',
     ],
 )
 def test_what_cannot_be_read_is_an_error_that_shows_it(text):
