@@ -78,7 +78,7 @@ def read_attack_rows(root: Path, key: str, ids: Sequence[str]) -> AttackRows:
         kinds = (np.bool_, np.bool_, np.float32, np.bool_, np.int32)
         rows = AttackRows(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True)))
         stored = table["image_id"].to_pylist()
-    except (pa.ArrowException, KeyError, ValueError) as error:
+    except (pa.ArrowException, KeyError, ValueError, AttributeError, TypeError) as error:
         raise BadInputError(f"{wrong} ({error}).") from error
     if stored != list(ids) or not _named(table, key):
         raise BadInputError(f"{wrong}.")

@@ -105,7 +105,7 @@ def trials_in(folder: Path) -> dict[tuple[str, str], Path]:
 def _as_written(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, KeyError, IndexError, ValueError, AttributeError) as error:
+    except (pa.ArrowException, KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise BadInputError(f"{path} is not a trial file ({error}).") from error
 
 

