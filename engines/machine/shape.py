@@ -85,6 +85,24 @@ def as_reading(value: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else dict.fromkeys(_READING)
 
 
+def is_reading(value: object) -> bool:
+    """True where nothing of it would be lost by `as_reading` but keys that are not known."""
+    return fits(value, _READING)
+
+
+def fits(value: object, shape: Any) -> bool:
+    """Whether a value has a shape, as `fit` takes it; None, and keys that are missing, fit anywhere."""
+    if value is None:
+        return True
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
+    if isinstance(shape, tuple):
+        return isinstance(value, Mapping) and all(fits(one, shape[0]) for one in value.values())
+    if isinstance(shape, dict):
+        return isinstance(value, Mapping) and all(fits(value.get(key), one) for key, one in shape.items())
+    return shape(value) is not None
+
+
 def fit(value: object, shape: Any) -> Any:
     """A value as its shape has it, None for what does not fit. shape: a function that keeps what fits; a list of one
     shape, a dictionary of keys and theirs, or a tuple of one, whose keys are free.

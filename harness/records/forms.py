@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatrial.engines.machine.shape import is_reading
+from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import DamagedError
 
 Form = Any
@@ -85,7 +87,20 @@ _BUILT = {
     "served": _or_null({"version": str, "sample": [[_NUMBER]], "changed": _TEXT_OR_NULL, "asked_again": int}),
     "alike": _or_null({"passed": bool, "share": _NUMBER, "limit": _NUMBER, "says": str, "measured": _MEASURED}),
 }
-_MACHINE = _or_null({})
+
+
+def _state(value: Any, at: str) -> str | None:
+    """A reading of a machine."""
+    return None if is_reading(value) else f"{at} is no reading of a machine"
+
+
+_MACHINE = _or_null({"before": _state, "after": _state, "during": [_state]})
+_SITE = _or_null(
+    {
+        **dict.fromkeys(("name", "model", "processor", "machine", "system"), _TEXT_OR_NULL),
+        **dict.fromkeys(("cores", "memory_bytes"), _NUMBER_OR_NULL),
+    }
+)
 _ROUND = {"number": int, "kept": bool, "reasons": [str], "blocks": int, "left_out": int}
 _AT = {"rounds": [_ROUND], "spent_s": _NUMBER, "stopped": _TEXT_OR_NULL, "asked": {}}
 # Alone, or before and after the block.
@@ -185,10 +200,10 @@ FORMS: dict[str, Form] = {
         "pairs": [{"first": str, "second": str, "conditions": {"*": {"differing": int, "images": [list]}}}],
     },
     "timing.json": {
-        "places": {"*": {"place": _or_null({}), "machine": _MACHINE, "scenarios": {"*": _AT}}},
+        "places": {"*": {"place": _SITE, "machine": _MACHINE, "scenarios": {"*": _AT}}},
         "targets": {
             "*": {
-                "single_stream": _TIMED,
+                **{one.key: _or_null(_TIMED) for one in SCENARIOS.values()},
                 "memory": _or_null({"*": _NUMBER_OR_NULL}),
                 "*": (dict, list, _NOTHING, *_NUMBER, str),
             }
