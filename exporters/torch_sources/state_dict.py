@@ -72,9 +72,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
 def _refuse_packed(path: Path) -> None:
     # torch.save stores; a packed member may unfold to thousands of times its size.
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):  # raises of one that spans several disks
+            return
         with zipfile.ZipFile(path) as archive:
             packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
     except ZIP_ERRORS as error:

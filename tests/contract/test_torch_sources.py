@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import zipfile
 
 import numpy as np
@@ -175,6 +176,15 @@ def test_weights_that_do_not_fit_say_how(module, tmp_path):
     ):
         with pytest.raises(BadInputError, match=says):
             load_weights(module, tmp_path / name)
+
+
+def test_a_checkpoint_that_says_it_spans_several_disks_is_damaged(module, tmp_path):
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 3)
+    (tmp_path / "w.pt").write_bytes(content[:-22] + locator + content[-22:])
+    with pytest.raises(BadInputError, match="w.pt is damaged"):
+        load_weights(module, tmp_path / "w.pt")
 
 
 def test_a_packed_checkpoint_is_left_packed(module, tmp_path):
