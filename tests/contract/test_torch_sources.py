@@ -183,7 +183,7 @@ def test_a_checkpoint_that_says_it_spans_several_disks_is_damaged(module, tmp_pa
     content = (tmp_path / "w.pt").read_bytes()
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 3)
     (tmp_path / "w.pt").write_bytes(content[:-22] + locator + content[-22:])
-    with pytest.raises(BadInputError, match="w.pt is damaged"):
+    with pytest.raises(BadInputError, match="is damaged"):
         load_weights(module, tmp_path / "w.pt")
 
 
