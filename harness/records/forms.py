@@ -115,7 +115,15 @@ _BLOCK = {
     "median_ns": _NUMBER_OR_NULL,
     "counters": _or_null(_COUNTERS),
 }
-_TIMED = {"blocks": [_BLOCK], "checked": int, "wrong": int, "worst": _NUMBER_OR_NULL}
+_TIMED = {
+    "blocks": [_BLOCK],
+    "checked": int,
+    "wrong": int,
+    "unsteady": bool,
+    **dict.fromkeys(("worst", "expected_differs", "batch", "workers", "rate", "bound_ms"), _NUMBER_OR_NULL),
+    "tried": _or_null([{"rate": _NUMBER, "keeps": bool}]),
+    "readings": _or_null([_state]),
+}
 _PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
 

@@ -30,6 +30,8 @@ from seatrial.harness.records.forms import NotThereError, Stored, misfit
             "probe_ns is no",
         ),
         ("timing.json", {"targets": {"a": {"offline": {"blocks": 3}}}}, "it.targets.a.offline.blocks is no list"),
+        ("timing.json", {"targets": {"a": {"single_stream": {"expected_differs": []}}}}, "expected_differs is no"),
+        ("timing.json", {"targets": {"a": {"server": {"tried": [{"rate": 1, "keeps": 1}]}}}}, "keeps is no"),
         ("timing.json", {"places": {"here": {"place": {"name": []}}}}, "place.name is no"),
         ("timing.json", {"places": {"here": {"machine": {"before": {"gpus": 0.5}}}}}, "before is no reading"),
         (
