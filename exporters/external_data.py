@@ -57,6 +57,8 @@ def _claimed_bytes(tensor: onnx.TensorProto, name: str, path: Path) -> int:
 
 def _read(tensor: onnx.TensorProto, name: str, path: Path, size: int) -> bytes:
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if not all(isinstance(word, str) for entry in entries.items() for word in entry):
+        _refuse(path, name, "lies where its name is no text")  # protobuf gives bytes then
     location = entries.get("location", "")
     offset, length = _number(entries, "offset", 0, name, path), _number(entries, "length", size, name, path)
     if length != size:

@@ -123,6 +123,13 @@ def test_everything_else_is_refused(tmp_path, file, entries, says):
     assert time.monotonic() - begin < 60
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path, file):
+    spoil(file, location="weights/nowhere.bin")
+    file.write_bytes(file.read_bytes().replace(b"nowhere.bin", b"nowher\xff.bin"))
+    with pytest.raises(BadInputError, match="is no text"):
+        exporters.load(file, contract=SMALL)
+
+
 def test_a_device_is_no_file(tmp_path, file):
     if os.geteuid() != 0:
         pytest.skip("only root makes devices")
