@@ -193,7 +193,7 @@ FORMS: dict[str, Form] = {
         "nodes!": {"*": {"cores": int, "processor": {}}},
         "repeated!": {"*": {"images!": int, "differing!": int, "says!": [str]}},
     },
-    "failures.json": {"failed": [dict.fromkeys(("target", "stage", "outcome", "says"), str)]},
+    "failures.json": {"failed": [dict.fromkeys(("target!", "stage!", "outcome!", "says!"), str)]},
     "spent.json": {"*": _NUMBER},
     "flips.json": {
         "of": str,

@@ -39,7 +39,12 @@ from seatrial.harness.records.forms import NotThereError, Stored, misfit
             {"places": {"here": {"machine": {"during": [{"memory": {"total_bytes": "x"}}]}}}},
             "no reading",
         ),
-        ("failures.json", {"failed": [{"target": None}]}, r"it.failed\[0\].target is no str"),
+        ("failures.json", {"failed": [{"target": "a"}]}, r"it.failed\[0\] has no 'stage'"),
+        (
+            "failures.json",
+            {"failed": [{"target": None, "stage": "build", "outcome": "failed", "says": "no"}]},
+            r"it.failed\[0\].target is no str",
+        ),
         ("findings.json", {"calibration": {"differences": [{"interval": 0.5}]}}, "interval is no list"),
         ("findings.json", {"calibration": {"differences": [{"interval": [0.5]}]}}, "interval is no pair"),
         ("findings.json", {"calibration": {"differences": [{"interval": [0.5, "x"]}]}}, r"interval\[1\] is no"),
