@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-import shutil
 import ssl
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import served_models
+from certificates import certificate
 from conftest import make_model
 from served_models import after, redirects, serving, status
 
@@ -240,21 +239,8 @@ def test_a_model_that_is_another_is_told_before_it_is_asked(asking, told, says):
 
 
 def test_tls_is_checked_both_ways(model, tmp_path, monkeypatch, batch, expected):
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl that makes certificates")
-
-    def certificate(name, *more):
-        made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        files = ["-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem"]
-        subprocess.run(
-            [openssl, *made, *files, "-subj", f"/CN={name}", *more],
-            check=True,
-            capture_output=True,
-        )
-
-    certificate("server", "-addext", "subjectAltName=IP:127.0.0.1")
-    certificate("client")
+    certificate(tmp_path, "server", "-addext", "subjectAltName=IP:127.0.0.1")
+    certificate(tmp_path, "client")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "client.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")

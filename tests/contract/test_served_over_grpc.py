@@ -1,12 +1,11 @@
 """Engine `kserve` against a server over gRPC: the same bits as ONNX Runtime, and an error for all that it may do."""
 
 import contextlib
-import shutil
-import subprocess
 import time
 
 import numpy as np
 import pytest
+from certificates import certificate
 from conftest import make_model
 
 from seatrial import engines
@@ -178,17 +177,8 @@ def test_a_model_that_is_not_ready_is_told(asking, model, monkeypatch):
 
 
 def test_tls_is_checked_both_ways(model, tmp_path, monkeypatch, batch, expected):
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl that makes certificates")
-
-    def certificate(name, *more):
-        made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        files = ["-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem"]
-        subprocess.run([openssl, *made, *files, "-subj", f"/CN={name}", *more], check=True, capture_output=True)
-
-    certificate("server", "-addext", "subjectAltName=IP:127.0.0.1")
-    certificate("client")
+    certificate(tmp_path, "server", "-addext", "subjectAltName=IP:127.0.0.1")
+    certificate(tmp_path, "client")
     pair = ((tmp_path / "server.key").read_bytes(), (tmp_path / "server.pem").read_bytes())
     trusted = (tmp_path / "client.pem").read_bytes()
     tls = grpc.ssl_server_credentials([pair], root_certificates=trusted, require_client_auth=True)
