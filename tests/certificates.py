@@ -10,7 +10,7 @@ import pytest
 
 
 def certificate(folder: Path, name: str, *more: str) -> None:
-    """Makes NAME.key and NAME.pem, good for two days; the test is skipped where there is no openssl. more: its words."""
+    """Makes NAME.key and NAME.pem, good for two days; skips the test where openssl is missing. more: its words."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl that makes certificates")
