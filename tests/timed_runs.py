@@ -146,7 +146,7 @@ def reading(name="zone", celsius=45.5, load=0.4):
         "turbo": True,
         "throttle_counts": {"core": 3, "package": 1},
         "container": {"cores": 1.5, "throttled_s": 0.2, "throttled_times": 4},
-        "memory": {"total_bytes": 8e9, "available_bytes": 5.25e9, "swap_used_bytes": 0},
+        "memory": {"total_bytes": 8_000_000_000, "available_bytes": 5_250_000_000, "swap_used_bytes": 0},
         "celsius": {name: celsius, "package": celsius + 3},
         "throttled": [name],
         "gpus": [

@@ -12,12 +12,12 @@ from conftest import bench
 from seatrial.harness.records.checked import write_values
 from seatrial.harness.typeset.numbers import age
 
-NOW = datetime.datetime.now(datetime.timezone.utc)
-
 
 def begun(root, days=0.0, **more):
     root.mkdir()
-    started = (NOW - datetime.timedelta(days=days)).isoformat(timespec="seconds")
+    started = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days)).isoformat(
+        timespec="seconds"
+    )
     values = {
         "started": started,
         "asked": {"targets": ["onnxruntime/fp32@cpu"], "conditions": ["clean"]},
