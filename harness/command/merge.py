@@ -12,10 +12,7 @@ from rich.console import Console
 from seatrial.errors import UsageError
 from seatrial.harness.command.flags import calibration, gate, images, model, output
 from seatrial.harness.command.flags.parser import Parser
-from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
-from seatrial.harness.results.gate import exit_status
-from seatrial.harness.run.merging import merge
 from seatrial.harness.spec.run import RunSpec
 
 _DESCRIPTION = """Puts the directories of all shards of a run (`--shard K/N`) together: what comes of it is the
@@ -48,6 +45,10 @@ def make_parser() -> Parser:
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Merges, judges and prints; the command's exit status."""
+    from seatrial.harness.command.printed import print_result
+    from seatrial.harness.results.gate import exit_status
+    from seatrial.harness.run.merging import merge
+
     given = dict(flags)
     asked, roots, out = output.take(given), given.pop("runs", []), given.pop("out", None)
     if out is None:

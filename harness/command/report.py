@@ -11,11 +11,8 @@ from rich.console import Console
 
 from seatrial.harness.command.flags import gate, output
 from seatrial.harness.command.flags.parser import Parser
-from seatrial.harness.command.printed import print_result
 from seatrial.harness.progress import Progress
 from seatrial.harness.records.spec import spec_of_run
-from seatrial.harness.results.gate import exit_status
-from seatrial.harness.run.run import reported
 
 _DESCRIPTION = """Judges a run again, by the answers that its directory holds, and writes summary.json, report.html and
 all that other programs read; nothing is built, asked or timed. The run's model and images must be where they were."""
@@ -40,6 +37,10 @@ def make_parser() -> Parser:
 
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Judges, writes and prints; the command's exit status."""
+    from seatrial.harness.command.printed import print_result
+    from seatrial.harness.results.gate import exit_status
+    from seatrial.harness.run.run import reported
+
     given = dict(flags)
     asked, root = output.take(given), given.pop("run")
     spec = spec_of_run(root, "report")

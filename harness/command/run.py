@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
-from seatrial.harness.command import build, listed
+from seatrial.harness.command import listed
 from seatrial.harness.command.flags import (
     attacks,
     base,
@@ -30,14 +30,7 @@ from seatrial.harness.command.flags import (
     work,
 )
 from seatrial.harness.command.flags.parser import Parser
-from seatrial.harness.command.plan import tell_images_needed
-from seatrial.harness.command.printed import print_result, print_shard
 from seatrial.harness.progress import Progress
-from seatrial.harness.report.forecast import print_forecast
-from seatrial.harness.results.gate import exit_status
-from seatrial.harness.run.forecast import forecast
-from seatrial.harness.run.run import run
-from seatrial.harness.run.shards import run_shard
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.shard import shard_of
 from seatrial.harness.typeset.terminal import put
@@ -167,6 +160,8 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
         kind, narrowed = given.pop("list"), bool({"suite", "conditions", "severity"} & given.keys())
         return listed.list_names(kind, spec_of(given), narrowed, asked.json, console)
     if given.get("build_only"):
+        from seatrial.harness.command import build
+
         if asked.json:
             raise UsageError("--json is for a run that is judged, not for --build-only.")
         known = {action.dest for action in build.make_parser()._actions}
@@ -174,13 +169,27 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if "compute_capability" in given:
         raise UsageError("--compute-capability is for --build-only: what is built for another GPU cannot run here.")
     if given.pop("dry_run", False):
+        from seatrial.harness.report.forecast import print_forecast
+        from seatrial.harness.run.forecast import forecast
+
         found = forecast(spec_of(given), progress).to_dict()
         put(console, json.dumps(found, indent=2) + "\n") if asked.json else print_forecast(found, console)
         return EXIT_PASSED
     if "detect" in given:
+        from seatrial.harness.command.plan import tell_images_needed
+
         points = given.pop("detect")
         return tell_images_needed(spec_of(given), points, progress, console)
-    spec = spec_of(given)
+    return _run(spec_of(given), asked, progress, console)
+
+
+def _run(spec: RunSpec, asked: output.Output, progress: Progress, console: Console) -> int:
+    """What a run needs is imported here: --help, --version and a wrong flag are answered before."""
+    from seatrial.harness.command.printed import print_result, print_shard
+    from seatrial.harness.results.gate import exit_status
+    from seatrial.harness.run.run import run
+    from seatrial.harness.run.shards import run_shard
+
     if spec.shard is not None:
         if asked.json:
             raise UsageError("--json is for a run that is judged, not for a part of one.")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from seatrial import api
 from seatrial.calib.options import QuantizeOptions
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import BadInputError, UsageError
@@ -190,5 +191,5 @@ def test_what_is_no_run_is_told_by_its_flag(tmp_path, name):
     with pytest.raises(UsageError, match=f"--from .*{name} holds no run"):
         asked(tmp_path / name)
     with pytest.raises(UsageError, match=f"--reuse .*{name} holds no run"):
-        run.run(RunSpec(reuse=tmp_path / name, out=tmp_path / "out"))
+        api.run(RunSpec(reuse=tmp_path / name, out=tmp_path / "out"))
     assert not Path(tmp_path / "out").exists()
