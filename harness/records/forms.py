@@ -124,6 +124,25 @@ _TIMED = {
     "tried": _or_null([{"rate": _NUMBER, "keeps": bool}]),
     "readings": _or_null([_state]),
 }
+# A pipeline that was timed from the stored image on.
+_FED = {
+    "feed": str,
+    "input": str,
+    **dict.fromkeys(("images", "samples", "wrong", "differ"), int),
+    "*": _NUMBER_OR_NULL,
+}
+# Of a sweep: threads and batch, and what was measured there, or why nothing was.
+_POINT = {"threads": int, "batch": int, "says": str, "*": _NUMBER_OR_NULL}
+_TEXTS = [str]
+_LOADGEN = {
+    "version": str,
+    "valid": bool,
+    "says": _TEXTS,
+    "logs": _TEXTS,
+    "bounds_ms": {"*": _NUMBER_OR_NULL},
+    **dict.fromkeys(("samples", "checked", "wrong"), int),
+    "*": _NUMBER_OR_NULL,
+}
 _PAIRS = {"images!": int, "pairs!": list}
 _NAMES = _or_null([str])
 
@@ -174,7 +193,8 @@ _LAYERS = {
 FORMS: dict[str, Form] = {
     "run.json": {
         "shard": str,
-        "asked": {},
+        "asked": {"targets": _TEXTS, "conditions": _TEXTS},
+        "spec": {"source": {"variants": _TEXTS}, "conditions": {"globs": _TEXTS, "across": _TEXTS}},
         "identity": {"targets": {"*": {}}, "conditions": {"*": {}}, "run": {}},
         "environment": _or_null({}),
         "class_names": _NAMES,
@@ -213,9 +233,15 @@ FORMS: dict[str, Form] = {
             "*": {
                 **{one.key: _or_null(_TIMED) for one in SCENARIOS.values()},
                 "memory": _or_null({"*": _NUMBER_OR_NULL}),
+                "device": _or_null({"*": _NUMBER_OR_NULL}),
+                "energy": _or_null({"*": {"*": _NUMBER_OR_NULL}}),
+                "end_to_end": _or_null([_FED]),
+                "sweep": _or_null([_POINT]),
+                "loadgen": _or_null({"*": _LOADGEN}),
                 "*": (dict, list, _NOTHING, *_NUMBER, str),
             }
         },
+        "parts": {"*": {"asked": {}, "targets": _TEXTS}},
         "options": {"width": _NUMBER, "budget_s": _NUMBER},
     },
 }

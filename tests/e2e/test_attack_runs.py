@@ -70,7 +70,7 @@ IDS = (
 @pytest.fixture(scope="module")
 def attacked(shared, tmp_path_factory):
     root = tmp_path_factory.mktemp("attacked")
-    words = cifar(shared, "--limit", 90, "--queries", 40, *asked(*IDS))
+    words = cifar(shared, "--limit", 66, "--queries", 40, *asked(*IDS))
     done = run([*words, "--out", root / "run"], root / "cache")
     return root / "run", root / "cache", words, done
 
@@ -198,13 +198,13 @@ def test_a_further_target_makes_only_what_is_new(attacked, tmp_path):
         "attack/fgsm-linf@2+qdq-onnxruntime-int8",
         "attack/fgsm-linf@2+qdq-openvino-int8",
     }
-    assert len(new) - len(old) == 2 * -(-90 // 64), "two quantized files; what was made on the source is there"
+    assert len(new) - len(old) == 2 * -(-66 // 64), "two quantized files; what was made on the source is there"
     for target in summary_of(tmp_path / "run")["targets"]:
         assert len(target["conditions"]) == 4
 
 
 def test_a_killed_run_goes_on_behind_its_last_chunk(shared, tmp_path):
-    words = cifar(shared, "--limit", 192, *asked("attack/pgd-linf@2", "attack/pgd-linf@8"), "--workers", 1)
+    words = cifar(shared, "--limit", 130, *asked("attack/pgd-linf@2", "attack/pgd-linf@8"), "--workers", 1)
     words = [*map(str, words), "--out", str(tmp_path / "run")]
     environment = {**os.environ, "SEATRIAL_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(
