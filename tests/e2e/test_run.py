@@ -15,16 +15,17 @@ from quick_timing import QUICK_TIMING
 from specs import flat
 from trial_files import trials
 
-from seatrial import harness
+from seatrial.harness.run.run import run
 from seatrial.exporters import ContractOptions
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 
-CONDITIONS = 76
+CONDITIONS = 16  # of the suite `quick`
 
 
 def flags(model, data, calib, out, *more):
-    return ["--model", model, "--size", "16", "--data", data, "--calib", calib, "--out", out, "--advisory", *more]
+    words = ["--model", model, "--size", "16", "--data", data, "--calib", calib, "--out", out, "--advisory"]
+    return [*words, *(() if "--conditions" in more else ("--suite", "quick")), *more]
 
 
 def same_predictions(one, other):
@@ -128,10 +129,10 @@ def test_predictions_do_not_depend_on_where_the_files_lie(world, tmp_path):
 
 def test_a_limited_run_is_a_part_of_the_whole(world, tmp_path):
     root, model, data, calib, _ = world
-    done = bench(flags(model, data, calib, tmp_path / "run", "--limit", 10, "--suite", "quick"))
+    done = bench(flags(model, data, calib, tmp_path / "run", "--limit", 10))
     assert done.returncode == 0
     whole, part = trials(root / "run"), trials(tmp_path / "run")
-    assert len(part) == 2 * 16
+    assert len(part) == 2 * CONDITIONS
     for name, table in part.items():
         assert table.equals(whole[name].slice(0, 10))
 
@@ -231,9 +232,10 @@ def test_python_makes_the_same_calls(world, tmp_path):
         calib=str(calib),
         contract=ContractOptions(size=(16, 16)),
         targets=(TargetSpec("onnxruntime", "int8"),),
+        suite="quick",
         out=tmp_path / "run",
     )
-    summary, directory = harness.run(spec)
+    summary, directory = run(spec)
     assert directory == tmp_path / "run"
     assert same_predictions(root / "run", directory)
     assert summary == json.loads((directory / "summary.json").read_text())

@@ -13,7 +13,7 @@ from conftest import ROOT
 from small_graphs import Images
 from specs import flat
 
-from seatrial import calib, exporters, harness
+from seatrial import calib, exporters
 from seatrial.calib.options import QuantizeOptions
 from seatrial.calib.overflow import find_overflow
 from seatrial.engines.cpu import Processor
@@ -22,6 +22,7 @@ from seatrial.exporters.contract import embed
 from seatrial.exporters.presets import PRESETS
 from seatrial.harness.data import open_source, select
 from seatrial.harness.pipeline.reader import SourceReader
+from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 
@@ -185,7 +186,7 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
         conditions=("clean",),
         out=tmp_path / "run",
     )
-    summary, directory = harness.run(spec)
+    summary, directory = run(spec)
     (target,) = (one for one in summary["targets"] if one["precision"] == "int8")
     assert target["processors"]["right_on"] == "all but x86 without VNNI"
     assert len(target["processors"]["overflowing"]) >= 15
