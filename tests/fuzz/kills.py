@@ -313,8 +313,9 @@ def _import() -> None:
     """What every command imports, once."""
     from quick_timing import time_quickly
 
+    import seatrial.harness.command.printed
     import seatrial.harness.command.run
-    import seatrial.harness.report.progress  # noqa: F401
+    import seatrial.harness.run.run  # noqa: F401
 
     time_quickly()
 
