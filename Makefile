@@ -65,7 +65,7 @@ bench: $(VENV)/.base
 
 # Each of the two processes has a core: more threads of PyTorch's would wait for one another.
 test: $(VENV)/.test $(VENV)/.bindings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not performance and not parity and not gpu and not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 -m "not performance and not parity and not gpu and not long"
 
 # What fits the GPU's driver is installed beside, in an environment of its own, by the steps themselves.
 $(GPU)/.base: pyproject.toml constraints.txt
