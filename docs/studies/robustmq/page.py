@@ -38,12 +38,22 @@ _PLOTTED = {
 
 
 def facts(summary: Values) -> str:
-    """How many images, targets and conditions."""
+    """How many images, targets and conditions, and how long they took."""
     made = {name for target in summary["targets"] for name in target["conditions"]}
     return (
         f"{summary['data']['images']} images of `{summary['data']['name']}`, {len(summary['targets'])} targets, "
-        f"{len(made)} conditions, seed {summary['seed']}."
+        f"{len(made)} conditions, seed {summary['seed']}.{_took(summary)}"
     )
+
+
+def _took(summary: Values) -> str:
+    """` Adversarial images took 38 minutes, trials 3, on ...`; nothing where the run does not tell."""
+    spent, place = summary["timing"], (summary["machine"] or {}).get("place") or {}
+    if spent is None:
+        return ""
+    processor = f", on {place['processor']}" if place.get("processor") else ""
+    attacks, trials = (round(spent[part] / 60) for part in ("attacks", "wall"))
+    return f" Adversarial images took {attacks} minutes, trials {trials}{processor}."
 
 
 def plotted(summary: Values, run: str, out: Path) -> str:

@@ -80,7 +80,8 @@ def page(tmp_path):
     """Makes the page from a template and one run, `cifar`, unless that has no study."""
 
     def made(template, study):
-        summary = {"data": {"images": 50, "name": "test.npz"}, "seed": 0, "timing": {"wall": 600.0}, "study": study}
+        summary = {"data": {"images": 50, "name": "test.npz"}, "seed": 0, "study": study}
+        summary |= {"timing": {"wall": 600.0, "attacks": 2400.0}, "machine": {"place": {"processor": "A processor"}}}
         summary["targets"] = [{"id": "a", "conditions": {"clean": {}, "blur": {}}}]
         (tmp_path / "runs/cifar").mkdir(parents=True)
         (tmp_path / "runs/cifar/summary.json").write_text(json.dumps(summary))
@@ -99,6 +100,7 @@ def test_the_page_has_the_run_s_figures(page, tmp_path):
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "index.md").read_text()
     assert "50 images of `test.npz`, 1 targets, 2 conditions, seed 0." in text
+    assert "Adversarial images took 40 minutes, trials 10, on A processor." in text
     assert "| lsq 2/2 | 80.0 [75.0, 85.0] | - | 43.7 [33.7, 53.7] | 20.0 [10.0, 30.0] | 60.0 [55.0, 65.0] |" in text
     assert "60.0 [55.0, 65.0] ± 1.23" in text
     assert "| **cannot be told** | -7.1 [-15.0, 1.0] |" in text
