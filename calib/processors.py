@@ -37,7 +37,7 @@ def says(found: Overflow) -> str:
         return "right on every processor: no pair of its 8-bit products overflows 16 bits"
     return (
         "8-bit weights: right on x86 processors with VNNI or AMX, and on Arm; without VNNI, "
-        f"{len(found.layers)} of {found.of} layers could saturate: --portable makes one file for all"
+        f"{len(found.layers)} of {found.of} layers could saturate: a file made with --portable is right on all"
     )
 
 

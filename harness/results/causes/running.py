@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from seatrial.harness.guard.verdict import LARGE_SHARE
 from seatrial.harness.results.causes.case import Case
@@ -45,8 +46,7 @@ def departing(case: Case) -> Iterator[Finding]:
                 target=target.id,
                 says=f"{saturating[0]} of {saturating[1]} layers can overflow 16-bit sums on this processor"
                 + (f"; its answers change on {guard['labels_changed']} of {guard['images']} images" if sure else ""),
-                remedy="Make one file for all processors, whose weights leave no sum to overflow.",
-                command=case.commands.again("portable", "--portable"),
+                **_without_overflow(case, target.id, guard.get("way_out")),
                 likelihood=0.95 if sure else 0.6 if losing else 0.2,
                 evidence=dict(guard),
             )
@@ -61,6 +61,20 @@ def departing(case: Case) -> Iterator[Finding]:
                 likelihood=0.9 if losing else 0.55,
                 evidence=dict(guard),
             )
+
+
+def _without_overflow(case: Case, target: str, way_out: str | None) -> dict[str, Any]:
+    """Remedy and command. way_out: the optimisation level at which the file is right. A file that came as it is cannot
+    be made anew.
+    """
+    if target in case.made_here:
+        remedy = "Make one file for all processors, whose weights leave no sum to overflow."
+        return {"remedy": remedy, "command": case.commands.again("portable", "--portable")}
+    remedy = "The file came so; one made of the float model with --portable leaves no sum to overflow."
+    if way_out is None:
+        return {"remedy": remedy, "command": None}
+    remedy += " With less optimisation the engine computes what this one says."
+    return {"remedy": remedy, "command": case.commands.again("optimised", "--optimization", way_out)}
 
 
 def fallback(case: Case) -> Iterator[Finding]:
