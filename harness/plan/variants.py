@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from seatrial import exporters
 from seatrial.engines import ENGINES
@@ -115,4 +115,17 @@ def _pictures(contract: InputContract) -> dict[str, object]:
 
 def about_variants(variants: Mapping[str, DeployableModel]) -> list[str]:
     """What users should know of how each file is read, a sentence each."""
-    return [f"Variant {name}: {note}" for name, model in variants.items() for note in model.notes]
+    return said_of_variants({name: model.notes for name, model in variants.items()})
+
+
+def said_of_variants(notes: Mapping[str, Iterable[str]]) -> list[str]:
+    """The sentences of each variant by name, those that several have in common once.
+
+    >>> said_of_variants({"a": ["It is gray."], "b": ["It is gray.", "It is small."]})
+    ['Variants a, b: It is gray.', 'Variant b: It is small.']
+    """
+    names: dict[str, list[str]] = {}
+    for name, sentences in notes.items():
+        for sentence in dict.fromkeys(sentences):
+            names.setdefault(sentence, []).append(name)
+    return [f"Variant{'s' if len(by) > 1 else ''} {', '.join(by)}: {sentence}" for sentence, by in names.items()]

@@ -11,6 +11,7 @@ from seatrial.harness.conditions import CLEAN
 from seatrial.harness.conditions.kinds.registry import KINDS
 from seatrial.harness.plan.calibration import ONE_CLASS, of_one_class
 from seatrial.harness.plan.plan import Plan
+from seatrial.harness.plan.variants import said_of_variants
 from seatrial.harness.results.shares import named
 from seatrial.harness.spec.targets import AS_WRITTEN, TargetSpec
 
@@ -22,8 +23,7 @@ def notes_of(plan: Plan, audit: Mapping[str, Any], blocks: Mapping[str, Any]) ->
         notes.append(ONE_CLASS)
     if plan.calib is not None and plan.calib_condition.id != CLEAN:
         notes.append(f"Calibrated on images under {plan.calib_condition.id}.")
-    for name, found in audit.get("variants", {}).items():
-        notes.extend(f"Variant {name}: {sentence}" for sentence in found["alike"]["says"])
+    notes.extend(said_of_variants({name: one["alike"]["says"] for name, one in audit.get("variants", {}).items()}))
     for target in plan.targets:
         if target.id not in audit["targets"]:
             continue

@@ -149,3 +149,10 @@ def test_a_run_goes_on_with_the_variants_that_it_holds(tmp_path, planned):
     assert ids(plan) == ["onnxruntime/fp32@cpu", "a:onnxruntime/int8@cpu", "b:onnxruntime/fp32@cpu"]
     assert plan.spec.source.variants == (f"a={first}", f"b={second}")
     assert all(plan.identity.targets[name] == value for name, value in begun.identity.targets.items())
+
+
+def test_what_is_to_be_said_of_several_files_is_said_once(tmp_path, planned):
+    model, *files = (changed(tmp_path / f"{name}.onnx", gray, seed=seed) for seed, name in enumerate("mabc"))
+    plan = planned(*(f"{file.stem}={file}" for file in files), model=str(model))
+    (said,) = (note for note in plan.notes if note.startswith("Variant"))
+    assert said == f"Variants a, b, c: {plan.model.notes[0]}"
