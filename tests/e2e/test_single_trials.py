@@ -41,7 +41,7 @@ def world(tmp_path_factory):
         "--advisory",
     ]
     words += [word for name in CONDITIONS for word in ("--conditions", name)]
-    done = bench_process([*words, "--precision", "int8", "--precision", "sim-w4a4", "--out", "run"], cwd=root)
+    done = bench_process([*words, "--bits", 8, "--out", "run"], cwd=root)
     assert done.returncode == 0, done.stderr
     done = bench_process(["trial", "--from", "run"], cwd=root)
     assert done.returncode == 0, done.stderr
