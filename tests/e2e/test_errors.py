@@ -216,7 +216,7 @@ def test_a_fault_of_our_own_is_no_failed_gate(monkeypatch, capsys):
     def fault(*_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("seatrial.harness.command.run.run", fault)
+    monkeypatch.setattr("seatrial.harness.run.run.run", fault)
     assert command.main([]) == 4
     assert "Please report it" in capsys.readouterr().err
 

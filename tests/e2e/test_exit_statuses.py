@@ -126,7 +126,7 @@ def test_a_signal_that_comes_while_a_finaliser_runs_is_obeyed_behind_it(number):
 
 
 def test_sys_exit_in_a_part_of_the_run_is_no_passed_gate(monkeypatch, capsys):
-    monkeypatch.setattr("seatrial.harness.command.run.run", lambda *_: sys.exit(0))
+    monkeypatch.setattr("seatrial.harness.run.run.run", lambda *_: sys.exit(0))
     assert main([]) == 4
     assert "SystemExit: 0" in capsys.readouterr().err
 
@@ -151,7 +151,7 @@ def test_what_the_system_refuses_is_no_fault_of_ours(monkeypatch, capsys, error,
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr("seatrial.harness.command.run.run", refuse)
+    monkeypatch.setattr("seatrial.harness.run.run.run", refuse)
     assert main([]) == status
     written = capsys.readouterr().err
     assert says in written
