@@ -29,7 +29,7 @@ from seatrial.exporters.shapes import shapes_of
 from seatrial.exporters.signature import fit_contract, read_signature
 from seatrial.exporters.tensors import check_finite, check_tensors
 from seatrial.exporters.wire import growth_error
-from seatrial.files import open_regular, read_bytes
+from seatrial.files import no_file, open_regular, read_bytes
 
 # protobuf's own limit on one message; a larger "model" cannot be a single-file ONNX model.
 _MAX_BYTES = 2**31 - 1
@@ -113,8 +113,8 @@ def read_proto(path: Path) -> onnx.ModelProto:
 
     Raises BadInputError or UnsupportedError, as `load_onnx` does.
     """
-    if not path.is_file():
-        raise BadInputError(f"There is no model file {path}. Check --model.")
+    if missing := no_file(path, "model file"):
+        raise BadInputError(missing)
     size = path.stat().st_size
     if not 0 < size <= _MAX_BYTES:
         raise BadInputError(

@@ -72,6 +72,18 @@ def is_special(status: os.stat_result) -> str | None:
     return None if kind == stat.S_IFREG else _SPECIAL.get(kind, "something special")
 
 
+def no_file(path: Path, kind: str = "file") -> str:
+    """Why nothing can be read there, in words; "" for a regular file. kind: what it should be.
+
+    >>> no_file(Path("nowhere/m.onnx"), "model file")
+    'There is no model file nowhere/m.onnx. Check its path.'
+    """
+    if path.is_file():
+        return ""
+    found = is_special(path.stat()) if path.exists() else None
+    return f"There is no {kind} {path}{'' if found is None else f': it is {found}'}. Check its path."
+
+
 def read_bytes(path: Path) -> bytes:
     """A regular file's content; as `open_regular`."""
     with open_regular(path) as stream:

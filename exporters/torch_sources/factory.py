@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.errors import BadInputError, UsageError
 from seatrial.exporters.torch_sources.runtime import need
+from seatrial.files import no_file
 
 
 def module_from_factory(path: Path, factory: str) -> Any:
@@ -19,8 +20,8 @@ def module_from_factory(path: Path, factory: str) -> Any:
     BadInputError where the code fails or gives something else.
     """
     torch = need("torch")
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}. Check --model file.py:factory.")
+    if missing := no_file(path):
+        raise UsageError(missing)
     code = _run(path)
     if not hasattr(code, factory):
         known = [name for name, value in vars(code).items() if callable(value) and not name.startswith("_")]

@@ -22,6 +22,7 @@ from seatrial.cache import cache_root
 from seatrial.errors import BadInputError, SeatrialError, UsageError
 from seatrial.exporters.contract import InputContract
 from seatrial.exporters.torch_sources.messages import Array, Message, MessageError, receive, send
+from seatrial.files import no_file
 from seatrial.text import printable, shown
 
 # A factory may download its weights, and an export of a large network takes minutes.
@@ -43,8 +44,8 @@ class PlacedSource:
         """Runs the file, which is the user's own code. UsageError where there is no such file or name, BadInputError
         where the code fails, gives something else, or does not end.
         """
-        if not path.is_file():
-            raise UsageError(f"There is no file {path}. Check --model file.py:factory.")
+        if missing := no_file(path):
+            raise UsageError(missing)
         self.name = factory if weights is None else weights.stem
         self.batch: int | None = None
         self.output = 0

@@ -18,7 +18,7 @@ from typing import Any
 
 from seatrial.errors import BadInputError
 from seatrial.exporters.torch_sources.runtime import need, quiet
-from seatrial.files import ZIP_ERRORS
+from seatrial.files import ZIP_ERRORS, no_file
 
 _MAX_JSON_BYTES = 256 << 20
 _MEMBERS = re.compile(
@@ -81,8 +81,8 @@ def _frozen_batch(program: Any) -> int | None:
 
 def check_archive(path: Path) -> None:
     """BadInputError for anything in the archive that is not a plain tensor, a known operator or a size expression."""
-    if not path.is_file():
-        raise BadInputError(f"There is no model file {path}. Check --model.")
+    if missing := no_file(path, "model file"):
+        raise BadInputError(missing)
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():

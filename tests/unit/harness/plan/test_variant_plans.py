@@ -156,3 +156,10 @@ def test_what_is_to_be_said_of_several_files_is_said_once(tmp_path, planned):
     plan = planned(*(f"{file.stem}={file}" for file in files), model=str(model))
     (said,) = (note for note in plan.notes if note.startswith("Variant"))
     assert said == f"Variants a, b, c: {plan.model.notes[0]}"
+
+
+def test_a_file_that_is_not_there_is_named_without_the_models_flag(tmp_path, planned):
+    for path, why in ((tmp_path / "x.onnx", ""), (tmp_path, ": it is a folder")):
+        with pytest.raises(BadInputError) as caught:
+            planned(f"x={path}")
+        assert str(caught.value) == f"There is no model file {path}{why}. Check its path."
