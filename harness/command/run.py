@@ -58,6 +58,9 @@ The same command continues an interrupted run. Exit status: 0 ACCEPT or INCONCLU
 (--strict: 1), 1 REGRESSION or ANOMALOUS (--advisory: 0), 2 usage or bad input, 3 target unavailable or build failed,
 4 a fault of seatrial's own, 130 interrupted, 143 ended by SIGTERM."""
 
+# Of the flags: each asks for something else than a run, and two cannot be answered at once.
+_IN_PLACE_OF_A_RUN = ("list", "build_only", "dry_run", "detect")
+
 
 def make_parser() -> Parser:
     """The parser of `run`."""
@@ -156,6 +159,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     """Runs and prints the answer; the command's exit status."""
     given = dict(flags)
     asked = output.take(given)
+    _one_of_modes(given)
     if "list" in given:
         kind, narrowed = given.pop("list"), bool({"suite", "conditions", "severity"} & given.keys())
         return listed.list_names(kind, spec_of(given), narrowed, asked.json, console)
@@ -178,9 +182,17 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
     if "detect" in given:
         from seatrial.harness.command.plan import tell_images_needed
 
+        if asked.json:
+            raise UsageError("--json is for a run that is judged, not for --detect.")
         points = given.pop("detect")
         return tell_images_needed(spec_of(given), points, progress, console)
     return _run(spec_of(given), asked, progress, console)
+
+
+def _one_of_modes(given: Mapping[str, Any]) -> None:
+    asked = [f"--{name.replace('_', '-')}" for name in _IN_PLACE_OF_A_RUN if name in given]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} each ask for something else than a run: give only one of them.")
 
 
 def _run(spec: RunSpec, asked: output.Output, progress: Progress, console: Console) -> int:

@@ -126,3 +126,20 @@ def test_seconds_follow_the_work(world):
     timing = found.plan.spec.timing
     assert stages["timing"] == pytest.approx(timing.starts * 2 * (2.0 + timing.duration_s) + timing.budget_s / 2)
     assert seconds_of(found.plan, found.left, Measured(0.0, 0.0, 0.5, 2.0, slow), 3.0)["trials"] == 12 * 3.0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--dry-run", "--detect", "1"], "--dry-run and --detect each ask for something else than a run"),
+        (["--build-only", "--dry-run"], "--build-only and --dry-run each ask"),
+        (["--list", "attacks", "--detect", "1"], "--list and --detect each ask"),
+        (["--list", "attacks", "--dry-run"], "--list and --dry-run each ask"),
+        (["--list", "attacks", "--build-only"], "--list and --build-only each ask"),
+        (["--detect", "1", "--json"], "--json is for a run that is judged, not for --detect"),
+    ],
+)
+def test_one_thing_is_asked_in_place_of_a_run(world, words, says):
+    done = bench([*words, *world[1]])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
