@@ -38,6 +38,11 @@ def load_models(source: ModelSource) -> tuple[DeployableModel, DeployableModel |
         raise BadInputError(
             f"--float-model {origin.name} is quantized itself, to {origin.precision}. Give the float model."
         )
+    if model.precision == "fp32":
+        raise BadInputError(
+            f"--model {model.name} is a float model itself: with --float-model {origin.name} fp32 would run that one, "
+            f"and nothing this one. To compare the two give --model {source.float_model} --variant NAME={source.model}."
+        )
     origin = float_view(origin)
     check_same_kind(model, origin)
     return model, origin

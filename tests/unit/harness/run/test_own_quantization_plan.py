@@ -151,6 +151,12 @@ def test_a_contract_that_one_of_the_two_files_carries_is_that_of_both(tmp_path, 
                 make_plan(spec, Silent())
 
 
+def test_a_float_model_is_not_left_untested_for_another_one(tmp_path, data_folder):
+    path, origin = make_model(tmp_path / "m.onnx"), make_model(tmp_path / "float.onnx", seed=1)
+    with pytest.raises(BadInputError, match=r"is a float model itself.*--model \S+float.onnx --variant NAME=\S+m.onnx"):
+        make_plan(spec_for(path, data_folder, float_model=str(origin)), Silent())
+
+
 @pytest.mark.parametrize("changes", [{"classes": 5}, {"size": 20}])
 def test_another_model_is_no_float_model_of_this_one(tmp_path, data_folder, changes):
     path, origin = brevitas_style(tmp_path / "m.onnx"), make_model(tmp_path / "float.onnx", **changes)
