@@ -5,6 +5,9 @@ A message says what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 EXIT_PASSED = 0
 EXIT_GATE_FAILED = 1
 EXIT_USAGE = 2
@@ -55,3 +58,12 @@ class EngineDiedError(DeviceError):
     def __init__(self, says: str, outcome: str = "crashed") -> None:
         super().__init__(says)
         self.outcome = outcome
+
+
+@contextlib.contextmanager
+def of_which(flag: str) -> Iterator[None]:
+    """Puts a flag before what is wrong with the one of several files that it names."""
+    try:
+        yield
+    except (UsageError, BadInputError, UnsupportedError) as error:
+        raise type(error)(f"{flag}: {error}") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from seatrial import exporters
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_quantized
-from seatrial.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UsageError, of_which
 from seatrial.exporters import ContractOptions, DeployableModel, InputContract, OnnxSource
 from seatrial.exporters.onnx_file import read_proto
 from seatrial.harness.plan.origin import carried_contract
@@ -25,11 +25,12 @@ def load_variants(source: ModelSource, model: DeployableModel) -> dict[str, Depl
     """
     found = {}
     for name, file in map(named_variant, source.variants):
-        try:
-            contract = _contract(file, source.contract, model.contract)
-            variant = exporters.load(file, contract=contract, output=_output(file, source.output))
-        except UsageError as error:
-            raise UsageError(f"--variant {name} cannot be asked what {model.name} is asked: {error}") from error
+        with of_which(f"--variant {name}"):
+            try:
+                contract = _contract(file, source.contract, model.contract)
+                variant = exporters.load(file, contract=contract, output=_output(file, source.output))
+            except UsageError as error:
+                raise UsageError(f"It cannot be asked what {model.name} is asked: {error}") from error
         check_same_task(name, variant, model)
         found[name] = variant
     return found

@@ -320,6 +320,14 @@ def test_what_cannot_be_is_refused_with_the_reason(tmp_path, words, status, says
     assert not (tmp_path / "run/summary.json").exists()
 
 
+def test_a_surrogate_that_is_not_there_is_named(tmp_path):
+    model, data = make_model(tmp_path / "m.onnx"), make_folders(tmp_path / "data")
+    words = ["--model", model, "--size", 16, "--data", data, "--bits", 32, "--conditions", "attack/fgsm-linf@8"]
+    done = bench([*words, "--surrogate", "big=absent.onnx", "--out", tmp_path / "run"])
+    assert done.returncode == 2
+    assert "--surrogate big: There is no model file absent.onnx" in done.stderr
+
+
 def test_a_surrogate_of_another_size_is_refused(shared, tmp_path):
     words = cifar(shared, "--surrogate", shared / "models/gtsrbnet64.onnx", *asked("attack/fgsm-linf@2+gtsrbnet64"))
     done = bench([*words, "--out", tmp_path / "run"])

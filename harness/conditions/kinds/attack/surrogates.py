@@ -8,7 +8,7 @@ from typing import Any
 from seatrial import exporters
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_quantized
-from seatrial.errors import UsageError
+from seatrial.errors import UsageError, of_which
 from seatrial.exporters import DeployableModel
 from seatrial.harness.attacks.ids import QDQ, SOURCE, AttackId, Surrogates, names_file
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Network, World
@@ -112,7 +112,8 @@ def load_networks(world: LoadedWorld) -> dict[str, Network]:
     model, data = world.model, world.data
     found = {}
     for name, source in map(named_surrogate, world.spec.attacks.surrogates):
-        network = _load(source, world.spec)
+        with of_which(f"--surrogate {name}"):
+            network = _load(source, world.spec)
         if network.contract.size != model.contract.size:
             raise UsageError(
                 f"--surrogate {name} takes images of {_spell(network.contract.size)} px, {model.name} of "

@@ -107,7 +107,7 @@ def test_other_pictures_are_refused_with_the_field_and_a_way_out(tmp_path, plann
         planned(f"vendor={vendor}", model=str(exact), contract=nothing)
     unsized = carrying(tmp_path / "u.onnx", dataclasses.replace(OWN, interpolation="opencv-area"))
     assert ids(planned(f"vendor={unsized}", model=str(model), contract=nothing)), "nothing is resized"
-    with pytest.raises(UsageError, match=r"--variant vendor .*16 px.*takes 24x24"):
+    with pytest.raises(UsageError, match=r"--variant vendor: It cannot be asked .*16 px.*takes 24x24"):
         planned(f"vendor={make_model(tmp_path / 'large.onnx', size=24)}")
     with pytest.raises(BadInputError, match=r"takes 1 channels, .* 3\."):
         planned(f"vendor={changed(tmp_path / 'gray.onnx', gray)}")
@@ -162,4 +162,13 @@ def test_a_file_that_is_not_there_is_named_without_the_models_flag(tmp_path, pla
     for path, why in ((tmp_path / "x.onnx", ""), (tmp_path, ": it is a folder")):
         with pytest.raises(BadInputError) as caught:
             planned(f"x={path}")
-        assert str(caught.value) == f"There is no model file {path}{why}. Check its path."
+        assert str(caught.value) == f"--variant x: There is no model file {path}{why}. Check its path."
+
+
+def test_what_is_wrong_with_a_file_is_said_of_the_one_of_several(tmp_path, planned):
+    files = [make_model(tmp_path / "a.onnx", seed=1), carrying(tmp_path / "b.onnx", OWN, seed=2)]
+    proto = onnx.load(files[1])
+    next(entry for entry in proto.metadata_props if entry.key == "seatrial.contract").value = "{}"
+    onnx.save(proto, files[1])
+    with pytest.raises(BadInputError, match=r"^--variant b: The input contract has the schema None"):
+        planned(*(f"{file.stem}={file}" for file in files))
