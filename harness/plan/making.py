@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from seatrial.engines import ENGINES
 from seatrial.engines.boards.places import Places
 from seatrial.engines.places import LOCAL
 from seatrial.engines.precision import is_quantized, is_simulated
-from seatrial.errors import UnsupportedError, UsageError
+from seatrial.errors import UnsupportedError, UsageError, of_which
 from seatrial.exporters import DeployableModel
 from seatrial.harness.conditions import Condition, choose, make_condition, resolve
 from seatrial.harness.conditions.kinds.protocol import LoadedWorld, Resolved, World
@@ -238,10 +239,12 @@ def _check_offered(target: TargetSpec) -> None:
             f"Engine {target.engine} asks a served model. Which? Give --place http://HOST:8000/v2/models/NAME, or "
             "grpc://HOST:8001/NAME."
         )
-    if target.board is None:
-        LOCAL.check_offered(target.engine, target.precision, target.device)
-    else:  # what no board can; the rest is asked there
-        ENGINES[target.engine].check_offered(target.precision, target.device)
+    # A file brings a precision that nobody asked for by name.
+    with contextlib.nullcontext() if target.variant is None else of_which(target.id):
+        if target.board is None:
+            LOCAL.check_offered(target.engine, target.precision, target.device)
+        else:  # what no board can; the rest is asked there
+            ENGINES[target.engine].check_offered(target.precision, target.device)
 
 
 def calibration_images(

@@ -172,3 +172,10 @@ def test_what_is_wrong_with_a_file_is_said_of_the_one_of_several(tmp_path, plann
     onnx.save(proto, files[1])
     with pytest.raises(BadInputError, match=r"^--variant b: The input contract has the schema None"):
         planned(*(f"{file.stem}={file}" for file in files))
+
+
+def test_a_precision_that_an_engine_does_not_have_names_the_file_that_brought_it(tmp_path, planned):
+    first, second = make_model(tmp_path / "a.onnx", seed=1), make_model(tmp_path / "b.onnx", seed=2)
+    targets = (REFERENCE, TargetSpec("onnxruntime", "fp8", variant="b"))
+    with pytest.raises(UnsupportedError, match=r"^b:onnxruntime/fp8@cpu: Engine 'onnxruntime' does not run fp8"):
+        planned(f"a={first}", f"b={second}", targets=targets)
