@@ -37,12 +37,12 @@ def print_attacks(block: Mapping[str, Any], reference: str, console: Console) ->
     lines = [words.AR_AND_ROBUST_ACCURACY, *([words.FLOAT] if words.has_floats(block) else [])]
     for line in (*lines, *words.crossing_lines(block, reference)):
         say(console, line)
-    for line in words.masking_lines(block):
+    for line in (*words.masked_lines(block), *words.open_lines(block)):
         say(console, line, style="yellow")
 
 
 def _robust(block: Mapping[str, Any], reference: str) -> Grid:
-    title = f"under attack: robust accuracy, % (points against {reference}); *: made on the target's own file"
+    title = f"under attack: robust accuracy, % (points against {reference} on the same images); *: made on the target's own file"
     grid = _headed(title, block)
     grid.add("no attack", *(f"{target['clean_top1'] * 100:.2f}" for target in block["targets"].values()))
     _add_rows(grid, block, None, words.robust)

@@ -38,7 +38,11 @@ def _robust(block: Block, reference: str) -> Table:
         cells = [Cell(words.robust(found), found["top1"] if found else None) for found in one.cells.values()]
         rows.append([one.title, *cells])
     headings = [Heading("images"), *(Heading(head) for head in _heads(block))]
-    return Table(f"Robust accuracy, % (points against {reference}); *: made on the target's own file", headings, rows)
+    return Table(
+        f"Robust accuracy, % (points against {reference} on the same images); *: made on the target's own file",
+        headings,
+        rows,
+    )
 
 
 def _crossings(block: Block, reference: str) -> Table:

@@ -182,23 +182,27 @@ def distance(one: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     return strength(one["norm"], values["distance_max"])
 
 
-def masking_lines(block: Mapping[str, Any]) -> list[str]:
-    """For each target whose checks did not all pass: one sentence for each that failed or is open, one for what was not
-    run.
-    """
+def masked_lines(block: Mapping[str, Any]) -> list[str]:
+    """A sentence for each check of masked gradients that failed."""
+    return [
+        f'{name}: gradients may be masked: the check "{check["name"]}" failed. {check["says"]}'
+        for name, target in block["targets"].items()
+        for check in target["masking"]["checks"]
+        if check["status"] == "fail"
+    ]
+
+
+def open_lines(block: Mapping[str, Any]) -> list[str]:
+    """For each target one sentence on the checks for which the images are too few, one on those that were not run."""
     lines: list[str] = []
     for name, target in block["targets"].items():
         checks = target["masking"]["checks"]
-        lines.extend(
-            f'{name}: gradients may be masked: the check "{check["name"]}" failed. {check["says"]}'
-            for check in checks
-            if check["status"] == "fail"
-        )
-        lines.extend(
-            f'{name}: the images are too few for the masking check "{check["name"]}". {check["says"]}'
-            for check in checks
-            if check["status"] == "inconclusive"
-        )
+        few = [check for check in checks if check["status"] == "inconclusive"]
+        if few:
+            named = ", ".join(f'"{check["name"]}"' for check in few)
+            needed = [check["needed"] for check in few]
+            more = "" if None in needed else f"; {max(needed):,} would do if they are like these"
+            lines.append(f"{name}: too few images for the masking check{'s' if few[1:] else ''} {named}{more}.")
         lacking = [check for check in checks if check["status"] == "not run"]
         if lacking:
             missing = dict.fromkeys(one for check in lacking for one in check["missing"])

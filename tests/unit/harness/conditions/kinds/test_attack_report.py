@@ -1,5 +1,6 @@
 """Attacks in the report: what tables, sentences and figure say, and that nothing foreign becomes markup."""
 
+import copy
 import html
 import io
 import re
@@ -97,8 +98,22 @@ def test_failed_checks_and_missing_ones_are_told(masked):
     assert html.count("masking: FAIL") > 10  # beside each figure
 
 
+def test_what_failed_comes_before_the_figures_and_what_is_open_behind_them_in_a_line(masked):
+    block = copy.deepcopy(masked)
+    checks = block["targets"][INT8]["masking"]["checks"]
+    (failed,) = (check for check in checks if check["status"] == "fail")
+    for needed, check in zip((425, 1073), (check for check in checks if check["status"] == "pass"), strict=False):
+        check.update(status="inconclusive", says="Too few images to tell.", needed=needed)
+    (few,) = (line for line in words.open_lines(block) if "too few" in line)
+    assert few.startswith(f'{INT8}: too few images for the masking checks "')
+    assert few.endswith("; 1,073 would do if they are like these.")
+    _, section = page(block).split("Attacks</h2>")
+    failing, table, open_ = (section.index(one) for one in (failed["says"][:20], "<table", "too few images for the"))
+    assert failing < table < open_
+
+
 def test_nothing_is_said_of_masking_where_all_is_well(honest):
-    assert words.masking_lines(honest) == []
+    assert (words.masked_lines(honest), words.open_lines(honest)) == ([], [])
     assert "Not run" not in page(honest)
 
 
