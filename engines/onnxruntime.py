@@ -38,6 +38,8 @@ _LEVELS = {
 _RIGHT_ON_AMX = (1, 25)
 # MatMulNBits' accuracy_level of fp32. The default, 4, would round the activations of int4 to 8 bits: w4a8, unasked.
 _INT4_SUMS_IN_FLOAT = "1"
+# Types of values for which NumPy has floats.
+_FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
 
 
 @ENGINES.register("onnxruntime", "ort")
@@ -150,8 +152,11 @@ class OnnxRuntimeEngine(AidedEngine):
 
     def _show(self, batch: Batch, shown: Shown) -> dict[str, npt.NDArray[Any]]:
         assert shown.onnx_bytes is not None
-        values = self._create(shown.onnx_bytes).run(list(shown.names), {self.request.input_name: batch})
-        return {name: value for name, value in zip(shown.names, values, strict=True) if value.dtype.kind == "f"}
+        session = self._create(shown.onnx_bytes)
+        # Of others it may not even be able to give an array: NumPy has no 4-bit integers.
+        floats = {port.name for port in session.get_outputs() if port.type in _FLOATS}
+        names = [name for name in shown.names if name in floats]
+        return dict(zip(names, session.run(names, {self.request.input_name: batch}), strict=True))
 
     def save(self) -> bytes:
         """The graph as optimised for this processor, or the one that holds a compiled engine: ONNX files both."""

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from conftest import make_model
 from onnx import numpy_helper
 
 from seatrial import calib, engines, exporters
@@ -113,3 +114,25 @@ def test_gptq_reconstructs_a_real_layer_better_than_rounding_to_nearest(last_lay
     other = {key: ((rows[256:] @ (layer.weight - value)) ** 2).mean() for key, value in rounded.items()}
     assert own["gptq"] < 0.8 * own["rtn"]
     assert other["gptq"] < other["rtn"]  # on images that it was not calibrated on
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_values_of_a_file_whose_activations_are_stored_in_4_bits_are_shown(tmp_path, batch, engine):
+    pytest.importorskip(engine)
+
+    def rounded(model):
+        zero = onnx.helper.make_tensor("zero", onnx.TensorProto.UINT4, [], [0])
+        model.graph.initializer.extend([numpy_helper.from_array(np.float32(0.25), "scale"), zero])
+        for node in model.graph.node:
+            node.input[:] = ["read" if name == "r1" else name for name in node.input]
+        made = [("QuantizeLinear", "r1", "codes"), ("DequantizeLinear", "codes", "read")]
+        for place, (op, source, name) in enumerate(made, 2):
+            model.graph.node.insert(place, onnx.helper.make_node(op, [source, "scale", "zero"], [name]))
+        model.opset_import[0].version = 21
+
+    path = make_model(tmp_path / "m.onnx", change=rounded)
+    request = BuildRequest(path.read_bytes(), "input", "logits", (3, 16, 16), 4, "sim-w4a4", optimization="disable")
+    with engines.build(engine, request) as built:
+        values = built.intermediates(batch)
+    assert "codes" not in values
+    np.testing.assert_allclose(values["read"], np.clip(np.rint(values["r1"] / 0.25), 0, 15) * 0.25, atol=1e-6)
