@@ -272,6 +272,8 @@ def names_file(glob: str, attack: AttackId, surrogates: Surrogates) -> bool:
         return False
     if _is_pattern(glob):
         return fnmatch.fnmatchcase(str(attack), glob)
+    if not is_attack(glob):  # a decoder and a filter of the input pipeline have a `+` between them, too
+        return False
     asked = parse_attack(glob)
     return (asked.name, asked.eps) == (attack.name, attack.eps) and attack.surrogate in surrogates.meant(asked)
 

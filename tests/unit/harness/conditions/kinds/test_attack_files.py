@@ -109,6 +109,12 @@ def test_a_glob_that_names_the_file_asks_every_target(field, glob):
     assert who("attack/pgd-linf@2+lsq", plain) == [FP32, LSQ, LSQ_AGAIN]
 
 
+def test_a_decoder_with_a_filter_names_no_file():
+    globs = ("pipeline/decode=pillow+resize=pillow-nearest", "pipeline/decode=*+*")
+    of = world(dataclasses.replace(SPEC, conditions=ConditionsAsked(globs=globs)))
+    assert who("attack/pgd-linf@2+lsq", of) == [FP32, LSQ, LSQ_AGAIN]
+
+
 def test_qdq_stands_for_the_models_own_files_when_all_are_asked():
     of = world(dataclasses.replace(SPEC, conditions=ConditionsAsked(globs=("attack/pgd-linf@2+qdq",))))
     assert who("attack/pgd-linf@2+qdq", of) == list(ALL)
