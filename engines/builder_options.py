@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from seatrial.bounds import MOST_BATCH, at_least
 from seatrial.errors import UsageError
 
 
@@ -29,11 +30,9 @@ class BuilderOptions:
 
     def __post_init__(self) -> None:
         """UsageError for numbers that none can be."""
-        if self.max_batch < 1:
-            raise UsageError(f"--max-batch is {self.max_batch}; it must be at least 1.")
+        at_least(1, MOST_BATCH, max_batch=self.max_batch)
+        at_least(1, workspace_mib=self.workspace_mib)
         if self.level is not None and not 0 <= self.level <= 5:
             raise UsageError(f"--builder-level is {self.level}; it must be from 0 to 5.")
-        if self.workspace_mib is not None and self.workspace_mib < 1:
-            raise UsageError(f"--workspace-mib is {self.workspace_mib}; it must be at least 1.")
         if self.compute_capability is not None and re.fullmatch("[1-9][0-9]?[.][0-9]", self.compute_capability) is None:
             raise UsageError(f"--compute-capability {self.compute_capability!r} is none: it looks like 8.9.")

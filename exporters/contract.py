@@ -20,6 +20,8 @@ from seatrial import pixels
 from seatrial.errors import BadInputError, UsageError
 from seatrial.text import choices
 
+# Of the numbers that pixels are divided by and that are taken off: what comes of them is a float32.
+_MOST = 1e9
 CONTRACT_KEY = "seatrial.contract"
 CLASSES_KEY = "seatrial.classes"
 SCHEMA = 1
@@ -135,6 +137,10 @@ class InputContract:
         numbers = (self.divisor, *self.mean, *self.std)
         if not all(math.isfinite(number) for number in numbers) or self.divisor <= 0 or min(self.std) <= 0:
             raise UsageError("Divisor, mean and std must be finite, divisor and std above zero.")
+        if max(map(abs, numbers)) > _MOST or min(self.divisor, *self.std) < 1 / _MOST:
+            raise UsageError(
+                f"Divisor, mean and std must be at most {_MOST:g}, divisor and std at least {1 / _MOST:g}."
+            )
         if self.dtype == "uint8" and not self.takes_raw_pixels:
             raise UsageError(
                 "A uint8 input takes the pixels as they are: divisor 1, mean 0, std 1. What scaling there is "

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial import child
+from seatrial.bounds import LONGEST_POLL_S
 
 _LAST_WORDS = 300
 _MOST_ANSWERS = 1 << 20
@@ -47,7 +48,7 @@ def ask(
     )
     hangs = False
     try:
-        said, wrote = process.communicate(timeout=timeout_s)
+        said, wrote = process.communicate(timeout=min(timeout_s, LONGEST_POLL_S))
     except subprocess.TimeoutExpired:
         hangs = True
         child.kill(process)

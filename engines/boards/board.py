@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 
+from seatrial.bounds import LONGEST_S
 from seatrial.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -63,8 +63,9 @@ class Board:
             if not _VARIABLE.fullmatch(variable):
                 raise UsageError(f"Board {self.name}: {variable!r} is no name of an environment variable.")
         for field in ("boot_s", "silence_s", "lease_s"):
-            if not 0 < getattr(self, field) < math.inf:
-                raise UsageError(f"Board {self.name}: {field} is {getattr(self, field)}; it must be above 0.")
+            if not 0 < getattr(self, field) <= LONGEST_S:
+                says = f"it must be above 0 and at most {LONGEST_S:g}."
+                raise UsageError(f"Board {self.name}: {field} is {getattr(self, field)}; {says}")
         if self.power_cycles < 0 or self.lanes < 1 or self.cache_bytes < 0:
             raise UsageError(f"Board {self.name}: power_cycles and cache_bytes are 0 or more, lanes 1 or more.")
 

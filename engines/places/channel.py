@@ -6,8 +6,7 @@ import os
 import select
 import time
 
-# Of `poll`, which counts in milliseconds of 32 bits.
-_LONGEST_S = 2e6
+from seatrial.bounds import LONGEST_POLL_S
 
 
 class Channel:
@@ -54,6 +53,6 @@ def wait_for_the_end(handle: int) -> None:
 def _wait(handle: int, event: int, deadline: float | None) -> None:
     waiting = select.poll()
     waiting.register(handle, event)
-    left = None if deadline is None else max(0.0, min(deadline - time.monotonic(), _LONGEST_S)) * 1e3
+    left = None if deadline is None else max(0.0, min(deadline - time.monotonic(), LONGEST_POLL_S)) * 1e3
     if not waiting.poll(left):
         raise TimeoutError

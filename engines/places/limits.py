@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from seatrial.bounds import above_zero
 from seatrial.errors import UsageError
 from seatrial.memory import default_memory
 
@@ -26,9 +27,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         """UsageError for what is not above zero."""
-        for flag, value in (("--build-timeout", self.build_s), ("--timeout", self.call_s)):
-            if not 0 < value < float("inf"):
-                raise UsageError(f"{flag} is {value:g}; it must be above 0.")
+        above_zero(build_timeout=self.build_s, timeout=self.call_s)
         if self.memory_bytes is not None and self.memory_bytes <= 0:
             raise UsageError(f"--memory-limit is {self.memory_bytes / (1 << 30):g}; it must be above 0.")
 

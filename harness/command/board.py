@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from seatrial.bounds import above_zero
 from seatrial.engines import ENGINES
 from seatrial.engines.boards import Board
 from seatrial.engines.boards.connection import Connection
@@ -97,8 +98,7 @@ def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> i
 
 def _check(board: Board, flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     timeout_s = flags.get("timeout", DEFAULT_TIMEOUT_S)
-    if not 0 < timeout_s < float("inf"):
-        raise UsageError(f"--timeout is {timeout_s:g}; it must be above 0.")
+    above_zero(timeout=timeout_s)
     found = check_board(board, timeout_s)
     _print(found, flags, console, print_check)
     return EXIT_PASSED if found["usable"] else EXIT_UNAVAILABLE

@@ -8,13 +8,14 @@ from typing import Any
 
 from rich.console import Console
 
+from seatrial.bounds import above_zero
 from seatrial.engines import ENGINES
 from seatrial.engines.boards.agent import asks
 from seatrial.engines.boards.place import BoardPlace
 from seatrial.engines.boards.places import Places
 from seatrial.engines.boards.setup import look
 from seatrial.engines.boards.wheels import INSTALLS
-from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE, UsageError
+from seatrial.errors import EXIT_PASSED, EXIT_UNAVAILABLE
 from seatrial.harness.command.flags import boards
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.doctor import examine
@@ -59,8 +60,7 @@ def make_parser() -> Parser:
 def execute(flags: Mapping[str, Any], progress: Progress, console: Console) -> int:
     """Looks and prints; the command's exit status."""
     named, timeout_s = flags.get("engine", []), flags.get("timeout", DEFAULT_TIMEOUT_S)
-    if not 0 < timeout_s < float("inf"):
-        raise UsageError(f"--timeout is {timeout_s:g}; it must be above 0.")
+    above_zero(timeout=timeout_s)
     found = examine(named, timeout_s) if "board" not in flags else _on_board(flags, named, timeout_s)
     if flags.get("json", False):
         put(console, json.dumps(found, indent=2) + "\n")

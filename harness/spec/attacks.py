@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from seatrial.bounds import at_least
 from seatrial.engines.device import device_kind
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from seatrial.harness.spec.checks import at_least, seeds
+from seatrial.bounds import at_least, seeds
 
 
 @dataclasses.dataclass(frozen=True)

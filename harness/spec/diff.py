@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from seatrial.bounds import at_least
 from seatrial.engines import ENGINES
 from seatrial.engines.precision import is_quantized
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE, TargetSpec
 from seatrial.text import choices

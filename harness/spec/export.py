@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from seatrial.bounds import MOST_BATCH, at_least, seeds
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least, seeds
 from seatrial.harness.spec.images import ImageSource
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.work import WorkOptions
@@ -34,4 +34,4 @@ class ExportSpec:
             raise UsageError(f"--out {self.out} is no .onnx file.")
         if isinstance(self.batch, str) and self.batch != "free":
             raise UsageError(f"--batch {self.batch!r} is neither a number nor free.")
-        at_least(1, batch=self.batch if isinstance(self.batch, int) else None)
+        at_least(1, MOST_BATCH, batch=self.batch if isinstance(self.batch, int) else None)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
+from seatrial.bounds import LONGEST_S, seeds
 from seatrial.calib.options import QuantizeOptions
 from seatrial.engines.boards import Board
 from seatrial.errors import UsageError
 from seatrial.harness.spec.calibration import CalibrationSource
-from seatrial.harness.spec.checks import seeds
 from seatrial.harness.spec.model import ModelSource
 from seatrial.harness.spec.work import WorkOptions
 
@@ -36,8 +35,10 @@ class FilesSpec:
         for name, board in self.boards.items():
             if board.name != name:
                 raise UsageError(f"Board {name} is described as {board.name}.")
-        if self.wait_s is not None and not 0 <= self.wait_s < math.inf:
-            raise UsageError(f"--wait is {self.wait_s:g}; it is a number of seconds, or stands alone.")
+        if self.wait_s is not None and not 0 <= self.wait_s <= LONGEST_S:
+            raise UsageError(
+                f"--wait is {self.wait_s:g}; it is a number of seconds, from 0 to {LONGEST_S:g}, or stands alone."
+            )
 
     @property
     def calib_seed(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from seatrial.harness.spec.checks import at_least
+from seatrial.bounds import at_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from seatrial.bounds import MOST_THREADS, at_least
 from seatrial.engines.precision import check_precision, is_simulated
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least
 from seatrial.harness.spec.variants import check_variant_name
 from seatrial.text import choices
 
@@ -112,7 +112,8 @@ class Targets:
             raise UsageError(
                 f"--optimization {self.optimization!r} is unknown. {choices(self.optimization, OPTIMIZATIONS)}"
             )
-        at_least(1, threads=self.threads, rebuilds=self.rebuilds)
+        at_least(1, MOST_THREADS, threads=self.threads)
+        at_least(1, rebuilds=self.rebuilds)
 
     def level(self, precision: str) -> str:
         """The optimisation level of a target of that precision."""

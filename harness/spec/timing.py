@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from seatrial.bounds import LONGEST_S, MOST_BATCH, MOST_THREADS, above_zero, at_least
 from seatrial.engines.timing.scenario import SCENARIOS
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least
 from seatrial.text import meant
 
 # Fresh processes of each target: the fewest whose spread says something.
@@ -64,13 +64,16 @@ class TimingOptions:
                     f"--scenario {name!r} is unknown.{meant(name, SCENARIOS)} Known: {', '.join(SCENARIOS)}, or all."
                 )
         at_least(1, starts=self.starts)
-        _above_zero(duration=self.duration_s, sustained=self.sustained_s, latency_bound=self.bound_ms)
-        _above_zero(width=self.width, cool_down_s=self.cool_down_s)
-        if not 0 <= self.budget_s < math.inf:
-            raise UsageError(f"--timing-budget is {self.budget_s:g}; it is a number of seconds, from 0.")
-        for flag, values in (("sweep_batch", self.sweep_batch), ("sweep_threads", self.sweep_threads)):
-            for value in values:
-                at_least(1, **{flag: value})
+        above_zero(duration=self.duration_s, sustained=self.sustained_s, latency_bound=self.bound_ms)
+        above_zero(width=self.width, cool_down_s=self.cool_down_s)
+        if not 0 <= self.budget_s <= LONGEST_S:
+            raise UsageError(
+                f"--timing-budget is {self.budget_s:g}; it is a number of seconds, from 0 to {LONGEST_S:g}."
+            )
+        for batch in self.sweep_batch:
+            at_least(1, MOST_BATCH, sweep_batch=batch)
+        for threads in self.sweep_threads:
+            at_least(1, MOST_THREADS, sweep_threads=threads)
         for pattern in self.end_to_end:
             if not pattern.strip():
                 raise UsageError("--end-to-end is empty: give `contract`, a pattern of pipeline conditions, or none.")
@@ -96,9 +99,3 @@ def degrees(text: str) -> float:
             f"--cool-down {text!r} is no temperature: give {STEADY}, or degrees Celsius between 0 and {HOTTEST:g}."
         )
     return found
-
-
-def _above_zero(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < math.inf:
-            raise UsageError(f"--{name.replace('_', '-')} is {value:g}; it must be above 0.")

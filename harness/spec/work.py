@@ -6,8 +6,8 @@ import dataclasses
 import os
 import re
 
+from seatrial.bounds import MOST_BATCH, MOST_THREADS, at_least
 from seatrial.errors import UsageError
-from seatrial.harness.spec.checks import at_least
 
 THREADS, RAY = "threads", "ray"
 # What Ray itself finds: the cluster that this machine is part of.
@@ -32,7 +32,8 @@ class WorkOptions:
 
     def __post_init__(self) -> None:
         """UsageError for numbers that none can be, and for what is no executor."""
-        at_least(1, workers=self.workers, batch_size=self.batch_size)
+        at_least(1, MOST_THREADS, workers=self.workers)
+        at_least(1, MOST_BATCH, batch_size=self.batch_size)
         ray_address(self.executor)
 
 

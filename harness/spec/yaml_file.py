@@ -15,6 +15,7 @@ from seatrial.files import open_regular
 # Far above any that people write; PyYAML takes seconds for so much.
 _MAX_BYTES = 1 << 18
 _MOST_VALUES = 100_000
+_MOST_DIGITS = 100
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 
 
@@ -54,6 +55,9 @@ class _Once(yaml.SafeLoader):
         text = str(node.value)
         if not _DECIMAL.fullmatch(text):
             says = f"{text!r} is no plain number: write it in decimal without leading zeros, or as text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, says, node.start_mark)
+        if len(text) > _MOST_DIGITS:  # neither counts nor measures, and too large for a float
+            says = f"a number of {len(text)} digits is more than any that is asked for"
             raise yaml.constructor.ConstructorError(None, None, says, node.start_mark)
         return int(text)
 

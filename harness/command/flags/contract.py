@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 
 from seatrial.errors import UsageError
@@ -11,6 +12,7 @@ from seatrial.exporters.contract import CROP_OFFSETS, DECODERS, INTERPOLATIONS, 
 from seatrial.exporters.presets import PRESETS
 from seatrial.harness.command.flags.parser import Given, replaced
 
+_PIXELS = re.compile(r"[0-9]{1,9}")
 _AS_GIVEN = ("preset", "interpolation", "decoder", "divisor", "color", "crop_offset", "pad_value", "orientation")
 
 
@@ -56,7 +58,7 @@ def _size(flag: str, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) > 2 or not all(_PIXELS.fullmatch(part) for part in parts):
         raise UsageError(f"{flag} {text!r} is no size: give N or HxW in pixels, as in 224 or 224x320.")
     height, width = int(parts[0]), int(parts[-1])
     return height, width

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from seatrial.bounds import above_zero
 from seatrial.engines.places import Limits
-from seatrial.errors import UsageError
 from seatrial.harness.command.flags.parser import Given, replaced
 
 
@@ -25,7 +25,6 @@ def take(given: Given, base: Limits) -> Limits:
     """The part; UsageError for what is not above zero."""
     if "memory_limit" in given:
         gibibytes = given.pop("memory_limit")
-        if not 0 < gibibytes < float("inf"):
-            raise UsageError(f"--memory-limit is {gibibytes:g}; it must be above 0.")
+        above_zero(memory_limit=gibibytes)
         given["memory_bytes"] = int(gibibytes * (1 << 30))
     return replaced(base, given, {"build_timeout": "build_s", "timeout": "call_s", "memory_bytes": "memory_bytes"})

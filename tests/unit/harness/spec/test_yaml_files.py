@@ -19,6 +19,12 @@ def test_numbers_that_are_read_in_two_ways(tmp_path, number):
         read_config(write(tmp_path, f"seed: {number}\n"))
 
 
+@pytest.mark.parametrize("number", ["9" * 101, "-" + "9" * 400])
+def test_numbers_beyond_all_that_is_asked_for(tmp_path, number):
+    with pytest.raises(UsageError, match=r"(?s)a number of \d+ digits is more than any.*line 1"):
+        read_yaml(write(tmp_path, f"recovery: {number}\n"), "--gate", "a gate")
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("0", 0), ("-12", -12), ("+3", 3), ("1.50", 1.5), ("'010'", "010"), ("1e-3", "1e-3"), ("1.0e-3", 1e-3)],
