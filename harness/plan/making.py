@@ -68,7 +68,8 @@ class Held:
         asked, identity = description["asked"], description["identity"]
         variants = tuple(description["spec"]["source"].get("variants", ()))
         conditions = description["spec"]["conditions"]
-        across = ConditionsAsked(globs=tuple(conditions["globs"]), across=tuple(conditions.get("across", ()))).for_all
+        globs, earlier, own = (tuple(conditions.get(name, ())) for name in ("globs", "across", "own"))
+        across = ConditionsAsked(globs=globs, across=earlier, own=own).for_all
         return cls(
             tuple(map(target_of, asked["targets"])), tuple(asked["conditions"]), identity["targets"], variants, across
         )

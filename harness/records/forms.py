@@ -194,7 +194,7 @@ FORMS: dict[str, Form] = {
     "run.json": {
         "shard": str,
         "asked": {"targets": _TEXTS, "conditions": _TEXTS},
-        "spec": {"source": {"variants": _TEXTS}, "conditions": {"globs": _TEXTS, "across": _TEXTS}},
+        "spec": {"source": {"variants": _TEXTS}, "conditions": {"globs": _TEXTS, "across": _TEXTS, "own": _TEXTS}},
         "identity": {"targets": {"*": {}}, "conditions": {"*": {}}, "run": {}},
         "environment": _or_null({}),
         "class_names": _NAMES,

@@ -36,7 +36,14 @@ def spec_of_run(root: Path, flag: str = "--from") -> RunSpec:
         targets = dataclasses.replace(spec.targets, asked=tuple(map(target_of, asked["targets"])))
     except SeatrialError as error:
         raise BadInputError(f"{directory.run_json} does not hold the spec of its run. {error}") from error
-    conditions = dataclasses.replace(spec.conditions, globs=tuple(asked["conditions"]), severities=())
+    ids = tuple(asked["conditions"])
+    conditions = dataclasses.replace(
+        spec.conditions,
+        globs=ids,
+        severities=(),
+        across=spec.conditions.for_all,
+        own=tuple(name for name in ids if "+" in name),
+    )
     return dataclasses.replace(
         spec, targets=targets, conditions=conditions, wait_s=0.0, out=None, reuse=None, baseline=None, shard=None
     )

@@ -34,9 +34,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def take(given: Given, base: ConditionsAsked) -> ConditionsAsked:
     """The part. Globs go beside those that are there; a suite takes their place."""
     if "suite" in given:
-        base = dataclasses.replace(base, globs=(), severities=())
+        base = dataclasses.replace(base, globs=(), severities=(), own=())
     if "conditions" in given:
-        given["globs"] = tuple(dict.fromkeys((*base.globs, *given.pop("conditions"))))
+        more = given.pop("conditions")
+        given["globs"] = tuple(dict.fromkeys((*base.globs, *more)))
+        base = dataclasses.replace(base, own=tuple(name for name in base.own if name not in more))
     if "severity" in given:
         given["severities"] = tuple(given.pop("severity"))
     names = ("suite", "globs", "severities", "corruption_scale", "frost_textures")

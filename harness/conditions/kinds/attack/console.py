@@ -42,7 +42,8 @@ def print_attacks(block: Mapping[str, Any], reference: str, console: Console) ->
 
 
 def _robust(block: Mapping[str, Any], reference: str) -> Grid:
-    title = f"under attack: robust accuracy, % (points against {reference} on the same images); *: made on the target's own file"
+    against = f"points against {reference} on the same images"
+    title = f"under attack: robust accuracy, % ({against}); *: made on the target's own file"
     grid = _headed(title, block)
     grid.add("no attack", *(f"{target['clean_top1'] * 100:.2f}" for target in block["targets"].values()))
     _add_rows(grid, block, None, words.robust)

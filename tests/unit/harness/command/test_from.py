@@ -193,3 +193,13 @@ def test_what_is_no_run_is_told_by_its_flag(tmp_path, name):
     with pytest.raises(UsageError, match=f"--reuse .*{name} holds no run"):
         api.run(RunSpec(reuse=tmp_path / name, out=tmp_path / "out"))
     assert not Path(tmp_path / "out").exists()
+
+
+def test_images_that_a_run_made_for_some_targets_are_not_for_all_in_what_goes_on_from_it(tmp_path):
+    ids = ("clean", "attack/pgd-linf@2+lsq", "attack/pgd-linf@8+lsq")
+    spec = dataclasses.replace(ASKED, conditions=ConditionsAsked(suite="attack", globs=("attack/pgd-linf@8+*",)))
+    root = kept(tmp_path / "run", spec, {"asked": {"targets": ["onnxruntime/fp32@cpu"], "conditions": list(ids)}})
+    assert asked(root).conditions.globs == ids
+    assert asked(root).conditions.for_all == ("attack/pgd-linf@8+*",)
+    further = asked(root, "--conditions", ids[1]).conditions
+    assert (further.globs, further.for_all) == (ids, ("attack/pgd-linf@8+*", ids[1]))

@@ -195,6 +195,7 @@ def runs(most=3):
             suite=words,
             globs=st.lists(words).map(tuple),
             across=st.lists(words).map(tuple),
+            own=st.lists(words).map(tuple),
             severities=st.lists(counts).map(tuple),
             corruption_scale=maybe(counts),
             frost_textures=maybe(paths),
