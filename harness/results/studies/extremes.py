@@ -94,7 +94,8 @@ def _extreme(
     missing = [key for key in claimed if key not in common]
     if not kept or missing or len(common) == len(claimed):
         lacks = ", ".join(missing) or "any other"
-        return Claim(name, sentence, source, UNKNOWN, of, why=f"The run lacks conditions of {lacks.replace('_', ' ')}.")
+        why = f"The run lacks conditions of {lacks.replace('_', ' ')}." if kept else "All targets of the run guess."
+        return Claim(name, sentence, source, UNKNOWN, of, why=why)
     shares = {key: np.mean([share_of(row, conditions) for row in kept], axis=0) for key, conditions in common.items()}
     found = extreme(shares, claimed, sign)
     means = sorted(((float(one.mean()), key) for key, one in shares.items()), key=lambda one: sign * -one[0])

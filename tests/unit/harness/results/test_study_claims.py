@@ -1,5 +1,7 @@
 """Published sentences on made-up runs of which it is known whether they hold."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -149,6 +151,12 @@ def test_the_worst_corruption_is_told_from_the_others(lowest, images, answer):
     if answer == "does not hold":
         assert found.of.endswith("impulse noise minus fog")
         assert found.ci95[0] > 0
+
+
+def test_where_all_targets_guess_that_is_the_reason():
+    row = floats(Made(), **{f"corruption/{name}@3": 0.5 for name in MCE_CORRUPTIONS})
+    claims = extremes.of_corruptions([dataclasses.replace(row, guesses=True)])
+    assert {claim.why for claim in claims} == {"All targets of the run guess."}
 
 
 def test_two_worst_need_both():
