@@ -11,6 +11,7 @@ from rich.console import Console
 from seatrial.errors import UsageError
 from seatrial.harness.command.config import arguments_of, read_config
 from seatrial.harness.command.flags.parser import Parser, program
+from seatrial.harness.command.flags.written import refuse_overwriting
 from seatrial.harness.progress import Progress
 from seatrial.harness.report.progress import Warnings
 from seatrial.text import choices
@@ -48,6 +49,7 @@ def parse(arguments: Sequence[str]) -> Job:
         raise UsageError(f"Unknown command {name!r}. {choices(name, COMMANDS)} See `{program()} --help`.")
     command = importlib.import_module(f"seatrial.harness.command.{name}")
     flags = parse_flags(command.make_parser(), words)
+    refuse_overwriting(flags)
     quiet = flags.get("quiet", False) if name in OF_A_RUN else flags.pop("quiet", False)
 
     def job(progress: Progress, console: Console) -> int:

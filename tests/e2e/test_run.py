@@ -15,8 +15,8 @@ from quick_timing import QUICK_TIMING
 from specs import flat
 from trial_files import trials
 
-from seatrial.harness.run.run import run
 from seatrial.exporters import ContractOptions
+from seatrial.harness.run.run import run
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 

@@ -22,7 +22,7 @@ from seatrial.exporters.contract import embed
 from seatrial.exporters.presets import PRESETS
 from seatrial.harness.data import open_source, select
 from seatrial.harness.pipeline.reader import SourceReader
-from seatrial.harness.run.run import run
+from seatrial.harness.run.run import run as run_of
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import TargetSpec
 
@@ -186,7 +186,7 @@ def test_a_run_of_ones_own_file_says_where_it_is_right_and_cautions_where_it_is_
         conditions=("clean",),
         out=tmp_path / "run",
     )
-    summary, directory = run(spec)
+    summary, directory = run_of(spec)
     (target,) = (one for one in summary["targets"] if one["precision"] == "int8")
     assert target["processors"]["right_on"] == "all but x86 without VNNI"
     assert len(target["processors"]["overflowing"]) >= 15
