@@ -145,7 +145,7 @@ def open_engine(side: Side, limits: Limits) -> PlacedEngine:
 
 def _plan(spec: DiffSpec, progress: Progress, places: Places) -> Plan:
     others = () if spec.same_file or spec.against is None else (spec.reference,)
-    plan = make_plan(_planned(spec, (spec.target, *others)), progress, places=places)
+    plan = make_plan(_planned(spec, (spec.target, *others)), progress, places=places, floats=True)
     for error in plan.lost.values():
         raise error
     if spec.target.variant is not None:  # from here on it is the model that is looked at

@@ -81,11 +81,14 @@ def make_plan(
     held: Held = Held(),
     places: Places | None = None,
     told: Mapping[str, Sequence[str]] | None = None,
+    *,
+    floats: bool = False,
 ) -> Plan:
     """Checks all that can be checked without decoding or building; raises a SeatrialError that says what to do.
 
     held: what the plan asks for besides. places: that the plan goes on with; None where no board is to be reached. A
     board that cannot be had ends its targets alone (`Plan.lost`). told: as `with_hashed_images` takes it.
+    floats: as `load_models` takes it.
     """
     places = places or Nowhere()
     spec = _with_held_targets(spec, held)
@@ -95,7 +98,7 @@ def make_plan(
     choose(asked.suite, World(spec, targets), asked.globs, asked.severities)
     degraded = make_condition(spec.calibration.condition, World(spec, targets))
     with opening(spec.source, progress):
-        model, origin = load_models(spec.source)
+        model, origin = load_models(spec.source, floats=floats)
         variants = load_variants(spec.source, model)
     targets = targets_with_variants(targets, variants)
     spec = _asking_for(spec, targets)

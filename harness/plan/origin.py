@@ -16,9 +16,10 @@ from seatrial.harness.plan.load import load_model
 from seatrial.harness.spec.model import DEMO, ModelSource
 
 
-def load_models(source: ModelSource) -> tuple[DeployableModel, DeployableModel | None]:
+def load_models(source: ModelSource, *, floats: bool = False) -> tuple[DeployableModel, DeployableModel | None]:
     """The model, and its float origin where one is named; an input contract that only one of the files carries is that
-    of both. Raises what `exporters.load` raises, and BadInputError where the two do not belong together.
+    of both. floats: both may be float, as where only the two are compared. Raises what `exporters.load` raises, and
+    BadInputError where the two do not belong together.
     """
     if source.float_model is None:
         return load_model(source), None
@@ -38,7 +39,7 @@ def load_models(source: ModelSource) -> tuple[DeployableModel, DeployableModel |
         raise BadInputError(
             f"--float-model {origin.name} is quantized itself, to {origin.precision}. Give the float model."
         )
-    if model.precision == "fp32":
+    if model.precision == "fp32" and not floats:
         raise BadInputError(
             f"--model {model.name} is a float model itself: with --float-model {origin.name} fp32 would run that one, "
             f"and nothing this one. To compare the two give --model {source.float_model} --variant NAME={source.model}."
