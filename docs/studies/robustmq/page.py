@@ -33,7 +33,10 @@ _MARKER = re.compile(r"\{\{ (\S+) (\S+)((?: [^\s}]+)*) \}\}")
 _PLOTTED = {
     "noise": "Clean accuracy, under corruptions, and over decoders and resize filters",
     "worst": "WCAR by strength: own gradients, transfer from the float model, all",
-    **{f"attacks-{level}": f"AR of each attack at the {level} strength, own gradients" for level in tables.LEVELS},
+    **{
+        f"attacks-{level}": f"AR of each attack at the {level} strength, own gradients or queries"
+        for level in tables.LEVELS
+    },
 }
 
 

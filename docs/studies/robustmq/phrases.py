@@ -61,9 +61,6 @@ def asked(summary: Values) -> str:
             levels.setdefault(one["attack"], set()).add(one["level"])
     found = {name for target in summary["targets"] for name in target["conditions"]}
     attacks = [f"`{name}` ({', '.join(one for one in LEVELS if one in levels[name])})" for name in levels]
-    squares = sorted(float(name.partition("@")[2]) for name in found if name.startswith("blackbox/square-linf@"))
-    if squares:
-        attacks.append(f"`square-linf` ({', '.join(f'{eps:g}/255' for eps in squares)})")
     told = [f"attacks {', '.join(attacks)}"] if attacks else []
     for prefix, what in (
         ("corruption/", "corruptions with severities"),

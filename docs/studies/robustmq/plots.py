@@ -38,7 +38,11 @@ def attacked(attack: str, level: str) -> Reading:
     """AR of one attack with own gradients."""
 
     def read(row: Values) -> tuple[float, float, float] | None:
-        found = [one.get("own") for one in row["ar"] if (one["attack"], one["level"]) == (attack, level)]
+        found = [
+            one.get("own") or one.get("queries")
+            for one in row["ar"]
+            if (one["attack"], one["level"]) == (attack, level)
+        ]
         return (found[0]["rate"], *found[0]["ci95"]) if found and found[0] else None
 
     return read

@@ -86,11 +86,11 @@ def worst_cases(study: Values) -> str:
 
 
 def attacks(study: Values) -> str:
-    """AR of every attack at its three strengths with own gradients, in percent."""
+    """AR of every attack at its three strengths, with own gradients or by queries, in percent."""
     names = list(dict.fromkeys(one["attack"] for row in study["rows"] for one in row["ar"]))
     rows = []
     for row in ordered(study):
-        found = {(one["attack"], one["level"]): one.get("own") for one in row["ar"]}
+        found = {(one["attack"], one["level"]): one.get("own") or one.get("queries") for one in row["ar"]}
         cells = []
         for name in names:
             rates = [found.get((name, level)) for level in LEVELS]
