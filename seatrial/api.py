@@ -30,6 +30,7 @@ from seatrial.harness.command import flags_of
 from seatrial.harness.command import quantize as _quantize_command
 from seatrial.harness.command import run as _run_command
 from seatrial.harness.command.flags import model as _model_flags
+from seatrial.harness.command.flags.written import refuse_overwriting
 from seatrial.harness.plan.load import load_model
 from seatrial.harness.progress import Progress
 from seatrial.harness.quantize.quantize import Quantized
@@ -181,7 +182,9 @@ def compare(first: RunResult | str | Path, second: RunResult | str | Path) -> Co
 
 def _spec(command: ModuleType, spec_of: Callable[[Mapping[str, Any]], Any], flags: Mapping[str, Any]) -> Any:
     parser = command.make_parser()
-    return spec_of(flags_of(parser, _words(flags), parser.prog.partition(" ")[2].strip("[]")))
+    given = flags_of(parser, _words(flags), parser.prog.partition(" ")[2].strip("[]"))
+    refuse_overwriting(given)
+    return spec_of(given)
 
 
 def _words(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import bench, make_folders, make_model
 
+from seatrial import api
 from seatrial.errors import UsageError
 from seatrial.harness.command import parse
 from seatrial.harness.command.flags.written import refuse_overwriting
@@ -49,6 +50,13 @@ def test_no_file_that_is_named_is_written_over(tmp_path, monkeypatch, words, say
         Path(name).write_text(name)
     with pytest.raises(UsageError, match=says):
         parse(words)
+
+
+def test_nor_is_it_from_python(model):
+    before = model.read_bytes()
+    with pytest.raises(UsageError, match="is the file of --model"):
+        api.quantize(model=str(model), size=(16, 16), engine="onnxruntime", bits=8, out=str(model))
+    assert model.read_bytes() == before
 
 
 def test_a_run_that_goes_on_writes_where_it_reads(tmp_path):
