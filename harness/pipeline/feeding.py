@@ -75,10 +75,12 @@ class ImageFeeder:
         picture = picture_of(payload, way.images.decoder, way.images.orientation)
         decoded = clock()
         pixels = to_size(picture, way.images, payload.where)
+        del picture  # to give a large picture back takes time, too: it is the resize's
         resized = clock()
         changed = pixels if self._change is None else self._change(pixels)
         colored = clock()
         batch = tensor(changed[None], way.tensor, way.numbers)
+        del pixels, changed
         normalised = clock()
         taken = {"resize": resized - decoded, "color": colored - resized, "normalise": normalised - colored}
         # What decoded to the size is still made an array.

@@ -53,6 +53,19 @@ def test_a_file_becomes_what_the_run_makes_of_it(decoder, filter_):
         assert min(taken[name] for name in feed.steps) > 0
 
 
+def test_no_time_falls_between_two_steps(monkeypatch):
+    images = dataclasses.replace(CONTRACT, decoder="opencv", interpolation="opencv-area")
+    feed = made(Way(images, CONTRACT, encoded=True, color="nv12-bt709"), files())
+    looks = iter(range(1000))
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: next(looks))
+    for index in range(3):
+        began = next(looks)
+        _, taken = feed(index)
+        # Each step ends with the look at the clock that begins the next one.
+        assert taken == {"decode": 1, "resize": 1, "color": 1, "normalise": 1}
+        assert next(looks) - began == 1 + sum(taken.values()) + 1
+
+
 def test_colours_and_numbers_are_those_of_the_conditions():
     pixels = np.asarray(photograph(1, (16, 16)))
     own = InputContract((16, 16), layout="nhwc")
