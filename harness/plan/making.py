@@ -107,7 +107,8 @@ def make_plan(
         _check_reachable(model if target.variant is None else variants[target.variant], target)
     label_of = labeller(model.classes, model.class_names, spec.source.classes)
     path = images_path(spec.images, spec.source, progress)
-    refuse_among_images(spec.out, path, calibration_source(spec))
+    unseen = calibration_source(spec)
+    refuse_among_images(spec.out, path, None if unseen == DEMO else unseen)  # the demo's is no folder of that name
     reached = reach(targets, places, held.identity, progress)
     targets = tuple(reached.there)
     released = _released(path, model, label_of)
@@ -129,7 +130,7 @@ def make_plan(
         resolved = Resolved(tuple(Condition(condition_id) for condition_id in ids))
     calib = None
     if any(calibrates(spec, model if one.variant is None else variants[one.variant], one) for one in targets):
-        calib = calibration_images(spec, calibration_source(spec), model, label_of, progress)
+        calib = calibration_images(spec, unseen, model, label_of, progress)
     plan = Plan(
         spec,
         model,

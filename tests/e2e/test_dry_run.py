@@ -80,6 +80,13 @@ def test_a_folder_without_the_demos_images_stays_as_it_is(tmp_path, monkeypatch)
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_run_of_the_demo_lies_in_a_folder_named_like_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "IMAGES_PER_CLASS", {"test": 1, "calib": 1})
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    told(["--suite", "quick", "--out", "demo"], SEATRIAL_CACHE=str(tmp_path / "cache"))
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [
