@@ -15,7 +15,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +33,8 @@ from seatrial.exporters.contract import InputContract, Tensor, embed, read_contr
 from seatrial.exporters.graphs import attribute_of, feed_images_only
 from seatrial.exporters.model import DeployableModel
 from seatrial.exporters.own_precision import own_precision
-from seatrial.files import disk_errors
 from seatrial.packages import package_error
+from seatrial.scratch import scratch
 
 # `nvidia-modelopt[onnx]` asks for onnxruntime-gpu, which replaces onnxruntime, for CuPy and for an older onnx. Its ONNX
 # part runs with what seatrial has and these few; tested together.
@@ -63,9 +62,7 @@ def quantize_modelopt(request: Request) -> DeployableModel:
     settings = _settings(request)
     if importlib.util.find_spec("modelopt") is None:
         raise _missing("there is no module modelopt")
-    temporary = Path(tempfile.gettempdir())
-    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="seatrial-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         batches = _write_batches(request, folder)
         probe = model.contract.normalise(np.load(folder / "0.npy") if batches else _noise(model))
         source = at_qdq_opset(model, probe)

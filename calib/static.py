@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import logging
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ from seatrial.exporters.contract import Tensor, embed
 from seatrial.exporters.model import DeployableModel
 from seatrial.exporters.outputs import trailing_probabilities
 from seatrial.exporters.own_precision import own_precision
-from seatrial.files import disk_errors
 from seatrial.packages import need
+from seatrial.scratch import scratch
 
 _BATCH = 16
 # --ranges -> its CalibrationMethod.
@@ -55,9 +54,8 @@ def quantize_static(request: Request) -> DeployableModel:
     check_names(options.keep_float, source.graph, "--keep-float")
     without_kernel = [node for node in source.graph.node if lacks_kernel(node, recipe)]
     left_float = [*_named([*trailing_probabilities(source.graph), *without_kernel]), *options.keep_float]
-    temporary = Path(tempfile.gettempdir())
-    with disk_errors(temporary), tempfile.TemporaryDirectory(prefix="seatrial-") as folder, _quiet():
-        out = Path(folder) / "quantized.onnx"
+    with scratch() as folder, _quiet():
+        out = folder / "quantized.onnx"
         try:
             quantization.quantize_static(
                 source,

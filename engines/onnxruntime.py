@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -27,6 +26,7 @@ from seatrial.engines.onnxruntime_evidence import WEIGHTS_APART, profile_evidenc
 from seatrial.engines.onnxruntime_providers import NO_CPU_NODES, PROVIDERS, check_provider, open_session, provider_of
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import BuildError, SeatrialError
+from seatrial.scratch import scratch
 
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
@@ -127,14 +127,14 @@ class OnnxRuntimeEngine(AidedEngine):
         if part not in parts:
             return super()._evidence(part)
         device, attributes = parts[part]
-        with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
-            optimized = Path(folder) / "optimized.onnx"
+        with scratch() as folder:
+            optimized = folder / "optimized.onnx"
             session = self._create(
                 request.onnx_bytes,
                 {
                     "optimized_model_filepath": str(optimized),
                     "enable_profiling": True,
-                    "profile_file_prefix": str(Path(folder) / "profile"),
+                    "profile_file_prefix": str(folder / "profile"),
                     **attributes,
                 },
                 device=device,
@@ -166,8 +166,8 @@ class OnnxRuntimeEngine(AidedEngine):
         self._session = self._binding = None
 
     def _create_and_save(self) -> tuple[Any, bytes]:
-        with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
-            optimized = Path(folder) / "optimized.onnx"
+        with scratch() as folder:
+            optimized = folder / "optimized.onnx"
             session = self._create(self.request.onnx_bytes, {"optimized_model_filepath": str(optimized)})
             return session, optimized.read_bytes()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from seatrial.engines.base import BuildRequest
 from seatrial.engines.build_cache import Entry, entry_key, read_entry, write_entry
 from seatrial.engines.onnxruntime_providers import Provider
 from seatrial.errors import BuildError
+from seatrial.scratch import scratch
 
 # (bytes of the graph, entries of the session's configuration, more options of the provider) -> InferenceSession
 Open = Callable[[bytes, Mapping[str, str], Mapping[str, str]], Any]
@@ -43,8 +43,8 @@ def kept_or_compiled(request: BuildRequest, provider: Provider, versions: Mappin
 
 
 def _compile(request: BuildRequest, provider: Provider, open_: Open) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
-        path = Path(folder) / "context.onnx"
+    with scratch() as folder:
+        path = folder / "context.onnx"
         session = open_(request.onnx_bytes, *context_settings(provider, path))
         # Where shapes are not known before, the engine is built by the first query.
         image = np.zeros((request.fixed_batch or 1, *request.input_shape), request.input_dtype)

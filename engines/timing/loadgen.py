@@ -11,11 +11,9 @@ import array
 import contextlib
 import dataclasses
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +25,7 @@ from seatrial.engines.timing.loops import MOST_QUERIES
 from seatrial.engines.timing.samples import Infer, Samples
 from seatrial.errors import UnsupportedError
 from seatrial.packages import installed_versions, need
+from seatrial.scratch import scratch
 
 MODULE, DISTRIBUTION, INSTALL = "mlperf_loadgen", "mlcommons-loadgen", "pip install 'seatrial[loadgen]'"
 # It is given up after so many times its seconds: an estimate of how many images offline takes may be off.
@@ -128,13 +127,13 @@ def run(infer: Infer, samples: Samples, block: Block, expected: Expected) -> Run
     issue = asked.issue_and_wait if block.scenario in ("single-stream", "multi-stream") else asked.issue
     settings = _settings(lg, block, expected)
     with (
-        tempfile.TemporaryDirectory(prefix="seatrial-") as folder,
+        scratch() as folder,
         asked.working(),
         _system(lg, issue, samples) as system,
     ):
-        lg.StartTestWithLogSettings(*system, settings, _log_settings(lg, folder), "")
+        lg.StartTestWithLogSettings(*system, settings, _log_settings(lg, str(folder)), "")
         asked.finish()
-        return Run(lines, asked.unasked, {name: (Path(folder) / name).read_text("utf-8", "replace") for name in LOGS})
+        return Run(lines, asked.unasked, {name: (folder / name).read_text("utf-8", "replace") for name in LOGS})
 
 
 def _settings(lg: Any, block: Block, expected: Expected) -> Any:

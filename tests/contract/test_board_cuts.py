@@ -14,6 +14,7 @@ import psutil
 import pytest
 from boards import SshServer, server_folder
 from conftest import ROOT
+from small_disk import fill, small_disk
 
 from seatrial.engines.boards import archive
 from seatrial.engines.boards.archive import Archive
@@ -192,14 +193,7 @@ def test_another_version_there_is_refused_and_both_are_named(ssh_server, monkeyp
 
 
 def test_a_full_disk_there_is_told(ssh_server, tmp_path):
-    small = ssh_server.folder / "small"
-    small.mkdir()
-    if (
-        os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", small], check=False).returncode
-    ):
-        pytest.skip("a small disk takes root, and the right to mount one")
-    try:
+    with small_disk(ssh_server.folder / "small") as small:
         board = ssh_server.board("pi5", python=ssh_server.wrapper(SEATRIAL_CACHE=str(small)))
         with Places({"pi5": board}) as places:
             place = places.of("pi5")
@@ -209,13 +203,9 @@ def test_a_full_disk_there_is_told(ssh_server, tmp_path):
             place.connection.give(b"small")
         for file in small.iterdir():
             shutil.rmtree(file)
-        (small / "full").write_bytes(b"")
-        with contextlib.suppress(OSError):
-            (small / "full").write_bytes(bytes(5 << 20))
+        fill(small)
         with pytest.raises(UnsupportedError, match=r"Board pi5: Cannot write .*No space left on device"):
             Connection(board)
-    finally:
-        subprocess.run(["umount", small], check=True)
     assert ssh_server.wait_until_empty(10) == []
 
 

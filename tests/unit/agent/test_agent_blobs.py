@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
 import threading
 import time
 
 import numpy as np
 import pytest
 from agent_host import AgentHost, AgentPlace, Window, digest
+from small_disk import fill, small_disk
 
 from seatrial.agent import frames
 from seatrial.agent.blobs import Blobs
@@ -108,21 +107,14 @@ def test_what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays(tmp_p
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A home on a disk of 4 MiB."""
-    if os.getuid():
-        pytest.skip("only root can mount a small disk")
-    home = tmp_path / "small"
-    home.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(home)], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
-    yield home
-    subprocess.run(["umount", "-l", str(home)], check=True)
+def disk(tmp_path):
+    """A home that is soon full."""
+    with small_disk(tmp_path / "small") as found:
+        yield found
 
 
-def test_a_full_disk_is_told_before_anything_is_sent_and_while_it_is(small_disk):
-    with AgentHost(small_disk) as host:
+def test_a_full_disk_is_told_before_anything_is_sent_and_while_it_is(disk):
+    with AgentHost(disk) as host:
         free = host.hello["cache_free_bytes"]
         assert 0 < free < 4 << 20
         first, last = host.upload(content_of(5 << 20))
@@ -130,28 +122,26 @@ def test_a_full_disk_is_told_before_anything_is_sent_and_while_it_is(small_disk)
         assert (first["error"], "is full" in first["says"]) == ("disk full", True)
         content = content_of(frames.MOST * 4)
         begin_part(host, content, frames.MOST)
-        with contextlib.suppress(OSError):
-            (small_disk / "ballast").write_bytes(b"x" * (4 << 20))
+        fill(disk)
         lane = host.begin("blob", sha256=digest(b""), size=0).get(timeout=60)  # another is not hurt
         assert lane.get("done") or "lane" in lane
         host.send(frames.BLOB, content[frames.MOST : 2 * frames.MOST], 0, 1)
         answers = host._answers[2]
         found = answers.get(timeout=60)
         assert (found["error"], "No space left" in found["says"]) == ("disk full", True)
-        assert not list(folder(small_disk).glob("*.part"))
-        (small_disk / "ballast").unlink()
+        assert not list(folder(disk).glob("*.part"))
+        (disk / "ballast").unlink()
         assert host.upload(content)[1] == {"done": True}
         assert host.ask("lease", wait_s=0)["held"]
 
 
-def test_a_disk_too_small_for_the_agent_is_told(small_disk):
-    with contextlib.suppress(OSError):
-        (small_disk / "ballast").write_bytes(b"x" * (4 << 20))
-    with AgentHost(small_disk) as host:
+def test_a_disk_too_small_for_the_agent_is_told(disk):
+    fill(disk)
+    with AgentHost(disk) as host:
         assert not host.started
         assert "No space left" in host.lines[-1]["says"]
-    (small_disk / "ballast").unlink()
-    with AgentHost(small_disk) as host:
+    (disk / "ballast").unlink()
+    with AgentHost(disk) as host:
         assert host.started
 
 

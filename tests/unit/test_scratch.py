@@ -1,0 +1,45 @@
+"""What fails for want of room in a temporary folder says so, whatever the runtime called it."""
+
+import tempfile
+
+import pytest
+from small_disk import fill, small_disk
+
+from seatrial.engines.onnxruntime import OnnxRuntimeEngine
+from seatrial.errors import BuildError, UsageError
+from seatrial.scratch import scratch
+
+
+@pytest.fixture
+def full(tmp_path, monkeypatch):
+    """The temporary folder, on a disk without room."""
+    with small_disk(tmp_path / "small", 1) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        fill(disk)
+        yield disk
+
+
+def test_a_folder_goes_away_with_what_is_in_it():
+    with scratch() as folder:
+        (folder / "file").write_bytes(b"1")
+    assert not folder.exists()
+
+
+def test_want_of_room_is_told_in_place_of_a_runtimes_words(full):
+    told = r"Cannot write .*small: the disk is full; .*TMPDIR. \(Protobuf failed\)"
+    with pytest.raises(UsageError, match=told), scratch():
+        raise BuildError("Protobuf failed")
+    with pytest.raises(UsageError, match="the disk is full"), scratch() as folder:
+        (folder / "file").write_bytes(bytes(1 << 20))
+    assert [path.name for path in full.iterdir()] == ["ballast"]
+
+
+def test_with_room_an_error_stays_what_it_is(full):
+    (full / "ballast").unlink()
+    with pytest.raises(BuildError, match=r"^Protobuf failed$"), scratch():
+        raise BuildError("Protobuf failed")
+
+
+def test_an_engine_that_cannot_write_what_it_built(full, model_file, request_small):
+    with pytest.raises(UsageError, match=r"the disk is full; .*\(ONNX Runtime cannot build"):
+        OnnxRuntimeEngine(request_small)
