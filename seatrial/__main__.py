@@ -98,7 +98,16 @@ def refusal(error: OSError | MemoryError | RuntimeError) -> str | None:
         return f"{reason}. Raise the limit (`ulimit -n`), or lower --workers."
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {reason}."
+    if error.errno == errno.ENOENT and _nowhere():
+        return "The folder that this was started in is gone. Change to one that is there."
     return f"{reason}." if error.errno in _REFUSED else None
+
+
+def _nowhere() -> bool:
+    try:
+        return not os.getcwd()  # noqa: PTH109  (the path as the system has it)
+    except FileNotFoundError:
+        return True
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -53,6 +53,14 @@ def test_a_reader_that_leaves_changes_no_status(words, status):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", ["--out run --dry-run", "runs", "report run", "doctor --out answer.json", "diff a b"])
+def test_a_folder_that_is_gone_is_told(words, tmp_path):
+    done = shell(f"mkdir gone; cd gone; rmdir ../gone; $BENCH {words}", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("seatrial: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_work_without_standard_streams_is_whole(tmp_path):
     """What is opened first would become one of them: an engine's input, or the file that is being written."""
     make_model(tmp_path / "m.onnx")
