@@ -34,6 +34,10 @@ class DamagedError(BadInputError):
     """A file that seatrial wrote, and that is not any more what was written."""
 
 
+class UnreadableError(BadInputError):
+    """A file that the system does not let be read just now: what it holds may be whole."""
+
+
 class UnsupportedError(SeatrialError):
     """An engine that is not installed, or cannot do the precision on the device."""
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from seatrial.errors import BadInputError, UsageError
+from seatrial.errors import BadInputError, UnreadableError, UsageError
 
 TEMPORARY_PREFIX = ".tmp-"
 _DAY_S = 24 * 3600
@@ -28,6 +28,11 @@ _DAY_S = 24 * 3600
 ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
     *(NotImplementedError, RuntimeError, ValueError),
+)
+# Refusals that say nothing of what a file holds: rights, limits of the process, disks and networks that do not answer.
+_SAY_NOTHING = (
+    *(errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EBUSY),
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.ENOTCONN),
 )
 _SPECIAL = {
     stat.S_IFDIR: "a folder",
@@ -214,11 +219,22 @@ def _visible(line: str) -> str:
     return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in line)
 
 
+def refuse_unread(path: Path, error: OSError) -> None:
+    """UnreadableError where `error`, of reading a file, says nothing of what the file holds."""
+    if error.errno in _SAY_NOTHING:
+        raise UnreadableError(
+            f"{path} cannot be read: {error.strerror}. Make it readable. What is lost for good is made again once the "
+            "file is removed."
+        ) from error
+
+
 def read_json(path: Path) -> Any:
-    """Parses a JSON file; BadInputError where it is none."""
+    """Parses a JSON file; UnreadableError where the system does not give it, BadInputError where it is none."""
     try:
         return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError):
+            refuse_unread(path, error)
         raise BadInputError(f"{path} is not a readable JSON file: {error}.") from error
 
 

@@ -12,8 +12,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seatrial.errors import BadInputError, DamagedError
-from seatrial.files import open_regular, read_json, replacing, value_digest, write_json
+from seatrial.errors import BadInputError, DamagedError, UnreadableError
+from seatrial.files import open_regular, read_json, refuse_unread, replacing, value_digest, write_json
 from seatrial.harness.records.forms import FORMS, Stored, misfit
 
 # A JSON file's key beside its values.
@@ -55,7 +55,9 @@ def read_table(path: Path) -> pa.Table:
 
 @contextlib.contextmanager
 def open_table(path: Path) -> Iterator[pq.ParquetFile]:
-    """What `write_tables` wrote, to be read in parts; DamagedError where the file is not that any more."""
+    """What `write_tables` wrote, to be read in parts; DamagedError where the file is not that any more, UnreadableError
+    where the system does not give it.
+    """
     with contextlib.ExitStack() as stack:
         try:
             stream = stack.enter_context(open_regular(path))
@@ -65,6 +67,8 @@ def open_table(path: Path) -> Iterator[pq.ParquetFile]:
                 raise ValueError("its checksum does not hold")
             file = stack.enter_context(pq.ParquetFile(stream))
         except (OSError, ValueError, pa.ArrowException) as error:
+            if isinstance(error, OSError):
+                refuse_unread(path, error)
             raise DamagedError(f"{path} is damaged ({error}). Repeat the run, and it is made again.") from error
         yield file
 
@@ -118,7 +122,9 @@ def write_values(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """What `write_values` wrote; DamagedError where the file is not that any more."""
+    """What `write_values` wrote; DamagedError where the file is not that any more, UnreadableError where the system
+    does not give it.
+    """
     try:
         found = read_json(path)
         if not isinstance(found, dict) or found.pop(_SUM, None) != value_digest(found):
@@ -127,5 +133,7 @@ def read_values(path: Path) -> dict[str, Any]:
         if wrong is not None:
             raise ValueError(wrong)
         return Stored.of(str(path), found)
+    except UnreadableError:
+        raise
     except (BadInputError, ValueError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged ({error}). Repeat the run, and it is made again.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from seatrial.errors import BadInputError, SeatrialError, UsageError
+from seatrial.errors import BadInputError, SeatrialError, UnreadableError, UsageError
 from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.spec.kept import from_dict
 from seatrial.harness.spec.run import RunSpec
@@ -21,12 +21,15 @@ def check_run(flag: str, root: Path) -> None:
 def spec_of_run(root: Path, flag: str = "--from") -> RunSpec:
     """What that run was asked, with all that it has been extended by; without its directory, which is another's now.
 
-    flag: names the run in errors. UsageError where there is no run, BadInputError where its description is damaged.
+    flag: names the run in errors. UsageError where there is no run, BadInputError where its description is damaged or
+    cannot be read.
     """
     check_run(flag, root)
     directory = RunDirectory(root)
     try:
         description = directory.description()
+    except UnreadableError:
+        raise
     except BadInputError as error:
         raise BadInputError(f"{directory.run_json} is damaged, or not a run's description. Give the flags.") from error
     assert description is not None

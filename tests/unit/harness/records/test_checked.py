@@ -1,13 +1,18 @@
 """Files of a run directory after each of their bits has been turned."""
 
+import contextlib
 import json
+import os
+import resource
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seatrial.errors import DamagedError
-from seatrial.harness.records.checked import read_table, read_values, write_table, write_values
+from seatrial.errors import DamagedError, UnreadableError
+from seatrial.harness.records.checked import is_table, read_table, read_values, write_table, write_values
 from seatrial.harness.records.mend import drop_damaged
 from seatrial.harness.records.rundir import RunDirectory
 
@@ -97,3 +102,59 @@ def test_a_damaged_description_of_who_knows_what_is_left_alone(tmp_path):
     with pytest.raises(DamagedError, match="Choose another folder"):
         directory.description()
     assert directory.run_json.exists()
+
+
+@contextlib.contextmanager
+def no_descriptor():
+    """Nothing can be opened meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for one in taken:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_the_system_does_not_give_is_not_taken_for_damaged(tmp_path):
+    directory, told = RunDirectory(tmp_path / "run"), []
+    write_values(directory.timing, VALUES)
+    write_table(directory.latency, TABLE)
+    for path, read in ((directory.timing, read_values), (directory.latency, read_table), (directory.latency, is_table)):
+        with pytest.raises(UnreadableError, match=f"{path} cannot be read: Too many open files. "), no_descriptor():
+            read(path)
+    with pytest.raises(UnreadableError), no_descriptor():
+        drop_damaged(directory, told.append)
+    assert told == []
+    assert read_values(directory.timing)["name"] == VALUES["name"]
+    assert is_table(directory.latency)
+
+
+DENIED = "setpriv --bounding-set=-dac_override,-dac_read_search"
+
+
+@pytest.mark.parametrize("name", ["timing.json", "latency.parquet", "trials/{}.parquet".format("a" * 64)])
+def test_another_users_file_stays(tmp_path, name):
+    """Judged by a process that rights hold for, which is not so for root's own."""
+    if subprocess.run(f"{DENIED} true", shell=True, capture_output=True, check=False).returncode:
+        pytest.skip("no right can be given up here")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    write_values(path, VALUES) if path.suffix == ".json" else write_table(path, TABLE)
+    path.chmod(0)
+    script = (
+        "import pathlib, sys; from seatrial.harness.records import mend, rundir; "
+        "mend.drop_damaged(rundir.RunDirectory(pathlib.Path(sys.argv[1])), print)"
+    )
+    words = [*DENIED.split(), sys.executable, "-c", script, tmp_path]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith(
+        f"UnreadableError: {path} cannot be read: Permission denied. Make it readable. What is lost for good is made "
+        "again once the file is removed."
+    )
+    assert path.exists()
