@@ -219,6 +219,11 @@ def _visible(line: str) -> str:
     return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in line)
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, of the system's the words alone: whoever tells it names the path."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def refuse_unread(path: Path, error: OSError) -> None:
     """UnreadableError where `error`, of reading a file, says nothing of what the file holds."""
     if error.errno in _SAY_NOTHING:
@@ -235,7 +240,7 @@ def read_json(path: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError):
             refuse_unread(path, error)
-        raise BadInputError(f"{path} is not a readable JSON file: {error}.") from error
+        raise BadInputError(f"{path} is not a readable JSON file: {reason_of(error)}.") from error
 
 
 def file_digest(path: Path) -> str:

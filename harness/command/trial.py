@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from seatrial.errors import EXIT_PASSED, BadInputError, UsageError
-from seatrial.files import open_regular
+from seatrial.files import open_regular, reason_of
 from seatrial.harness.command.flags import base, boards
 from seatrial.harness.command.flags.parser import Parser
 from seatrial.harness.plan.following import with_following
@@ -95,4 +95,4 @@ def _read(name: str) -> list[Any]:
                 text = stream.read(_MOST_BYTES).decode()
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{name} is no file of trials, one JSON object a line: {error}.") from error
+        raise BadInputError(f"{name} is no file of trials, one JSON object a line: {reason_of(error)}.") from error

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seatrial.errors import BadInputError
-from seatrial.files import ZIP_ERRORS, check_regular, file_digest
+from seatrial.files import ZIP_ERRORS, check_regular, file_digest, reason_of
 from seatrial.harness.data.labels import check_labels
 from seatrial.harness.data.source import Payload, Pixels, changed
 
@@ -155,7 +155,7 @@ class ArraySource:
         try:
             return archive.open(f"{name}.npy")
         except ZIP_ERRORS as error:
-            raise BadInputError(f"{self.path} is not a readable .npz archive: {error}.") from error
+            raise BadInputError(f"{self.path} is not a readable .npz archive: {reason_of(error)}.") from error
 
     def _read_header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         try:
@@ -188,7 +188,7 @@ class ArraySource:
         try:
             return stream.read(size)
         except ZIP_ERRORS as error:
-            raise BadInputError(f"{self.path} is damaged: {error}.") from error
+            raise BadInputError(f"{self.path} is damaged: {reason_of(error)}.") from error
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -204,4 +204,4 @@ def _opened(path: Path) -> zipfile.ZipFile:
             raise BadInputError(f"{path} holds {packed.filename!r}, packed as NumPy never does. Save it with np.savez.")
         return archive
     except ZIP_ERRORS as error:
-        raise BadInputError(f"{path} is not a readable .npz archive: {error}.") from error
+        raise BadInputError(f"{path} is not a readable .npz archive: {reason_of(error)}.") from error

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from seatrial.errors import UsageError
-from seatrial.files import open_regular
+from seatrial.files import open_regular, reason_of
 
 # Far above any that people write; PyYAML takes seconds for so much.
 _MAX_BYTES = 1 << 18
@@ -34,7 +34,7 @@ def read_yaml(path: Path, flag: str, kind: str) -> Any:
             raise UsageError(f"{flag} {path} unfolds to more than {_MOST_VALUES} values: not {kind}.")
         return None if node is None else loader.construct_document(node)
     except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{flag} {path} cannot be read: {error}.") from error
+        raise UsageError(f"{flag} {path} cannot be read: {reason_of(error)}.") from error
 
 
 class _Once(yaml.SafeLoader):
