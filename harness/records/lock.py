@@ -31,7 +31,7 @@ def locked(root: Path) -> Iterator[bool]:
         yield handle is not None
     finally:
         if handle is not None:
-            (root / LOCK).unlink(missing_ok=True)
+            _remove(root / LOCK, handle)
             os.close(handle)
         with contextlib.suppress(OSError):  # it holds something now
             for path in made:
@@ -54,6 +54,13 @@ def _acquired(root: Path) -> int | None:
                 os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
                 return handle
             os.close(handle)  # who had the lock removed its file
+
+
+def _remove(path: Path, handle: int) -> None:
+    """Unless another run's lies there: the folder was moved, and made again."""
+    with contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            path.unlink()
 
 
 def _lock(handle: int, root: Path) -> bool:

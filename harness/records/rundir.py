@@ -131,6 +131,14 @@ class RunDirectory:
             raise BadInputError(f"{self.run_json} is not a run's description. Choose another --out.")
         return stored
 
+    def check_there(self) -> None:
+        """UsageError where a run that is going on has lost its folder."""
+        if not self.run_json.exists():
+            raise UsageError(
+                f"{self.root} is not the run's folder any more: it was moved or removed meanwhile. Put it back, and "
+                "repeat the command: what it holds is kept."
+            )
+
     def check_ours(self) -> None:
         """UsageError for a file, and for a folder that holds something else than a run."""
         if self.root.exists() and not self.root.is_dir():

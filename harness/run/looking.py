@@ -23,6 +23,7 @@ def look_for_causes(session: Session) -> None:
     once they are suspected, and of files that were quantized elsewhere.
     """
     plan, directory = session.plan, session.directory
+    directory.check_there()
     present = {target.build.target: target for target in session.alive() if target.build.number == 1}
     if REFERENCE not in present:
         return

@@ -142,6 +142,7 @@ def reported(spec: RunSpec, progress: Progress | None = None) -> tuple[Summary, 
 
 def summed_up(plan: Plan, directory: RunDirectory, progress: Progress) -> Summary:
     """What a run found out, written beside what it was found in. plan: with the conditions that hang on answers."""
+    directory.check_there()
     with progress.stage("Summing up", 2, "parts") as update:
         update(0, "judging")
         summary = summarise(plan, directory, read_values(directory.audit), directory.told_failures())

@@ -85,9 +85,10 @@ class Session:
             self.lose(target, stage, error)
 
     def file_trial(self, target: str, condition: Condition, rows: Predictions) -> None:
-        """Writes the rows of a finished trial. target: id of the build."""
+        """Writes the rows of a finished trial. target: id of the build. UsageError where the run's folder is gone."""
         build = next(build for build in self.plan.builds if build.id == target)
         about, key = About(target, condition.id), self.plan.key(build, condition)
+        self.directory.check_there()
         write_trial(self.directory.trials, key, about, self.plan.data.ids, rows)
 
     def tell_failures(self) -> None:

@@ -14,6 +14,7 @@ from quick_timing import QUICK_TIMING
 
 import bench as command
 from seatrial.harness.records.lock import locked
+from seatrial.harness.run.session import Session
 
 
 def broken_jpeg(root):
@@ -227,3 +228,22 @@ def test_a_directory_that_another_run_holds_is_left_alone(root):
         assert sorted(path.name for path in (root / "run").iterdir()) == [".lock"]
     assert done.returncode == 2
     assert f"run is in use by process {os.getpid()} on " in done.stderr
+
+
+def test_a_run_whose_folder_is_moved_away_ends_and_goes_on_where_it_is_back(root, monkeypatch):
+    file, filed = Session.file_trial, []
+
+    def moved(self, target, condition, rows):
+        if len(filed) == 1:
+            (root / "run").rename(root / "elsewhere")
+        file(self, target, condition, rows)
+        filed.append(condition.id)
+
+    monkeypatch.setattr(Session, "file_trial", moved)
+    done = bench(words(root, "--advisory"))
+    assert done.returncode == 2
+    assert f"{root / 'run'} is not the run's folder any more" in done.stderr
+    assert not (root / "run").exists()
+    (root / "elsewhere").rename(root / "run")
+    monkeypatch.setattr(Session, "file_trial", file)
+    assert bench(words(root, "--advisory")).returncode == 0

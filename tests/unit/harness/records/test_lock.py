@@ -1,5 +1,6 @@
 """Two runs on one directory."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -50,6 +51,18 @@ def test_no_empty_folder_stays(tmp_path):
     with locked(tmp_path / "a/b"):
         (tmp_path / "a/b/run.json").write_text("")
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["run.json"]
+
+
+def test_the_lock_of_whoever_has_the_name_now_stays(tmp_path):
+    root, first = tmp_path / "run", contextlib.ExitStack()
+    first.enter_context(locked(root))
+    root.rename(tmp_path / "moved")
+    with locked(root) as alone:
+        first.close()
+        assert alone
+        with pytest.raises(UsageError, match="in use"), locked(root):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
 def test_what_a_hostile_lock_says_is_not_repeated(tmp_path):
