@@ -65,6 +65,16 @@ def _quick_timing() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_cuts() -> Iterator[None]:
+    """No test takes the machine's power away, so no file waits for its disk; of the processes that are killed in tests,
+    the system keeps what they wrote.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data and models."""

@@ -6,7 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from markupsafe import Markup
 
@@ -62,9 +62,13 @@ class Stack:
 @contextlib.contextmanager
 def panel(width: float = 2.9, height: float = 2.1) -> Iterator[Panel]:
     """Axes to draw on, of that size in inches."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     with _figure(width, height) as figure:
         drawn = Panel(figure.subplots())
         yield drawn
+        # By hand: of a figure that has it, matplotlib draws everything once more to find the layout.
+        ConstrainedLayoutEngine().execute(figure)
         drawn.svg = svg_text(figure)
 
 
@@ -76,7 +80,7 @@ _LEFT, _RIGHT, _ABOVE, _BELOW, _GAP = 0.75, 0.1, 0.36, 0.42, 0.26
 def stack(heights: Sequence[float], width: float = 7.2) -> Iterator[Stack]:
     """Axes to draw on, from above, of these heights in inches."""
     height = sum(heights) + _GAP * (len(heights) - 1) + _ABOVE + _BELOW
-    with _figure(width, height, None) as figure:
+    with _figure(width, height) as figure:
         # Margins that are known need no search for them, which would draw everything several times.
         room = {
             "left": _LEFT / width,
@@ -92,14 +96,14 @@ def stack(heights: Sequence[float], width: float = 7.2) -> Iterator[Stack]:
 
 
 @contextlib.contextmanager
-def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Iterator[Any]:
+def _figure(width: float, height: float) -> Iterator[Any]:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         # The browser's fonts have the signs that matplotlib's own lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield Figure(figsize=(width, height), layout=layout, facecolor="none")
+        yield Figure(figsize=(width, height), facecolor="none")
 
 
 # Of a logarithmic axis that spans less than so many times its lower end, every tick has its figure; of one that spans
