@@ -93,6 +93,6 @@ def _read(name: str) -> list[Any]:
         else:
             with open_regular(Path(name)) as stream:
                 text = stream.read(_MOST_BYTES).decode()
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
         raise BadInputError(f"{name} is no file of trials, one JSON object a line: {reason_of(error)}.") from error

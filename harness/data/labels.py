@@ -71,7 +71,8 @@ def read_class_table(path: Path, classes: int) -> ClassTable:
     if path.stat().st_size > _MAX_CLASSES_BYTES:
         raise BadInputError(f"{path} is above 16 MiB: not a class file.")
     try:
-        lines = [line for line in read_text(path, "utf-8-sig").splitlines() if line.strip()]
+        # A line ends with the sign for it alone: a name may hold others at which Python would part it.
+        lines = [line for line in read_text(path, "utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
     if not lines:

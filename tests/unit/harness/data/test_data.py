@@ -217,6 +217,14 @@ def test_class_files_that_are_none(tmp_path, text):
         read_class_table(path, 1)
 
 
+@pytest.mark.parametrize("text", ["{}\nYield\n", "index,synset,name\n0,n01,{}\n1,n02,Yield\n"])
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\x0b", "\x1d"])
+def test_a_name_may_hold_a_sign_at_which_python_parts_lines(tmp_path, text, sign):
+    path = tmp_path / "classes.csv"
+    path.write_text(text.format(f"Speed{sign}limit"))
+    assert read_class_table(path, 2).names == (f"Speed{sign}limit", "Yield")
+
+
 def test_one_name_a_line(tmp_path):
     path = tmp_path / "classes.txt"
     path.write_text("Speed limit 20\nYield\n")
