@@ -129,7 +129,7 @@ def total(audit):
     return sum(layer.macs for layer in audit.layers)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_float_is_float32_to_the_last_image(shared, name):
     data, count, right = MODELS[name]
     labels = labelled(shared, data, "test")[1][:count]

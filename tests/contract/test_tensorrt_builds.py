@@ -105,8 +105,13 @@ def world(shared, tmp_path_factory):
     return World()
 
 
+LONG = ("cifar10_resnet56", "imagenet_squeezenet1_1")
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in MODELS]
+)
 def test_every_file_builds_or_is_refused_beforehand(trt, world, name, precision):
     if (name, precision) == ("imagenet_squeezenet1_1", "int4"):
         with pytest.raises(UnsupportedError, match="no engine runs convolutions by 4-bit weights"):

@@ -93,7 +93,7 @@ def test_a_withheld_contract_is_found(shared, tmp_path, name):
     ("name", "flags", "factor", "declared", "best"),
     [
         ("gtsrbnet64", ["--size", 64, *HALF, "--color", "bgr"], "color", "bgr", "rgb"),
-        ("gtsrbnet64", ["--size", 64, "--mean", 0], "numbers", "0..1", "-1..1"),
+        pytest.param(*("gtsrbnet64", ["--size", 64, "--mean", 0], "numbers", "0..1", "-1..1"), marks=pytest.mark.long),
         ("cifar10_resnet20", ["--size", 32, "--resize", "none", *HALF], "numbers", "-1..1", "ImageNet"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_wrong_declaration_is_called_wrong_with_the_right_one(shared, tmp_path
     ("name", "flags"),
     [
         ("cifar10_resnet20", ["--preset", "cifar10"]),
-        ("gtsrbnet64", ["--size", 64, *HALF]),
+        pytest.param("gtsrbnet64", ["--size", 64, *HALF], marks=pytest.mark.long),
     ],
 )
 def test_a_right_declaration_passes_and_is_kept(shared, tmp_path, name, flags):

@@ -132,7 +132,14 @@ def test_robust_accuracy_is_at_most_a_point_above_the_peers(shared, name):
 
 
 # Two images of 100: random starts differ.
-@pytest.mark.parametrize(("name", "radii"), [("fgsm-linf", (1, 8)), ("pgd-linf", (1,)), ("mi-fgsm-linf", (1,))])
+@pytest.mark.parametrize(
+    ("name", "radii"),
+    [
+        ("fgsm-linf", (1, 8)),
+        ("pgd-linf", (1,)),
+        pytest.param("mi-fgsm-linf", (1,), marks=pytest.mark.long),
+    ],
+)
 def test_a_few_images_are_fooled_as_often_as_by_the_peers(shared, name, radii):
     compare(shared, name, [eps / 255 for eps in radii], 100, slack=2.0)
 

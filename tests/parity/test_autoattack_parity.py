@@ -149,8 +149,8 @@ SMALL = [
     ("pyautoattack", "apgd-ce-linf", 0.75 / 255, 24),
     ("pyautoattack", "apgd-dlr-linf", 0.75 / 255, 24),
     ("torchattacks", "apgd-ce-l2", 0.1, 24),
-    ("pyautoattack", "apgd-t-linf", 0.75 / 255, 10),
-    ("pyautoattack", "fab-t-linf", 1 / 255, 6),
+    pytest.param("pyautoattack", "apgd-t-linf", 0.75 / 255, 10, marks=pytest.mark.long),
+    pytest.param("pyautoattack", "fab-t-linf", 1 / 255, 6, marks=pytest.mark.long),
 ]
 
 
