@@ -84,7 +84,7 @@ def _rows(path: Path, table: pa.Table) -> tuple[list[str], Predictions]:
             p_top1=table["p_top1"].to_numpy().astype(np.float32),
             margin=table["margin"].to_numpy().astype(np.float32),
         )
-        if rows.top.shape[1] > TOP_K:
+        if not 1 <= rows.top.shape[1] <= TOP_K:
             raise ValueError(f"{rows.top.shape[1]} classes in a row")
         return list(map(str, table["image_id"].to_pylist())), rows
 

@@ -191,3 +191,14 @@ def test_a_trial_whose_columns_are_of_other_types_is_somebody_elses(tmp_path, co
     with contextlib.suppress(BadInputError):
         ids, found = read_any_trial(path)
         assert len(ids) == len(found) == 2
+
+
+@pytest.mark.parametrize("width", [0, 6])
+def test_a_trial_of_no_class_or_too_many_in_a_row_is_somebody_elses(tmp_path, width):
+    rows = rows_of(np.eye(2, 7, dtype=np.float32), np.arange(2))
+    write_trial(tmp_path, "0" * 64, About("t", "clean"), ["a", "b"], rows)
+    path = trial_path(tmp_path, "0" * 64)
+    table, top = read_table(path), pa.array([[0] * width] * 2, pa.list_(pa.int32()))
+    write_table(path, table.set_column(table.column_names.index("top5"), "top5", top))
+    with pytest.raises(BadInputError, match=f"{width} classes in a row"):
+        read_any_trial(path)
