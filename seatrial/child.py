@@ -8,15 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UnsupportedError
 
-# Nothing is imported before the path is ours: not from the folder that the user happens to stand in.
+# Nothing is imported before the path is ours: not from the folder that the user happens to stand in. Ctrl-C is for the
+# process that started it, which then ends it; a SIGINT of its own would be a traceback in whatever is being imported.
 _START = (
-    "import sys; sys.path[:] = sys.argv[1].split(chr(10)); "
+    "import sys, _signal; sys.path[:] = sys.argv[1].split(chr(10)); "
+    "_signal.signal(_signal.SIGINT, _signal.SIG_IGN); "
+    "_signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT]); "
     "import importlib, json; "
     "importlib.import_module(sys.argv[2]).main(*json.loads(sys.argv[3]))"
 )
@@ -49,9 +52,20 @@ def start(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
     streams: as `subprocess.Popen` takes them. UnsupportedError where there is no such command.
     """
     try:
-        return subprocess.Popen(command, start_new_session=True, **streams)  # noqa: S603  (without a shell)
+        with _deaf() if _START in command else contextlib.nullcontext():
+            return subprocess.Popen(command, start_new_session=True, **streams)  # noqa: S603  (without a shell)
     except OSError as error:
         raise UnsupportedError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """What this thread starts meanwhile has SIGINT blocked, from before its Python begins until it says otherwise."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -78,6 +78,8 @@ def read_attack_rows(root: Path, key: str, ids: Sequence[str]) -> AttackRows:
         kinds = (np.bool_, np.bool_, np.float32, np.bool_, np.int32)
         rows = AttackRows(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True)))
         stored = table["image_id"].to_pylist()
+        if not (np.isfinite(rows.distance) & (rows.distance >= 0)).all() or (rows.queries < 0).any():
+            raise ValueError("a distance or a count that is none")
     except (pa.ArrowException, KeyError, ValueError, AttributeError, TypeError) as error:
         raise BadInputError(f"{wrong} ({error}).") from error
     if stored != list(ids) or not _named(table, key):

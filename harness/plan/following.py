@@ -24,7 +24,7 @@ def with_following(plan: Plan, folder: Path) -> Plan:
         keys = {one.id: plan.key(Build(REFERENCE), one) for one in (plan.conditions[0], *known)}
         if not later or not all(is_finished(folder, key) for key in keys.values()):
             continue
-        answers = {name: read_trial(folder, key, plan.data.ids) for name, key in keys.items()}
+        answers = {name: read_trial(folder, key, plan.data.ids, plan.model.classes) for name, key in keys.items()}
         found = kind.following(later, known, answers)
         if found:
             identity = with_conditions(plan, found)

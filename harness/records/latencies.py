@@ -33,6 +33,8 @@ SCHEMA = pa.schema(
         ("fresh", pa.bool_()),
     ]
 )
+# Three years: sums of some thousand of them stay within 64 bits.
+_MOST_NS = 10**17
 # Of files that were written before there were several scenarios: what they hold is timed again.
 _BEFORE = ["target", "scenario", "nanoseconds"]
 
@@ -186,6 +188,8 @@ def _repeated(word: str, count: int) -> pa.DictionaryArray:
 
 def _int64(table: pa.Table, name: str) -> Nanoseconds:
     found: Nanoseconds = table[name].to_numpy().astype(np.int64)
+    if len(found) and not 0 <= found.min() <= found.max() <= _MOST_NS:
+        raise ValueError(f"{name} from {found.min()} to {found.max()}")
     return found
 
 

@@ -15,6 +15,10 @@ from seatrial.harness.records.checked import read_table, write_table
 from seatrial.harness.records.predictions import TOP_K, Predictions
 
 _KEY = b"seatrial.trial"
+# More than any classifier has; where nobody says how many a run's model had.
+_MOST_CLASSES = 1 << 20
+# Of a softmax in float32.
+_ROUNDING = 1e-6
 
 
 def trial_path(folder: Path, key: str) -> Path:
@@ -58,13 +62,13 @@ def is_finished(folder: Path, key: str) -> bool:
         return False
 
 
-def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
+def read_trial(folder: Path, key: str, ids: Sequence[str], classes: int) -> Predictions:
     """Reads a finished trial; DamagedError where its file is not what was written, BadInputError where its rows are not
-    those of `ids`, in order.
+    those of `ids`, in order, or name a class beyond `classes`.
     """
     path = trial_path(folder, key)
     table = read_table(path)
-    stored, rows = _rows(path, table)
+    stored, rows = _rows(path, table, classes)
     if stored != list(ids) or not _named(table, key):
         raise BadInputError(f"{path} does not hold the rows of this run's images.")
     return rows
@@ -72,10 +76,10 @@ def read_trial(folder: Path, key: str, ids: Sequence[str]) -> Predictions:
 
 def read_any_trial(path: Path) -> tuple[list[str], Predictions]:
     """The image ids of a trial's file, and its rows; DamagedError where it is not what was written."""
-    return _rows(path, read_table(path))
+    return _rows(path, read_table(path), _MOST_CLASSES)
 
 
-def _rows(path: Path, table: pa.Table) -> tuple[list[str], Predictions]:
+def _rows(path: Path, table: pa.Table, classes: int) -> tuple[list[str], Predictions]:
     with _as_written(path):
         top = table["top5"].combine_chunks()
         rows = Predictions(
@@ -86,7 +90,18 @@ def _rows(path: Path, table: pa.Table) -> tuple[list[str], Predictions]:
         )
         if not 1 <= rows.top.shape[1] <= TOP_K:
             raise ValueError(f"{rows.top.shape[1]} classes in a row")
+        _check_values(rows, classes)
         return list(map(str, table["image_id"].to_pylist())), rows
+
+
+def _check_values(rows: Predictions, classes: int) -> None:
+    """ValueError for what no run writes: figures are counted by class, and add up."""
+    for name, column, least in (("a label", rows.label, -1), ("an answer", rows.top, 0)):
+        if column.min() < least or column.max() >= classes:
+            raise ValueError(f"{name} beyond the {classes} classes")
+    for column in (rows.p_top1, rows.margin):
+        if not ((column >= 0) & (column <= 1 + _ROUNDING)).all():
+            raise ValueError("a probability that is none")
 
 
 def trials_in(folder: Path) -> dict[tuple[str, str], Path]:

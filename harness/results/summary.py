@@ -135,13 +135,13 @@ class _Found:
         self._count_classes()
 
     def _read(self, folder: Path, condition: Condition) -> None:
-        plan, ids = self._plan, self._plan.data.ids
-        reference = read_trial(folder, plan.key(Build(REFERENCE), condition), ids)
+        plan, ids, classes = self._plan, self._plan.data.ids, self._plan.model.classes
+        reference = read_trial(folder, plan.key(Build(REFERENCE), condition), ids, classes)
         for build in self._builds:
             if not plan.answers(build, condition):
                 continue
             compared = build.target != REFERENCE
-            rows = read_trial(folder, plan.key(build, condition), ids) if compared else reference
+            rows = read_trial(folder, plan.key(build, condition), ids, classes) if compared else reference
             if condition.id == plan.conditions[0].id:
                 self.answers[build.id] = rows
             if build.number == 1 and plan.data.labelled:

@@ -69,6 +69,7 @@ def _mildest(session: Session) -> str:
         return plan.conditions[0].id
     build = Build(REFERENCE)
     answers = {
-        one.id: read_trial(session.directory.trials, plan.key(build, one), plan.data.ids) for one in plan.conditions
+        one.id: read_trial(session.directory.trials, plan.key(build, one), plan.data.ids, plan.model.classes)
+        for one in plan.conditions
     }
     return max(answers, key=lambda name: float(answers[name].correct.mean()))

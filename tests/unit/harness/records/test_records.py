@@ -67,7 +67,7 @@ def test_a_trial_comes_back_as_it_was_written(tmp_path, classes):
     assert not is_finished(tmp_path, KEY)
     write_trial(tmp_path, KEY, ABOUT, IDS, rows)
     assert is_finished(tmp_path, KEY)
-    again = read_trial(tmp_path, KEY, IDS)
+    again = read_trial(tmp_path, KEY, IDS, 1000)
     for name in ("label", "top", "p_top1", "margin"):
         np.testing.assert_array_equal(getattr(rows, name), getattr(again, name))
     table = pq.read_table(trial_path(tmp_path, KEY))
@@ -82,15 +82,15 @@ def test_a_trial_under_another_name_or_a_damaged_one_is_refused(tmp_path):
     trial_path(tmp_path, KEY).rename(trial_path(tmp_path, other))
     assert not is_finished(tmp_path, other)
     with pytest.raises(BadInputError, match="not hold the rows"):
-        read_trial(tmp_path, other, IDS)
+        read_trial(tmp_path, other, IDS, 1000)
     trial_path(tmp_path, other).rename(trial_path(tmp_path, KEY))
     with pytest.raises(BadInputError, match="not hold the rows"):
-        read_trial(tmp_path, KEY, IDS[::-1])
+        read_trial(tmp_path, KEY, IDS[::-1], 1000)
     path = trial_path(tmp_path, KEY)
     path.write_bytes(path.read_bytes()[:200])
     assert not is_finished(tmp_path, KEY)
     with pytest.raises(DamagedError):
-        read_trial(tmp_path, KEY, IDS)
+        read_trial(tmp_path, KEY, IDS, 1000)
 
 
 def test_a_file_is_whole_or_absent(tmp_path):
