@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +48,7 @@ _CLOSELY = 4
 _ROUNDING = 0.6
 
 Array = npt.NDArray[Any]
+_Told = TypeVar("_Told")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +78,7 @@ class Guard:
         begin = time.perf_counter()
         tensor = model.contract.normalise(self.sample.pixels)
         try:
-            with self._beside(engine, _literally(engine.request), _LITERAL) as literal:
-                expected = _scores(literal, tensor)
-                again = _scores(literal, tensor[:_BATCH])
+            expected, again = _in_two_tries(functools.partial(self._meant, engine, tensor))
         except SeatrialError as error:
             return Verdict(not_looked=str(error))
         if not np.array_equal(expected[:_BATCH], again):
@@ -95,6 +96,19 @@ class Guard:
             write_artefact(self.cache / f"{key}.verdict", json.dumps(verdict.to_dict(), allow_nan=False).encode())
         return verdict
 
+    def _meant(self, engine: PlacedEngine, tensor: Array) -> tuple[Array, Array]:
+        """The scores that the engine's file means, node by node; those of the first batch, asked again."""
+        with self._beside(engine, _literally(engine.request), _LITERAL) as literal:
+            return _scores(literal, tensor), _scores(literal, tensor[:_BATCH])
+
+    def _seen(self, engine: PlacedEngine, model: DeployableModel, tensor: Array) -> tuple[list[Piece], Array]:
+        with self._beside(engine, engine.request) as other:
+            return _pieces(other, model, tensor)
+
+    def _scores_of(self, engine: PlacedEngine, request: BuildRequest, tensor: Array) -> Array:
+        with self._beside(engine, request) as other:
+            return _scores(other, tensor)
+
     def _compare(
         self, engine: PlacedEngine, model: DeployableModel, tensor: Array, expected: Array, found: Array
     ) -> Verdict:
@@ -109,8 +123,7 @@ class Guard:
             return verdict
         worst = np.argsort([ratio_db(*pair) for pair in zip(expected, found, strict=True)], kind="stable")[:_CLOSELY]
         try:  # beside the engine that is measured, which stays as it is
-            with self._beside(engine, engine.request) as other:
-                seen = _pieces(other, model, tensor[worst])
+            seen = _in_two_tries(functools.partial(self._seen, engine, model, tensor[worst]))
         except SeatrialError:  # it does not show its insides, or the cut graph does not run
             seen = None
         if seen is None or ratio_db(expected[worst], seen[1]) >= SCORES_DB:
@@ -130,8 +143,8 @@ class Guard:
         if not as_written or ENGINES[engine.name].as_written:
             return None
         try:
-            with self._beside(engine, dataclasses.replace(request, optimization=_LEVELS[0])) as other:
-                found = _scores(other, tensor)
+            changed = dataclasses.replace(request, optimization=_LEVELS[0])
+            found = _in_two_tries(functools.partial(self._scores_of, engine, changed, tensor))
         except EngineDiedError:
             raise
         except SeatrialError:
@@ -142,10 +155,11 @@ class Guard:
         """The highest optimisation level, below the engine's own, at which it computes what the file says."""
         request = engine.request
         for level in _LEVELS[_LEVELS.index(request.optimization) + 1 :]:
+            changed = dataclasses.replace(request, optimization=level)
             try:
-                with self._beside(engine, dataclasses.replace(request, optimization=level)) as other:
-                    if ratio_db(expected, _scores(other, tensor)) >= SCORES_DB:
-                        return level
+                found = _in_two_tries(functools.partial(self._scores_of, engine, changed, tensor))
+                if ratio_db(expected, found) >= SCORES_DB:
+                    return level
             except SeatrialError:  # not every engine has levels
                 return None
         return None
@@ -173,6 +187,14 @@ class Guard:
 
     def _stored(self, key: str) -> Verdict | None:
         return None if self.cache is None else stored_verdict(self.cache / f"{key}.verdict")
+
+
+def _in_two_tries(ask: Callable[[], _Told]) -> _Told:
+    """An engine dies of what befell the machine, or of its file: then it dies once more."""
+    try:
+        return ask()
+    except EngineDiedError:
+        return ask()
 
 
 def stored_verdict(path: Path) -> Verdict | None:

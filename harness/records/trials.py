@@ -99,8 +99,8 @@ def _check_values(rows: Predictions, classes: int) -> None:
     for name, column, least in (("a label", rows.label, -1), ("an answer", rows.top, 0)):
         if column.min() < least or column.max() >= classes:
             raise ValueError(f"{name} beyond the {classes} classes")
-    for column in (rows.p_top1, rows.margin):
-        if not ((column >= 0) & (column <= 1 + _ROUNDING)).all():
+    for share in (rows.p_top1, rows.margin):
+        if not ((share >= 0) & (share <= 1 + _ROUNDING)).all():
             raise ValueError("a probability that is none")
 
 

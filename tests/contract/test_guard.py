@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import sys
 
 import numpy as np
@@ -298,6 +299,29 @@ def test_a_verdict_is_kept_and_found_again_only_for_the_same(foreign, flat, tmp_
         stored.write_text("{}")
         again = guard.look(built, foreign)
     assert dataclasses.replace(again, seconds=0.0) == dataclasses.replace(first, seconds=0.0)
+
+
+@pytest.mark.parametrize("dies", [1, 2])
+def test_an_engine_that_is_killed_beside_is_started_once_more(foreign, monkeypatch, dies):
+    guard = Guard(sample_for(IMAGES, foreign))
+    with engine_of(foreign) as built:
+        undisturbed, left, build = guard.look(built, foreign), dies, look.places.build
+
+        def killing(*words, **more):
+            nonlocal left
+            engine = build(*words, **more)
+            if left:
+                left -= 1
+                engine.process._link.process.send_signal(signal.SIGTERM)
+                engine.process._link.process.wait()
+            return engine
+
+        monkeypatch.setattr(look.places, "build", killing)
+        found = guard.look(built, foreign)
+    if dies == 1:
+        assert dataclasses.replace(found, seconds=0.0) == dataclasses.replace(undisturbed, seconds=0.0)
+    else:
+        assert "crashed (signal 15, SIGTERM)" in found.not_looked
 
 
 def test_a_model_that_answers_at_random_is_not_told_for_its_engine(foreign):

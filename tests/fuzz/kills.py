@@ -65,9 +65,9 @@ def kinds(root: Path) -> dict[str, list[str]]:
     for part in range(8):  # class folders of several levels, and many images in a batch's order
         make_folders(root / "parts" / str(part), images=6, seed=part)
     for label in range(4):
-        (root / f"sharded/class{label}").mkdir(parents=True)
+        (root / f"many/class{label}").mkdir(parents=True)
         for part in range(8):
-            (root / f"parts/{part}/class{label}").rename(root / f"sharded/class{label}/part-{part}")
+            (root / f"parts/{part}/class{label}").rename(root / f"many/class{label}/part-{part}")
     common = ["--size", "16", "--advisory", "--batch-size", "4"]
     own = ["--model", str(root / "m.onnx"), "--data", str(root / "test"), *common]
     calib = ["--calib", str(root / "calib")]
@@ -114,7 +114,7 @@ def kinds(root: Path) -> dict[str, list[str]]:
             "--model",
             str(root / "m.onnx"),
             "--data",
-            str(root / "sharded"),
+            str(root / "many"),
             *common,
             *calib,
             "--bits",
