@@ -63,7 +63,7 @@ def kinds(root: Path) -> dict[str, list[str]]:
     make_folders(root / "test", images=6)
     make_folders(root / "calib", images=4, seed=1)
     for part in range(8):  # class folders of several levels, and many images in a batch's order
-        make_folders(root / "parts" / str(part), images=6, seed=part)
+        make_folders(root / "parts" / str(part), images=6, seed=100 + part)
     for label in range(4):
         (root / f"many/class{label}").mkdir(parents=True)
         for part in range(8):
