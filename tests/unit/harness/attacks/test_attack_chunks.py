@@ -215,6 +215,19 @@ def test_rows_lie_beside_the_trials_and_belong_to_their_run(tmp_path: Path) -> N
             read_attack_rows(tmp_path, key, order)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("distance", -1), ("distance", np.nan), ("distance", np.inf), ("queries", -1)]
+)
+def test_rows_of_values_that_no_run_writes_are_somebody_elses(tmp_path: Path, column: str, value: float) -> None:
+    clean = some_images(4)
+    rows = chunk_of(clean + np.uint8(2), clean).rows
+    wrong = np.array([*getattr(rows, column)[:3], value], getattr(rows, column).dtype)
+    by = AttackedBy("attack/pgd-linf@2", EVERYONE, ["chunk"])
+    write_attack_rows(tmp_path, "k", by, list("abcd"), dataclasses.replace(rows, **{column: wrong}))
+    with pytest.raises(BadInputError, match="a distance or a count that is none"):
+        read_attack_rows(tmp_path, "k", list("abcd"))
+
+
 def test_a_chunk_is_small_enough_for_large_images_and_full_for_small_ones() -> None:
     assert chunk_size(32, 32) == 64
     assert 8 <= chunk_size(224, 224) <= 16

@@ -158,3 +158,13 @@ def test_a_builds_place_stands_in_its_id():
     assert board_of("onnxruntime/int8@cpu#2") is None
     assert board_of("tensorrt/fp16@orin-nano/cuda:0") == "orin-nano"
     assert (place_key(None), place_key("pi5")) == ("this machine", "pi5")
+
+
+@pytest.mark.parametrize("column", ["begin", "taken", "service"])
+@pytest.mark.parametrize("value", [-1, 2**62])
+def test_times_that_no_clock_tells_are_somebody_elses(tmp_path, column, value):
+    path, wrong = tmp_path / "latency.parquet", samples(5)
+    getattr(wrong, column)[3] = value
+    write_latencies(path, [latency_table(*ONE, wrong)])
+    with pytest.raises(BadInputError, match=r"is not a latency file \(\w+ from "):
+        read_samples(path, *ONE)

@@ -202,3 +202,27 @@ def test_a_trial_of_no_class_or_too_many_in_a_row_is_somebody_elses(tmp_path, wi
     write_table(path, table.set_column(table.column_names.index("top5"), "top5", top))
     with pytest.raises(BadInputError, match=f"{width} classes in a row"):
         read_any_trial(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("label", 7, "a label beyond the 7 classes"),
+        ("label", -2, "a label beyond"),
+        ("top5", [7, 0, 1, 2, 3], "an answer beyond"),
+        ("top5", [0, -1, 1, 2, 3], "an answer beyond"),
+        ("p_top1", float("nan"), "a probability that is none"),
+        ("p_top1", 1.5, "a probability"),
+        ("margin", -0.25, "a probability"),
+        ("margin", float("inf"), "a probability"),
+    ],
+)
+def test_a_trial_of_values_that_no_run_writes_is_somebody_elses(tmp_path, column, value, says):
+    write_trial(tmp_path, KEY, About("t", "clean"), ["a", "b"], rows_of(np.eye(2, 7, dtype=np.float32), np.arange(2)))
+    path = trial_path(tmp_path, KEY)
+    assert read_trial(tmp_path, KEY, ["a", "b"], 7).label.tolist() == [0, 1]
+    table = read_table(path)
+    values = pa.array([table[column][0].as_py(), value], table.schema.field(column).type)
+    write_table(path, table.set_column(table.column_names.index(column), column, values))
+    with pytest.raises(BadInputError, match=says):
+        read_trial(tmp_path, KEY, ["a", "b"], 7)
