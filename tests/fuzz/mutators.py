@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import random
 import struct
 import warnings
@@ -242,7 +243,7 @@ def members(rng: random.Random, content: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 2))):
         index = rng.randrange(len(found)) if found else 0
         name, inner = found[index] if found else ("x", b"")
-        what = rng.randrange(7)
+        what = rng.randrange(11)
         if what == 0 and found:
             del found[index]
         elif what == 1:
@@ -318,7 +319,8 @@ def safetensors_head(rng: random.Random, content: bytes) -> bytes:
 def table(rng: random.Random, content: bytes) -> bytes:
     """Parquet of other columns, types and values; its checksum is to be made anew."""
     try:
-        found = pq.read_table(io.BytesIO(content))
+        file = pq.ParquetFile(io.BytesIO(content))
+        found, sizes = file.read(), [file.metadata.row_group(at).num_rows for at in range(file.metadata.num_row_groups)]
     except Exception:  # it is no whole table any more
         return content
     for _ in range(rng.choice((1, 1, 2))):
@@ -338,11 +340,49 @@ def table(rng: random.Random, content: bytes) -> bytes:
             for key in metadata:
                 metadata[key] = rng.choice((b"", b"[" * 100_000, b"null", b"[1]", b"{}", b"\xff", metadata[key]))
             found = found.replace_schema_metadata(metadata)
+        elif what < 9:
+            kind = found.schema.field(index).type
+            # One and the same for many rows, or one each.
+            draw = rng.choice((rng, _Same(rng.random())))
+            values = [_value(rng, draw, kind, value) for value in found.column(index).to_pylist()]
+            found = found.set_column(index, found.schema.field(index), pa.array(values, kind))
         else:
             found = found.set_column(index, name, _column(rng, rows))
-    stream = io.BytesIO()
-    pq.write_table(found, stream)
+    stream, begin = io.BytesIO(), 0
+    with pq.ParquetWriter(stream, found.schema) as writer:
+        for size in sizes if sum(sizes) == found.num_rows else [found.num_rows]:
+            writer.write_table(found.slice(begin, size))
+            begin += size
     return stream.getvalue()
+
+
+_NUMBERS = {"f": (math.nan, math.inf, -math.inf, -1.0, 0.0, 1.0, 2.0, 1e30), "i": (-(2**31), -1, 0, 1, 2**31 - 1)}
+
+
+class _Same(random.Random):
+    """Draws the same again and again."""
+
+    def __init__(self, drawn: float) -> None:
+        super().__init__()
+        self._drawn = drawn
+
+    def random(self) -> float:
+        """What was drawn."""
+        return self._drawn
+
+
+def _value(rng: random.Random, draw: random.Random, kind: Any, value: Any) -> Any:
+    """Another one of the same type, or the same."""
+    if rng.random() < 0.3:
+        return value
+    for is_kind, choices in ((pa.types.is_floating, _NUMBERS["f"]), (pa.types.is_integer, _NUMBERS["i"])):
+        if is_kind(kind):
+            return choices[int(draw.random() * len(choices))]
+    if pa.types.is_boolean(kind):
+        return draw.random() < 0.5
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [_value(rng, draw, kind.value_type, one) for one in value]
+    return value
 
 
 def _column(rng: random.Random, rows: int) -> Any:

@@ -78,7 +78,7 @@ def _read_trials(run: Path, path: Path) -> None:
     trials_in(path.parent)
     is_finished(path.parent, path.stem)
     ids, _ = read_any_trial(path)
-    read_trial(path.parent, path.stem, ids)
+    read_trial(path.parent, path.stem, ids, 4)
 
 
 @_directly("attack rows", "attacks/*.parquet", mutators=mutators.TABLE, seal=sealed_table)

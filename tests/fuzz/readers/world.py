@@ -57,11 +57,13 @@ def sealed_table(path: Path, content: bytes) -> bytes:
     """The same of Parquet."""
     import pyarrow.parquet as pq
 
-    from seatrial.harness.records.checked import write_table
+    from seatrial.harness.records.checked import write_tables
 
     written = path.with_name(f".sealed-{os.getpid()}")
     try:
-        write_table(written, pq.read_table(io.BytesIO(content)))
+        file = pq.ParquetFile(io.BytesIO(content))
+        groups = [file.read_row_group(at) for at in range(file.metadata.num_row_groups)]
+        write_tables(written, file.schema_arrow, groups)
         return written.read_bytes()
     finally:
         written.unlink(missing_ok=True)
