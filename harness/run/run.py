@@ -163,6 +163,7 @@ def _measure(session: Session, timing: Asked, executor: Executor) -> None:
     findings, of_variants = settle_models(session)
     build_targets(session)
     directory.begin(describe_run(session.plan, directory.description()))
+    session.begun = True
     if session.plan.spec.reuse is not None:
         take_over(session.plan, directory, RunDirectory(session.plan.spec.reuse))
     served = Served(session)

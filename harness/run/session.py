@@ -28,7 +28,8 @@ from seatrial.harness.spec.targets import Build
 @dataclasses.dataclass
 class Session:
     """A plan at work. targets: what is built. failures: of targets that came to no end, each noted once; it is asked
-    nothing more; error: the first of theirs. elsewhere: as the kinds' `Session.elsewhere`. Safe from several threads.
+    nothing more; error: the first of theirs. begun: the directory is a run's, which must stay where it is, and not that
+    of single trials. elsewhere: as the kinds' `Session.elsewhere`. Safe from several threads.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class Session:
     targets: list[BuiltTarget] = dataclasses.field(default_factory=list)
     failures: list[Failure] = dataclasses.field(default_factory=list)
     error: SeatrialError | None = None
+    begun: bool = False
     elsewhere: Elsewhere | None = None
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
@@ -88,7 +90,8 @@ class Session:
         """Writes the rows of a finished trial. target: id of the build. UsageError where the run's folder is gone."""
         build = next(build for build in self.plan.builds if build.id == target)
         about, key = About(target, condition.id), self.plan.key(build, condition)
-        self.directory.check_there()
+        if self.begun:
+            self.directory.check_there()
         write_trial(self.directory.trials, key, about, self.plan.data.ids, rows)
 
     def tell_failures(self) -> None:
