@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.errors import UsageError
-from seatrial.files import disk_errors
+from seatrial.files import TEMPORARY_PREFIX, disk_errors, is_leftover, temporary_beside
 
 # A runtime that fails here with less than this left failed for want of it.
 _ROOM_BYTES = 64 << 10
+_NAME = "seatrial"
 
 
 @contextlib.contextmanager
@@ -21,12 +22,22 @@ def scratch() -> Iterator[Path]:
     runtime that cannot write says so in words of its own ("Protobuf serialization failed"), so the disk is asked.
     """
     where = Path(tempfile.gettempdir())
-    with disk_errors(where), tempfile.TemporaryDirectory(prefix="seatrial-") as name:
+    folder = temporary_beside(where / _NAME)
+    with disk_errors(where):
+        folder.mkdir(mode=0o700)
         try:
-            yield Path(name)
+            yield folder
         except Exception as error:
-            if shutil.disk_usage(name).free >= _ROOM_BYTES:
+            if shutil.disk_usage(folder).free >= _ROOM_BYTES:
                 raise
-            raise UsageError(
-                f"Cannot write {where}: the disk is full; free some space or set TMPDIR. ({error})"
-            ) from error
+            text = f"Cannot write {where}: the disk is full; free some space or set TMPDIR."
+            raise UsageError(f"{text} ({error})") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_scratch() -> None:
+    """Removes the folders of processes that were killed in one: it may hold a whole model."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*-{_NAME}"):
+        if is_leftover(folder):
+            shutil.rmtree(folder, ignore_errors=True)

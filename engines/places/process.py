@@ -36,6 +36,7 @@ from seatrial.engines.places.wire import Array, Message, WireError, receive, sen
 from seatrial.engines.registry import ENGINES
 from seatrial.errors import DeviceError, EngineDiedError, SeatrialError
 from seatrial.memory import killed_words, oom_kills, took_too_much
+from seatrial.scratch import sweep_scratch
 from seatrial.text import printable
 
 _LOG = logging.getLogger("seatrial")
@@ -238,6 +239,7 @@ class EngineProcess:
         self._watch.join()
         self._reader.join()
         self._link.close()
+        sweep_scratch()
 
     def __enter__(self) -> EngineProcess:
         return self

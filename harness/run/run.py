@@ -48,6 +48,7 @@ from seatrial.harness.run.timing.time_targets import time_targets
 from seatrial.harness.run.trials import remaining
 from seatrial.harness.spec.kept import anywhere, to_dict
 from seatrial.harness.spec.run import RunSpec
+from seatrial.scratch import sweep_scratch
 
 
 def run(spec: RunSpec, progress: Progress | None = None, places: Places | None = None) -> tuple[dict[str, Any], Path]:
@@ -83,6 +84,7 @@ def begun(spec: RunSpec, progress: Progress, places: Places | None = None) -> It
     if spec.baseline is not None:
         StoredRun(spec.baseline, "--baseline")  # what cannot be compared is told before anything is done
     sweep_cache()
+    sweep_scratch()
     with contextlib.ExitStack() as stack:
         places = stack.enter_context(places or Places(spec.boards, spec.wait_s, spec.endpoints))
         if spec.out is not None:
