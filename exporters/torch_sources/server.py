@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
-import signal
 import socket
 import sys
 import threading
@@ -22,7 +21,6 @@ from seatrial.exporters.torch_sources.messages import Array, Message, receive, s
 def main(handle: int, path: str, factory: str, weights: str | None) -> None:
     """Serves one source until the run is gone. handle: of the socket. weights: file of a state dict."""
     faulthandler.enable(all_threads=False)  # those of ours say nothing
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run
     threading.Thread(target=_leave_with_the_run, daemon=True).start()
     with contextlib.suppress(OSError):  # where memory runs out, the system ends this process and not the run
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

@@ -8,10 +8,8 @@ import contextlib
 import dataclasses
 import math
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from seatrial.cache import CACHE_VARIABLE, cache_root
@@ -31,6 +29,7 @@ from seatrial.harness.records.rundir import RunDirectory
 from seatrial.harness.run.trials import remaining
 from seatrial.harness.spec.run import RunSpec
 from seatrial.harness.spec.targets import REFERENCE
+from seatrial.scratch import scratch
 
 # Images that are measured on, and the seconds that all conditions together are tried for.
 SAMPLE = 8
@@ -127,10 +126,10 @@ def forecast(spec: RunSpec, progress: Progress) -> Forecast:
 def _nothing_kept() -> Iterator[None]:
     """Meanwhile the cache is an empty one that goes away, in which the demo's images lie if they are there."""
     before, real = os.environ.get(CACHE_VARIABLE), cache_root()
-    with tempfile.TemporaryDirectory(prefix="seatrial-") as folder:
+    with scratch() as folder:
         for there in real.glob("demo-v*"):
-            (Path(folder) / there.name).symlink_to(there.resolve())
-        os.environ[CACHE_VARIABLE] = folder
+            (folder / there.name).symlink_to(there.resolve())
+        os.environ[CACHE_VARIABLE] = str(folder)
         try:
             yield
         finally:
